@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# The three kinds of target in this project, so that each folder's CMakeLists.txt is a few lines.
+
+option(LONGSHORE_TESTS "Build the tests" ON)
+option(LONGSHORE_FUZZERS "Build the libFuzzer targets (clang only)" OFF)
+set(LONGSHORE_SANITIZE "" CACHE STRING "Value for -fsanitize=, empty for none")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# Everything of ours is compiled with this; third-party headers are SYSTEM includes and stay silent.
+add_library(longshore_options INTERFACE)
+target_include_directories(longshore_options INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(longshore_options INTERFACE
+  -Wall -Wextra -Werror -Wno-missing-field-initializers
+  "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=."
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+target_compile_options(longshore_options INTERFACE
+  $<$<CONFIG:Release,RelWithDebInfo>:-fstack-protector-strong;-fstack-clash-protection;-D_FORTIFY_SOURCE=2;-D_GLIBCXX_ASSERTIONS>)
+target_link_options(longshore_options INTERFACE
+  $<$<CONFIG:Release,RelWithDebInfo>:-Wl,-z,relro;-Wl,-z,now>)
+if(LONGSHORE_SANITIZE)
+  target_compile_options(longshore_options INTERFACE
+    -fsanitize=${LONGSHORE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(longshore_options INTERFACE -fsanitize=${LONGSHORE_SANITIZE})
+endif()
+
+# longshore_add_library(NAME SOURCES... [DEPS targets...]): static library longshore_NAME, alias longshore::NAME.
+function(longshore_add_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(longshore_${name} STATIC ${ARG_SOURCES})
+  add_library(longshore::${name} ALIAS longshore_${name})
+  target_link_libraries(longshore_${name} PUBLIC longshore_options ${ARG_DEPS})
+endfunction()
+
+# longshore_add_program(NAME SOURCES... DEPS...): executable NAME, installed into bin.
+function(longshore_add_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS})
+  install(TARGETS ${name} COMPONENT ${name})
+endfunction()
+
+# longshore_add_test(NAME SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest binary,
+# one ctest entry per binary; label `unit` unless said otherwise.
+function(longshore_add_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "LONGSHORE_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ComputeRequest (what the storage manager asks for) and BackupPod (a row of the pod database).
+#pragma once
+
+#include "common/api/meta.h"
+
+namespace longshore::api {
+
+// Signals the node agents measure and scaling may use. cpu in millicores, memory in bytes (anon +
+// what cannot be reclaimed), readBytes/writeBytes in bytes per second of block I/O.
+inline constexpr char kSignalCpu[] = "cpu";
+inline constexpr char kSignalMemory[] = "memory";
+inline constexpr char kSignalReadBytes[] = "readBytes";
+inline constexpr char kSignalWriteBytes[] = "writeBytes";
+
+// Exactly one is set: percent of the pod's resource request (cpu, memory), or an absolute value.
+struct Threshold {
+  std::optional<int> utilization_percent;
+  std::string value;  // quantity
+};
+template <class A>
+void Describe(A& a, Threshold& v) {
+  a("utilizationPercent", v.utilization_percent);
+  a("value", v.value);
+}
+
+struct ScalingSignal {
+  std::string name;
+  Threshold up, down;      // down < up
+  int window_seconds = 3;  // every sample of this long must be over `up` to grow
+};
+template <class A>
+void Describe(A& a, ScalingSignal& v) {
+  a("name", v.name);
+  a("up", v.up);
+  a("down", v.down);
+  a("windowSeconds", v.window_seconds);
+}
+
+struct Scaling {
+  std::vector<ScalingSignal> signals;
+  int idle_seconds = 120;  // every signal under `down` for so long: the pod is deconstructed
+};
+template <class A>
+void Describe(A& a, Scaling& v) {
+  a("signals", v.signals);
+  a("idleSeconds", v.idle_seconds);
+}
+
+struct PodCounts {
+  int min = 0;
+  int initial = 1;
+  int max = 1;
+};
+template <class A>
+void Describe(A& a, PodCounts& v) {
+  a("min", v.min);
+  a("initial", v.initial);
+  a("max", v.max);
+}
+
+struct ComputeRequestSpec {
+  NamespacedRef source_ref;
+  std::string purpose = "Backup";  // "Backup", "Restore", "Verify"
+  NameRef policy_ref;
+  PodCounts pods;
+  Scaling scaling;
+  std::optional<int> demand;               // operations the manager says are waiting
+  std::string deadline;                    // RFC 3339
+  std::optional<int64_t> lifetime_seconds; // ends by itself after this
+};
+template <class A>
+void Describe(A& a, ComputeRequestSpec& v) {
+  a("sourceRef", v.source_ref);
+  a("purpose", v.purpose);
+  a("policyRef", v.policy_ref);
+  a("pods", v.pods);
+  a("scaling", v.scaling);
+  a("demand", v.demand);
+  a("deadline", v.deadline);
+  a("lifetimeSeconds", v.lifetime_seconds);
+}
+
+struct ImageCandidate {
+  std::string name;
+  bool chosen = false;
+  std::string reason;  // why or why not
+};
+template <class A>
+void Describe(A& a, ImageCandidate& v) {
+  a("name", v.name);
+  a("chosen", v.chosen);
+  a("reason", v.reason);
+}
+
+struct ImageChoice {
+  std::string name;   // SourceImage
+  std::string image;  // reference by digest
+  std::string reason;
+  std::vector<ImageCandidate> candidates;
+};
+template <class A>
+void Describe(A& a, ImageChoice& v) {
+  a("name", v.name);
+  a("image", v.image);
+  a("reason", v.reason);
+  a("candidates", v.candidates);
+}
+
+// One measured input of a scaling decision, as it was when it decided.
+struct DecisionInput {
+  std::string pod;
+  std::string signal;
+  std::string value;      // e.g. "412m", "31457280"
+  std::string threshold;  // e.g. "120m"
+  int64_t samples = 0;    // how many consecutive samples said so
+};
+template <class A>
+void Describe(A& a, DecisionInput& v) {
+  a("pod", v.pod);
+  a("signal", v.signal);
+  a("value", v.value);
+  a("threshold", v.threshold);
+  a("samples", v.samples);
+}
+
+struct ScalingDecision {
+  std::string time;  // RFC 3339 with microseconds
+  int from = 0, to = 0;
+  std::string cause;  // "Requested", "ThresholdExceeded", "Idle", "Replaced", …
+  std::string message;
+  std::string crossing_time;  // end of the first sample over `up`, when cause is ThresholdExceeded
+  std::vector<DecisionInput> inputs;
+};
+template <class A>
+void Describe(A& a, ScalingDecision& v) {
+  a("time", v.time);
+  a("from", v.from);
+  a("to", v.to);
+  a("cause", v.cause);
+  a("message", v.message);
+  a("crossingTime", v.crossing_time);
+  a("inputs", v.inputs);
+}
+
+struct PodStateCounts {
+  int planned = 0, provisioning = 0, available = 0, assigned = 0, draining = 0, failed = 0;
+};
+template <class A>
+void Describe(A& a, PodStateCounts& v) {
+  a("planned", v.planned);
+  a("provisioning", v.provisioning);
+  a("available", v.available);
+  a("assigned", v.assigned);
+  a("draining", v.draining);
+  a("failed", v.failed);
+}
+
+struct ComputeRequestStatus {
+  int64_t observed_generation = 0;
+  int desired_pods = 0;
+  PodStateCounts pods;
+  ImageChoice image;
+  ScalingDecision last_decision;
+  std::string location;  // where the data is and how we know, one line
+  std::vector<Condition> conditions;
+};
+template <class A>
+void Describe(A& a, ComputeRequestStatus& v) {
+  a("observedGeneration", v.observed_generation);
+  a("desiredPods", v.desired_pods);
+  a("pods", v.pods);
+  a("image", v.image);
+  a("lastDecision", v.last_decision);
+  a("location", v.location);
+  a("conditions", v.conditions);
+}
+using ComputeRequest = Object<ComputeRequestSpec, ComputeRequestStatus>;
+
+// States of a backup pod; see docs/pod-states.md.
+inline constexpr char kPlanned[] = "Planned";
+inline constexpr char kProvisioning[] = "Provisioning";
+inline constexpr char kAvailable[] = "Available";
+inline constexpr char kAssigned[] = "Assigned";
+inline constexpr char kDraining[] = "Draining";
+inline constexpr char kDeconstructed[] = "Deconstructed";
+inline constexpr char kFailed[] = "Failed";
+inline constexpr char kLost[] = "Lost";
+
+struct BackupPodSpec {
+  NameRef request_ref;
+  NamespacedRef source_ref;
+  int slot = 0;
+  int attempt = 0;
+  std::string image;
+  std::vector<std::string> candidate_nodes;  // steering: best first; empty: anywhere
+  std::string cause;                         // why it was provisioned, as in ScalingDecision.cause
+};
+template <class A>
+void Describe(A& a, BackupPodSpec& v) {
+  a("requestRef", v.request_ref);
+  a("sourceRef", v.source_ref);
+  a("slot", v.slot);
+  a("attempt", v.attempt);
+  a("image", v.image);
+  a("candidateNodes", v.candidate_nodes);
+  a("cause", v.cause);
+}
+
+// Who may use an assigned pod. `operation` is empty between acquire and the first operation.
+struct PodLease {
+  std::string holder;     // authenticated user, or "longshore" for the controller's own dispatch
+  std::string operation;  // name of the Operation
+  int64_t epoch = 0;      // fencing: larger for each assignment of this pod
+  std::string expires;    // RFC 3339; only for acquired pods without an operation
+  std::string key;        // idempotency key of the acquire
+};
+template <class A>
+void Describe(A& a, PodLease& v) {
+  a("holder", v.holder);
+  a("operation", v.operation);
+  a("epoch", v.epoch);
+  a("expires", v.expires);
+  a("key", v.key);
+}
+
+struct BackupPodStatus {
+  std::string state;  // empty: Planned
+  int64_t epoch = 0;  // the last one given out
+  std::string node_name, pod_uid, pod_ip;
+  std::string tier;  // reached nearness: "Node", "Rack", "Zone", "Region", "None", "Unknown"
+  std::optional<PodLease> lease;
+  std::string reason;   // CamelCase, of the last change
+  std::string message;  // one line for people
+  std::string last_transition_time;  // RFC 3339 with microseconds
+  std::vector<DecisionInput> decision_inputs;  // samples that decided its end
+};
+template <class A>
+void Describe(A& a, BackupPodStatus& v) {
+  a("state", v.state);
+  a("epoch", v.epoch);
+  a("nodeName", v.node_name);
+  a("podUID", v.pod_uid);
+  a("podIP", v.pod_ip);
+  a("tier", v.tier);
+  a("lease", v.lease);
+  a("reason", v.reason);
+  a("message", v.message);
+  a("lastTransitionTime", v.last_transition_time);
+  a("decisionInputs", v.decision_inputs);
+}
+using BackupPod = Object<BackupPodSpec, BackupPodStatus>;
+
+}  // namespace longshore::api

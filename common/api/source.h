@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is backed up, with what and to where: BackupSource, SourceImage, PodPolicy and
+// BackupRepository. The schemas in manifests/crds say the same with validation; a test compares.
+#pragma once
+
+#include "common/api/meta.h"
+
+namespace longshore::api {
+
+inline constexpr char kKindPostgresql[] = "postgresql";
+inline constexpr char kKindFilesystem[] = "filesystem";
+
+// How to reach a PostgreSQL server. Logins come from secrets with keys `username` and `password`.
+struct PostgresqlAccess {
+  std::string host;  // DNS name; must match the server's certificate
+  int port = 5432;
+  std::string maintenance_database = "postgres";
+  KeyRef ca_ref;  // ConfigMap with the CA certificate (PEM); the connection is always verify-full
+};
+template <class A>
+void Describe(A& a, PostgresqlAccess& v) {
+  a("host", v.host);
+  a("port", v.port);
+  a("maintenanceDatabase", v.maintenance_database);
+  a("caRef", v.ca_ref);
+}
+
+struct FilesystemAccess {
+  std::string persistent_volume_claim;  // mounted read-only at /source for backup
+};
+template <class A>
+void Describe(A& a, FilesystemAccess& v) {
+  a("persistentVolumeClaim", v.persistent_volume_claim);
+}
+
+// Where the data is; the resolver tries what is set in this order, first hit wins.
+struct SourceLocation {
+  std::string node_name;                          // explicit
+  std::map<std::string, std::string> pod_labels;  // live pod (e.g. the leader's role label)
+  std::string service;                            // Service -> EndpointSlice -> node
+  std::string persistent_volume_claim;            // PVC -> PV -> node affinity
+  std::string zone;                               // explicit, weakest
+};
+template <class A>
+void Describe(A& a, SourceLocation& v) {
+  a("nodeName", v.node_name);
+  a("podLabels", v.pod_labels);
+  a("service", v.service);
+  a("persistentVolumeClaim", v.persistent_volume_claim);
+  a("zone", v.zone);
+}
+
+// How hard nearness is wanted. mode: "Prefer" (default) or "Require"; tier: "Node", "Rack", "Zone".
+struct SourcePlacement {
+  std::string mode = "Prefer";
+  std::string tier = "Node";
+};
+template <class A>
+void Describe(A& a, SourcePlacement& v) {
+  a("mode", v.mode);
+  a("tier", v.tier);
+}
+
+struct BackupSourceSpec {
+  std::string kind;     // matches SourceImage.spec.kind
+  std::string version;  // server version, "17" or "17.2"; empty: learnt by the check
+  std::optional<PostgresqlAccess> postgresql;
+  std::optional<FilesystemAccess> filesystem;
+  std::vector<std::string> parts;  // databases, or directories below the volume's root
+  NameRef credentials_ref;          // for backup; Secret in the source's namespace
+  NameRef restore_credentials_ref;  // for restore; another account
+  SourceLocation location;
+  SourcePlacement placement;
+  int max_concurrent = 4;  // parts copied at once
+  std::vector<std::string> allowed_namespaces;  // besides its own
+};
+template <class A>
+void Describe(A& a, BackupSourceSpec& v) {
+  a("kind", v.kind);
+  a("version", v.version);
+  a("postgresql", v.postgresql);
+  a("filesystem", v.filesystem);
+  a("parts", v.parts);
+  a("credentialsRef", v.credentials_ref);
+  a("restoreCredentialsRef", v.restore_credentials_ref);
+  a("location", v.location);
+  a("placement", v.placement);
+  a("maxConcurrent", v.max_concurrent);
+  a("allowedNamespaces", v.allowed_namespaces);
+}
+
+struct BackupSourceStatus {
+  int64_t observed_generation = 0;
+  std::string server_version;  // as the last check saw it
+  std::vector<Condition> conditions;  // SourceReady
+};
+template <class A>
+void Describe(A& a, BackupSourceStatus& v) {
+  a("observedGeneration", v.observed_generation);
+  a("serverVersion", v.server_version);
+  a("conditions", v.conditions);
+}
+using BackupSource = Object<BackupSourceSpec, BackupSourceStatus>;
+
+struct ResourceRequirements {
+  std::map<std::string, std::string> requests, limits;  // quantities
+};
+template <class A>
+void Describe(A& a, ResourceRequirements& v) {
+  a("requests", v.requests);
+  a("limits", v.limits);
+}
+
+// Inclusive range of server versions by leading numbers: {"14", "17"} holds 17.2. Empty: no bound.
+struct VersionRange {
+  std::string min, max;
+};
+template <class A>
+void Describe(A& a, VersionRange& v) {
+  a("min", v.min);
+  a("max", v.max);
+}
+
+struct SourceImageSpec {
+  std::string kind;
+  VersionRange versions;
+  std::vector<std::string> operations;  // "Backup", "Restore", "Verify", "Check"
+  std::string image;                    // by digest
+  std::string protocol = "Worker";      // brings our worker; others later
+  ResourceRequirements resources;
+};
+template <class A>
+void Describe(A& a, SourceImageSpec& v) {
+  a("kind", v.kind);
+  a("versions", v.versions);
+  a("operations", v.operations);
+  a("image", v.image);
+  a("protocol", v.protocol);
+  a("resources", v.resources);
+}
+struct EmptyStatus {};
+template <class A>
+void Describe(A&, EmptyStatus&) {}
+using SourceImage = Object<SourceImageSpec, EmptyStatus>;
+
+struct Toleration {
+  std::string key, op, value, effect;
+};
+template <class A>
+void Describe(A& a, Toleration& v) {
+  a("key", v.key);
+  a("operator", v.op);
+  a("value", v.value);
+  a("effect", v.effect);
+}
+
+struct PodPolicySpec {
+  std::string pathway = "Relay";  // the pod dials the controller, which relays operations
+  NameRef repository_ref;
+  std::string service_account_name;  // of the backup pods; has no rights in the cluster
+  std::string priority_class_name = kPriorityClass;
+  ResourceRequirements resources;  // overrides the image's, field by field
+  std::vector<Toleration> tolerations;
+  int64_t run_as_user = 65532;
+  int64_t run_as_group = 65532;
+  std::string scratch_size_limit = "1Gi";  // emptyDir for caches and temporary files
+  int64_t termination_grace_period_seconds = 300;
+};
+template <class A>
+void Describe(A& a, PodPolicySpec& v) {
+  a("pathway", v.pathway);
+  a("repositoryRef", v.repository_ref);
+  a("serviceAccountName", v.service_account_name);
+  a("priorityClassName", v.priority_class_name);
+  a("resources", v.resources);
+  a("tolerations", v.tolerations);
+  a("runAsUser", v.run_as_user);
+  a("runAsGroup", v.run_as_group);
+  a("scratchSizeLimit", v.scratch_size_limit);
+  a("terminationGracePeriodSeconds", v.termination_grace_period_seconds);
+}
+using PodPolicy = Object<PodPolicySpec, EmptyStatus>;
+
+// Secrets with keys `username` and `password` for rest-server, one per role.
+struct RepositoryCredentials {
+  NameRef append, read, maintain;
+};
+template <class A>
+void Describe(A& a, RepositoryCredentials& v) {
+  a("append", v.append);
+  a("read", v.read);
+  a("maintain", v.maintain);
+}
+
+struct BackupRepositorySpec {
+  std::string url;  // "rest:https://HOST:PORT/PATH/", no login in it
+  KeyRef ca_ref;    // ConfigMap with the CA certificate (PEM)
+  RepositoryCredentials credentials;
+  KeyRef encryption_key_ref;  // Secret: the restic password
+  std::string key_id;         // name of the key where it is escrowed
+  bool key_escrowed = false;
+  int max_writers = 8;
+};
+template <class A>
+void Describe(A& a, BackupRepositorySpec& v) {
+  a("url", v.url);
+  a("caRef", v.ca_ref);
+  a("credentials", v.credentials);
+  a("encryptionKeyRef", v.encryption_key_ref);
+  a("keyID", v.key_id);
+  a("keyEscrowed", v.key_escrowed);
+  a("maxWriters", v.max_writers);
+}
+struct BackupRepositoryStatus {
+  int64_t observed_generation = 0;
+  std::vector<Condition> conditions;  // RepositoryReady
+};
+template <class A>
+void Describe(A& a, BackupRepositoryStatus& v) {
+  a("observedGeneration", v.observed_generation);
+  a("conditions", v.conditions);
+}
+using BackupRepository = Object<BackupRepositorySpec, BackupRepositoryStatus>;
+
+}  // namespace longshore::api

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small text helpers that the standard library lacks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace longshore {
+
+std::vector<std::string> Split(std::string_view text, char separator);
+std::string Join(const std::vector<std::string>& parts, std::string_view separator);
+std::string_view Trim(std::string_view text);
+std::string ToLower(std::string_view text);
+
+std::string Base64Encode(std::string_view bytes);
+Result<std::string> Base64Decode(std::string_view text);
+std::string HexEncode(std::string_view bytes);
+// Lower-case hex SHA-256 of the bytes.
+std::string Sha256Hex(std::string_view bytes);
+// N characters of [a-z0-9] from the kernel's random source.
+std::string RandomId(size_t length);
+
+// A whole decimal number, nothing before or after it. Errors: kInvalidArgument.
+Result<int64_t> ParseInt(std::string_view text);
+
+// A Kubernetes resource.Quantity ("250m", "1.5", "512Mi", "2G") in thousandths of its base unit
+// (milli-cores, milli-bytes). Errors: kInvalidArgument.
+Result<int64_t> ParseQuantityMilli(std::string_view text);
+// "1.5 GiB", "300 MiB": for people.
+std::string FormatBytes(double bytes);
+
+}  // namespace longshore

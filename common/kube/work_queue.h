@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's queue of object keys: each key at most once, delayed adds, exponential back-off
+// per key with jitter. A key handed out is not handed out again before Done.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+
+namespace longshore::kube {
+
+class WorkQueue {
+ public:
+  explicit WorkQueue(const Clock& clock = Clock::Real(),
+                     std::chrono::milliseconds base_backoff = std::chrono::milliseconds(50),
+                     std::chrono::milliseconds max_backoff = std::chrono::seconds(60));
+
+  void Add(const std::string& key);
+  // Due after `delay`; an earlier due time of the same key stays.
+  void AddAfter(const std::string& key, std::chrono::milliseconds delay);
+  // Due after this key's back-off, which doubles each time until Forget.
+  void AddRateLimited(const std::string& key);
+  void Forget(const std::string& key);
+
+  // The next due key; waits up to `timeout`. Empty: timed out or shut down.
+  std::optional<std::string> Get(std::chrono::milliseconds timeout);
+  void Done(const std::string& key);
+  void ShutDown();
+  size_t size() const;
+
+ private:
+  const Clock& clock_;
+  const std::chrono::milliseconds base_backoff_, max_backoff_;
+  mutable Mutex mutex_;
+  mutable ConditionVariable changed_;
+  std::map<std::string, MonotonicTime> due_ LS_GUARDED_BY(mutex_);
+  std::set<std::string> processing_ LS_GUARDED_BY(mutex_);
+  std::map<std::string, MonotonicTime> again_ LS_GUARDED_BY(mutex_);  // added while processing
+  std::map<std::string, int> failures_ LS_GUARDED_BY(mutex_);
+  bool shut_down_ LS_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace longshore::kube

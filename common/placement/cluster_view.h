@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The View of a live cluster: informers on nodes, pods, endpoint slices, claims and volumes, and an
+// immutable snapshot made from them when something changed (at most every 50 ms).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "common/kube/client.h"
+#include "common/kube/informer.h"
+#include "common/placement/location.h"
+
+namespace longshore::placement {
+
+class ClusterView {
+ public:
+  // The client outlives the view. Watches pods of all namespaces (their placement, not contents).
+  explicit ClusterView(kube::Client& client);
+  ~ClusterView();
+  void Start();
+  void Stop();
+  bool synced() const;
+  bool WaitForSync(std::chrono::milliseconds timeout) const;
+  // Age of the oldest watch's last sign of life.
+  std::chrono::milliseconds staleness() const;
+  // Never null, never changes after it was handed out.
+  std::shared_ptr<const View> Snapshot() const;
+  // Called on an informer's thread after any change; for the controller's queue. Before Start.
+  void OnChange(std::function<void()> handler);
+  // For callers that also need the pods themselves (the controller watches its own through this).
+  kube::Informer& pods();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace longshore::placement

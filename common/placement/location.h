@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where is a source's data? Answers from watch caches only, by the chain: explicit node, live pod by
+// labels, Service's EndpointSlices, PVC -> PV node affinity, explicit zone. Used by the controller
+// (steering) and the extender (vetting), and by `longshore explain`.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/api/source.h"
+#include "common/base/result.h"
+
+namespace longshore::placement {
+
+// Nearness to the data, best first.
+enum class Tier { kNode, kRack, kZone, kRegion, kNone, kUnknown };
+const char* TierName(Tier tier);  // "Node", "Rack", "Zone", "Region", "None", "Unknown"
+
+struct NodeInfo {
+  std::string name;
+  std::string rack, zone, region;
+  bool ready = false;
+  bool schedulable = true;      // not cordoned
+  std::map<std::string, std::string> labels;
+  int64_t cpu_allocatable_milli = 0, memory_allocatable_bytes = 0;
+  // Requests of the pods bound to it.
+  int64_t cpu_requested_milli = 0, memory_requested_bytes = 0;
+  int pods = 0, max_pods = 0;
+};
+
+// What the placement code may read; implemented on informers by ClusterView (cluster_view.h) and by
+// fakes in tests. Implementations are snapshots: stable during one call.
+class View {
+ public:
+  virtual ~View() = default;
+  virtual const NodeInfo* Node(const std::string& name) const = 0;
+  virtual std::vector<const NodeInfo*> Nodes() const = 0;
+  // Nodes of running, not terminating pods with all these labels, with the pods' names.
+  struct PodPlace {
+    std::string pod, node;
+    bool ready = false;
+  };
+  virtual std::vector<PodPlace> PodsByLabels(
+      const std::string& ns, const std::map<std::string, std::string>& labels) const = 0;
+  // Nodes named by the Service's ready endpoints.
+  virtual std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
+                                                 const std::string& service) const = 0;
+  // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
+  // kFailedPrecondition (not bound yet, or the volume has no affinity).
+  virtual Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
+                                                       const std::string& claim) const = 0;
+};
+
+struct Location {
+  std::vector<std::string> nodes;  // where the data is; empty when only a zone is known or nothing
+  std::string rack, zone, region;  // of the first node, or the explicit zone
+  std::string method;   // "NodeName", "Pod", "Service", "PersistentVolume", "Zone", "Unknown"
+  std::string reason;   // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
+  bool known() const { return !nodes.empty() || !zone.empty(); }
+};
+
+// Never fails: what cannot be known is `Unknown` with the reason (and each link tried).
+Location Locate(const api::BackupSource& source, const View& view);
+
+Tier Nearness(const Location& location, const NodeInfo& node);
+
+}  // namespace longshore::placement

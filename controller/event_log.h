@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the storage manager is told: an ordered, resumable log of announcements, bounded in memory.
+// The reconcilers append, the API's /v1/events reads. A restart begins a new log: an old cursor then
+// gets kGone and the manager lists again (the objects are the truth, this is the bell).
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/api/archive.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/base/result.h"
+
+namespace longshore::controller {
+
+// Types: RequestReady, PodsAvailable {cause}, PodsWithdrawn, PodLost, PodDeconstructed,
+// OperationStarted, OperationFinished, OperationProgress (lossy), ScalingDecided.
+struct Announcement {
+  uint64_t revision = 0;  // grows by one
+  std::string time;       // RFC 3339 with microseconds
+  std::string type;
+  std::string ns;         // namespace of the request
+  std::string request;    // ComputeRequest
+  std::string source;     // BackupSource
+  api::Json data;         // e.g. {"pods": ["…"], "cause": "ThresholdExceeded", "node": "node-1"}
+};
+
+// Thread-safe.
+class EventLog {
+ public:
+  explicit EventLog(const Clock& clock = Clock::Real(), size_t capacity = 10000);
+
+  void Append(std::string type, std::string ns, std::string request, std::string source,
+              api::Json data);
+
+  struct Page {
+    std::vector<Announcement> announcements;
+    std::string cursor;  // opaque; pass to the next Read
+  };
+  // What came after `cursor` (empty: the beginning of what is kept; "now": only what comes), waiting
+  // up to `wait` for the first. Errors: kGone (too old, or of another log), kInvalidArgument.
+  Result<Page> Read(const std::string& cursor, std::chrono::milliseconds wait,
+                    const std::function<bool()>& stopping = nullptr) const;
+
+ private:
+  const Clock& clock_;
+  const size_t capacity_;
+  const std::string log_id_;
+  mutable Mutex mutex_;
+  mutable ConditionVariable appended_;
+  std::deque<Announcement> kept_ LS_GUARDED_BY(mutex_);
+  uint64_t next_revision_ LS_GUARDED_BY(mutex_) = 1;
+};
+
+}  // namespace longshore::controller
