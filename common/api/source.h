@@ -36,6 +36,7 @@ void Describe(A& a, FilesystemAccess& v) {
 
 // Where the data is; the resolver tries what is set in this order, first hit wins.
 struct SourceLocation {
+  std::string ns;                                 // of pod, service and claim; empty: the source's
   std::string node_name;                          // explicit
   std::map<std::string, std::string> pod_labels;  // live pod (e.g. the leader's role label)
   std::string service;                            // Service -> EndpointSlice -> node
@@ -44,6 +45,7 @@ struct SourceLocation {
 };
 template <class A>
 void Describe(A& a, SourceLocation& v) {
+  a("namespace", v.ns);
   a("nodeName", v.node_name);
   a("podLabels", v.pod_labels);
   a("service", v.service);
