@@ -50,6 +50,10 @@ function(longshore_add_program name)
   install(TARGETS ${name} COMPONENT ${name})
 endfunction()
 
+# What a preset needs to build for one kind of test, so that sanitizer builds skip the rest.
+add_custom_target(unit_tests)
+add_custom_target(fuzzers)
+
 # longshore_add_test(NAME SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest binary,
 # one ctest entry per binary; label `unit` unless said otherwise.
 function(longshore_add_test name)
@@ -65,4 +69,28 @@ function(longshore_add_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "LONGSHORE_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  if(unit IN_LIST ARG_LABELS)
+    add_dependencies(unit_tests ${name})
+  endif()
+endfunction()
+
+# longshore_add_fuzzer(NAME SOURCES... DEPS... [CORPUS folder]): a libFuzzer target (preset fuzz), and a
+# ctest entry that runs it for $LONGSHORE_FUZZ_SECONDS (10 unless said) over its corpus.
+function(longshore_add_fuzzer name)
+  if(NOT LONGSHORE_FUZZERS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
+  set(corpus "")
+  if(ARG_CORPUS)
+    set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS}")
+  endif()
+  file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${name}.found")
+  add_test(NAME ${name} COMMAND sh -c
+    "exec $<TARGET_FILE:${name}> -max_total_time=\${LONGSHORE_FUZZ_SECONDS:-10} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 ${CMAKE_CURRENT_BINARY_DIR}/${name}.found ${corpus}")
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 1800)
 endfunction()
