@@ -12,4 +12,8 @@ Result<Json> ParseJson(std::string_view text) {
   }
 }
 
+std::string DumpJson(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace longshore::api

@@ -54,6 +54,9 @@ class JsonReader {
   }
   void Read(const Json& json, const std::string& path, int64_t& value) {
     if (!json.is_number_integer()) return Fail(path, "an integer");
+    if (json.is_number_unsigned() && json.get<uint64_t>() > uint64_t{INT64_MAX}) {
+      return Fail(path, "a 64-bit integer");
+    }
     value = json.get<int64_t>();
   }
   void Read(const Json& json, const std::string& path, int& value) {
@@ -191,5 +194,8 @@ Json WriteJson(const T& value) {
 
 // Parses text without throwing. Errors: kInvalidArgument with the byte where it went wrong.
 Result<Json> ParseJson(std::string_view text);
+
+// Compact text. Never throws: bytes that are not UTF-8 (a tool's output in a message) become U+FFFD.
+std::string DumpJson(const Json& json);
 
 }  // namespace longshore::api

@@ -21,9 +21,22 @@ namespace longshore::kube {
 
 using ObjectPtr = std::shared_ptr<const Json>;
 
+// How patient an informer is; tests shorten it.
+struct InformerTiming {
+  // Without a byte for so long, the watch is given up; bookmarks come every 60 to 75 s.
+  std::chrono::milliseconds silence{90000};
+  // Between tries after failures: full jitter, doubling from `first` to `most`; from `first` again
+  // after `reset` without a failure.
+  std::chrono::milliseconds first_backoff{800}, max_backoff{30000}, backoff_reset{120000};
+};
+
 struct InformerOptions {
   std::string ns;  // empty: all namespaces
   ListOptions selector;
+  // Takes out what nobody reads, before an object is stored: thousands of pods are mostly that.
+  // Never write such an object back with Update. metadata.managedFields is always taken out.
+  std::function<void(Json&)> prune;
+  InformerTiming timing;
 };
 
 class Informer {
@@ -34,6 +47,8 @@ class Informer {
 
   // A handler for changes: `before` is null for an add, `after` for a delete. Called on the
   // informer's thread without a lock held; keep it short (push a key to a WorkQueue). Before Start.
+  // Handlers get what LIST and WATCH say, each object's changes in order, also the ones that
+  // Observe put into the store before; Get may therefore return something newer than `after`.
   using Handler = std::function<void(const ObjectPtr& before, const ObjectPtr& after)>;
   void OnChange(Handler handler);
   // A secondary index: `keys` gives the index values of an object. Before Start.

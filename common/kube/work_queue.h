@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
@@ -33,14 +34,19 @@ class WorkQueue {
   std::optional<std::string> Get(std::chrono::milliseconds timeout);
   void Done(const std::string& key);
   void ShutDown();
+  // Keys that wait, those with a delay included; not those handed out.
   size_t size() const;
 
  private:
+  void Queue(const std::string& key, MonotonicTime due) LS_REQUIRES(mutex_);
+
   const Clock& clock_;
   const std::chrono::milliseconds base_backoff_, max_backoff_;
   mutable Mutex mutex_;
   mutable ConditionVariable changed_;
   std::map<std::string, MonotonicTime> due_ LS_GUARDED_BY(mutex_);
+  // The same, by due time: the next key without a search.
+  std::set<std::pair<MonotonicTime, std::string>> order_ LS_GUARDED_BY(mutex_);
   std::set<std::string> processing_ LS_GUARDED_BY(mutex_);
   std::map<std::string, MonotonicTime> again_ LS_GUARDED_BY(mutex_);  // added while processing
   std::map<std::string, int> failures_ LS_GUARDED_BY(mutex_);

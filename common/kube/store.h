@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an informer knows: objects by namespace and name, and by index. Three things feed it: LIST,
+// WATCH and our own writes (Observe). The store holds the newest of them; the changes that it
+// reports follow LIST and WATCH only, each object's in order and none left out, so that whoever
+// counts by them counts right. Not thread-safe: the informer locks.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/kube/informer.h"
+
+namespace longshore::kube {
+
+class Store {
+ public:
+  struct Change {
+    ObjectPtr before, after;  // as in Informer::Handler
+  };
+
+  void AddIndex(const std::string& name, Informer::IndexFunction keys);
+
+  // ADDED or MODIFIED. Several changes when a delete in between was missed.
+  std::vector<Change> Apply(ObjectPtr object);
+  // DELETED, by UID: a new object of the same name stays.
+  std::vector<Change> Remove(const Json& object);
+  // All that exist at that resourceVersion; what is missing from it was deleted.
+  std::vector<Change> Replace(std::vector<ObjectPtr> objects, const std::string& resource_version);
+  // The answer to a write of ours. Ignored when the store has a newer one, or saw it deleted.
+  void Observe(ObjectPtr object);
+
+  ObjectPtr Get(const std::string& ns, const std::string& name) const;
+  std::vector<ObjectPtr> List() const;
+  std::vector<ObjectPtr> ListByIndex(const std::string& index, const std::string& value) const;
+
+ private:
+  struct Entry {
+    ObjectPtr current;    // the newest; null: known to be deleted
+    ObjectPtr delivered;  // what LIST and WATCH said last; null: nothing yet
+  };
+  using Entries = std::map<std::string, Entry>;
+  struct Index {
+    Informer::IndexFunction keys;
+    std::map<std::string, std::set<std::string>> objects;  // value -> keys of entries
+  };
+
+  void SetCurrent(const std::string& key, Entry& entry, ObjectPtr object);
+  void Bury(std::string_view uid, std::string_view version);
+
+  Entries entries_;
+  std::map<std::string, Index> indexes_;
+  // UIDs whose delete was seen and the version then, the oldest first: a slow Observe must not
+  // bring one back.
+  std::deque<std::string> burials_;
+  std::unordered_map<std::string, std::string> buried_;
+};
+
+}  // namespace longshore::kube
