@@ -9,18 +9,19 @@ story=(
   progress_is_shown copies_are_listed shrinks_when_idle restore_elsewhere restore_outside
 )
 ns=longshore-backup
+kb() { kubectl -n "$ns" "$@"; }
 
 # forget_earlier_runs: requests of an earlier run end; copies stay in the repository.
 forget_earlier_runs() {
-  kubectl -n $ns delete computerequests --all --wait=true --timeout=120s >/dev/null
-  kubectl -n $ns delete operations --all --wait=true --timeout=60s >/dev/null
+  kb delete computerequests --all --wait=true --timeout=120s >/dev/null
+  kb delete operations --all --wait=true --timeout=60s >/dev/null
   local database
   for database in "${databases[@]}"; do
     echo "DROP DATABASE IF EXISTS $database WITH (FORCE);" | sql orders-restored postgres
   done
 }
 
-request_status() { kubectl -n $ns get computerequest "$request" -o json | jq -r "$1"; }
+request_status() { kb get computerequest "$request" -o json | jq -r "$1"; }
 available() { longshore pods --request "$request" --state Available -o json | jq '.items | length'; }
 # announced TYPE [JQ-CONDITION]: the first announcement of that kind about the request.
 announced() {
@@ -131,13 +132,13 @@ copies_are_listed() {
 
 shrinks_when_idle() {
   step "usage stays under the threshold: the pods are deconstructed, with the samples that decided"
-  within 90 "all pods deconstructed" eval '[ "$(kubectl -n $ns get pods -l longshore.dev/request="$request" --no-headers 2>/dev/null | wc -l)" = 0 ]'
+  within 90 "all pods deconstructed" eval '[ "$(kb get pods -l longshore.dev/request="$request" --no-headers 2>/dev/null | wc -l)" = 0 ]'
   announced PodsWithdrawn >/dev/null || fail "no PodsWithdrawn was announced"
   announced PodDeconstructed >/dev/null || fail "no PodDeconstructed was announced"
-  kubectl -n $ns get backuppods -l longshore.dev/request="$request" -o json |
+  kb get backuppods -l longshore.dev/request="$request" -o json |
     jq -r '.items[] | "\(.metadata.name) \(.status.state): \(.status.reason): \([.status.decisionInputs[]? | "\(.signal) \(.value) under \(.threshold) in \(.samples) samples"] | join(", "))"' | show
   expect "rows that keep their samples" \
-    "$(kubectl -n $ns get backuppods -l longshore.dev/request="$request" -o json |
+    "$(kb get backuppods -l longshore.dev/request="$request" -o json |
       jq '[.items[] | select(.status.state == "Deconstructed" and (.status.decisionInputs // [] | length) > 0)] | length >= 2')" true
 }
 
@@ -169,8 +170,7 @@ restore_outside() {
   fi
   local copy from=$EPOCHREALTIME
   copy=$(jq -r '[.items[] | select(.part == "shop")][0].id' "$demo/copies.json")
-  (umask 077 && printf 'rest:https://orders:%s@10.250.0.1:8000/orders/' \
-    "$(cat "$demo/secrets/repository-login")" >"$demo/secrets/repository-url")
+  write_repository_url
   env -u KUBECONFIG -u LONGSHORE_SERVER hack/restore-outside --repository-file "$demo/secrets/repository-url" \
     --password-file "$demo/escrow/repository-key" --cacert "$demo/pki/ca.crt" --copy "$copy" 2>&1 | show
   figure restore_outside "$(between "$from" "$EPOCHREALTIME")" s

@@ -82,6 +82,12 @@ start_repository() {
   within 10 "rest-server answers" curl -s --cacert "$demo/pki/ca.crt" https://10.250.0.1:8000/ -o /dev/null
 }
 
+# write_repository_url: for stock restic outside, with the login in the file rather than in argv.
+write_repository_url() {
+  (umask 077 && printf 'rest:https://orders:%s@10.250.0.1:8000/orders/' \
+    "$(cat "$demo/secrets/repository-login")" >"$demo/secrets/repository-url")
+}
+
 # apply_world: the demo's objects, with digests and paths of this machine.
 apply_world() {
   local overlay=$LONGSHORE_STATE/deploy-demo images=$LONGSHORE_STATE/images.json name reference
