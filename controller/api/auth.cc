@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/api/auth.h"
+
+#include "common/base/strings.h"
+
+namespace longshore::controller {
+namespace {
+
+constexpr size_t kMaxKept = 4096;         // entries of each cache
+constexpr size_t kMaxTokenBytes = 16384;  // larger than any service-account token
+
+// Drops what is over; when everything is fresh and the cache is full, begins anew: correct, and
+// only slower for a moment.
+template <class Map>
+void MakeRoom(Map& cache, MonotonicTime now) {
+  if (cache.size() < kMaxKept) return;
+  std::erase_if(cache, [&](const auto& entry) { return entry.second.until <= now; });
+  if (cache.size() >= kMaxKept) cache.clear();
+}
+
+// Only answers are kept; that the API server was away is not one.
+bool IsAnswer(Code code) {
+  return code == Code::kUnauthenticated || code == Code::kPermissionDenied;
+}
+
+std::string DecisionKey(const kube::UserInfo& user, const kube::Access& access) {
+  std::string key = user.username;
+  for (const auto& group : user.groups) key += '\0' + group;
+  key += '\0';
+  for (std::string_view part :
+       {std::string_view(access.verb), std::string_view(access.ns), std::string_view(access.name),
+        std::string_view(access.subresource), access.resource.group, access.resource.plural}) {
+    key += '\0';
+    key += part;
+  }
+  return Sha256Hex(key);
+}
+
+}  // namespace
+
+std::string BearerToken(const http::Request& request) {
+  const std::string header = request.Header("authorization");
+  constexpr std::string_view kScheme = "bearer ";
+  if (header.size() <= kScheme.size() || ToLower(header.substr(0, kScheme.size())) != kScheme) {
+    return "";
+  }
+  return std::string(Trim(std::string_view(header).substr(kScheme.size())));
+}
+
+std::string DescribeAccess(const kube::Access& access) {
+  std::string text = access.verb + " " + std::string(access.resource.plural);
+  if (!access.resource.group.empty()) text += "." + std::string(access.resource.group);
+  if (!access.subresource.empty()) text += "/" + access.subresource;
+  if (!access.name.empty()) text += " \"" + access.name + "\"";
+  return text + (access.ns.empty() ? " in all namespaces" : " in namespace " + access.ns);
+}
+
+Authenticator::Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock)
+    : kube_(kube), options_(std::move(options)), clock_(clock) {}
+
+Result<kube::UserInfo> Authenticator::Authenticate(const http::Request& request) {
+  const std::string token = BearerToken(request);
+  if (token.empty()) {
+    if (!request.peer_common_name.empty()) {
+      kube::UserInfo user;
+      user.username = "longshore:" + request.peer_common_name;
+      return user;
+    }
+    return Error{
+        Code::kUnauthenticated,
+        "no bearer token: send \"Authorization: Bearer TOKEN\" with a token for audience \"" +
+            options_.audience + "\""};
+  }
+  if (token.size() > kMaxTokenBytes) {
+    return Error{Code::kUnauthenticated, "the bearer token is too long to be one of this cluster"};
+  }
+  const std::string key = Sha256Hex(token);
+  const MonotonicTime now = clock_.Monotonic();
+  {
+    MutexLock lock(mutex_);
+    const auto found = users_.find(key);
+    if (found != users_.end() && found->second.until > now) return found->second.value;
+  }
+  Result<kube::UserInfo> user = kube::ReviewToken(kube_, token, {options_.audience});
+  if (!user && user.error().code == Code::kUnauthenticated) {
+    user = Error{Code::kUnauthenticated,
+                 "the bearer token is not valid here: it must be of this "
+                 "cluster, unexpired, and for audience \"" +
+                     options_.audience + "\""};
+  }
+  if (user || IsAnswer(user.error().code)) {
+    MutexLock lock(mutex_);
+    MakeRoom(users_, now);
+    users_.insert_or_assign(key, Kept<Result<kube::UserInfo>>{now + options_.token_cache, user});
+  }
+  return user;
+}
+
+Status Authenticator::Allow(const kube::UserInfo& user, const kube::Access& access) {
+  const std::string key = DecisionKey(user, access);
+  const MonotonicTime now = clock_.Monotonic();
+  {
+    MutexLock lock(mutex_);
+    const auto found = decisions_.find(key);
+    if (found != decisions_.end() && found->second.until > now) return found->second.value;
+  }
+  Status decision = kube::CheckAccess(kube_, user, access);
+  if (!decision && decision.error().code == Code::kPermissionDenied) {
+    decision = Error{Code::kPermissionDenied, user.username + " may not " + DescribeAccess(access) +
+                                                  ": ask for a Role with this verb"};
+  }
+  if (decision || IsAnswer(decision.error().code)) {
+    MutexLock lock(mutex_);
+    MakeRoom(decisions_, now);
+    decisions_.insert_or_assign(key, Kept<Status>{now + options_.access_cache, decision});
+  }
+  return decision;
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who calls the storage manager API, and what they may do. Bearer tokens are checked by
+// TokenReview, rights by SubjectAccessReview on our custom resources; both answers are kept for a
+// short time so that a poll each second doesn't become two reviews each second.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/http/server.h"
+#include "common/kube/client.h"
+
+namespace longshore::controller {
+
+struct AuthOptions {
+  std::string audience;
+  std::chrono::seconds token_cache{30};
+  std::chrono::seconds access_cache{5};
+};
+
+// Thread-safe. Never holds a lock during a review, never keeps or logs a token (only its hash).
+class Authenticator {
+ public:
+  Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock);
+
+  // The caller's identity: from the bearer token, or, where the server asks for client
+  // certificates, user "longshore:<CN>" without groups. Errors: kUnauthenticated, kUnavailable.
+  Result<kube::UserInfo> Authenticate(const http::Request& request);
+
+  // Errors: kPermissionDenied naming verb and resource, kUnavailable.
+  Status Allow(const kube::UserInfo& user, const kube::Access& access);
+
+ private:
+  template <class T>
+  struct Kept {
+    MonotonicTime until;
+    T value;
+  };
+  template <class T>
+  using Cache = std::map<std::string, Kept<T>>;
+
+  kube::Client& kube_;
+  const AuthOptions options_;
+  const Clock& clock_;
+  Mutex mutex_;
+  Cache<Result<kube::UserInfo>> users_ LS_GUARDED_BY(mutex_);  // by SHA-256 of the token
+  Cache<Status> decisions_ LS_GUARDED_BY(mutex_);
+};
+
+// "list computerequests.longshore.dev in namespace x": for messages.
+std::string DescribeAccess(const kube::Access& access);
+
+// The token of "Authorization: Bearer …"; empty when there is none.
+std::string BearerToken(const http::Request& request);
+
+}  // namespace longshore::controller

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/api/server.h"
+
+#include "common/base/log.h"
+#include "controller/api/context.h"
+#include "controller/api/openapi.h"
+
+namespace longshore::controller {
+namespace {
+
+// The error as a problem document, with the headers that belong to its status.
+http::Response ErrorResponse(const Error& error) {
+  http::Response response = http::Problem(error);
+  if (error.code == Code::kUnauthenticated) {
+    response.headers["WWW-Authenticate"] = "Bearer realm=\"longshore\"";
+  }
+  if (error.code == Code::kUnavailable || error.retry_after) {
+    const auto wait = error.retry_after.value_or(std::chrono::milliseconds(1000));
+    response.headers["Retry-After"] = std::to_string((wait.count() + 999) / 1000);
+  }
+  return response;
+}
+
+}  // namespace
+
+const std::vector<Route>& Routes() {
+  static const std::vector<Route> kRoutes = {
+      {"POST", "/v1/requests", CreateRequest},
+      {"GET", "/v1/requests", ListRequests},
+      {"GET", "/v1/requests/{namespace}/{name}", GetRequest},
+      {"PATCH", "/v1/requests/{namespace}/{name}", PatchRequest},
+      {"DELETE", "/v1/requests/{namespace}/{name}", DeleteRequest},
+      {"GET", "/v1/pods", ListPods},
+      {"POST", "/v1/pods:acquire", AcquirePod},
+      {"POST", "/v1/pods/{namespace}/{name}:release", ReleasePod},
+      {"POST", "/v1/operations", CreateOperation},
+      {"GET", "/v1/operations", ListOperations},
+      {"GET", "/v1/operations/{namespace}/{name}", GetOperation},
+      {"POST", "/v1/operations/{namespace}/{name}:cancel", CancelOperation},
+      {"GET", "/v1/sources", ListSources},
+      {"GET", "/v1/sources/{namespace}/{name}", GetSource},
+      {"GET", "/v1/copies", ListCopies},
+      {"GET", "/v1/events", ReadEvents},
+      {"GET", "/v1/explain/{namespace}/{pod}", ExplainPod},
+  };
+  return kRoutes;
+}
+
+class ApiServer::Impl {
+ public:
+  Impl(kube::Client& kube, ClusterState& state, const LiveView& live, EventLog& events,
+       ApiOptions options)
+      : options_(std::move(options)),
+        auth_(kube, {options_.audience, options_.token_cache, options_.access_cache},
+              *options_.clock),
+        waits_(options_.max_waiting),
+        context_{kube,          state,  live,      events, auth_, *options_.clock,
+                 pods_changed_, waits_, acquiring_},
+        server_(ServerOptionsFor(options_)) {
+    state.backup_pods.OnChange(
+        [this](const kube::ObjectPtr&, const kube::ObjectPtr&) { pods_changed_.Notify(); });
+    for (const Route& route : Routes()) {
+      server_.Handle(route.method, route.pattern,
+                     [this, handler = route.handler](const http::Request& request) {
+                       return Answer(handler, request);
+                     });
+    }
+    server_.Handle("GET", "/openapi.json", [](const http::Request&) {
+      http::Response response;
+      response.body = std::string(kOpenApiDocument);
+      return response;
+    });
+  }
+
+  Status Start() {
+    LS_RETURN_IF_ERROR(server_.Start());
+    LogInfo("storage manager API serves", {{"port", server_.port()}});
+    return {};
+  }
+
+  void Stop() {
+    pods_changed_.Close();
+    server_.Stop();
+  }
+
+  int port() const { return server_.port(); }
+
+ private:
+  // Every waiting caller holds a thread: there must be some left for the others.
+  static http::ServerOptions ServerOptionsFor(const ApiOptions& options) {
+    http::ServerOptions http = options.http;
+    http.max_threads = std::max(http.max_threads, options.max_waiting + 32);
+    return http;
+  }
+
+  http::Response Answer(ApiHandler handler, const http::Request& request) {
+    const Result<Caller> caller = auth_.Authenticate(request);
+    if (!caller) return ErrorResponse(caller.error());
+    Result<http::Response> response = handler(context_, *caller, request);
+    if (response) return std::move(*response);
+    Error error = response.error();
+    // The caller is known by now: only our own login can have been refused.
+    if (error.code == Code::kUnauthenticated) {
+      LogError("the Kubernetes API refuses the controller's token", {{"error", error.message}});
+      error = Unavailable("the controller is not accepted by the Kubernetes API");
+    }
+    return ErrorResponse(error);
+  }
+
+  const ApiOptions options_;
+  Authenticator auth_;
+  ChangeSignal pods_changed_;
+  WaitSlots waits_;
+  KeyGate acquiring_;
+  ApiContext context_;
+  http::Server server_;
+};
+
+ApiServer::ApiServer(kube::Client& kube, ClusterState& state, const LiveView& live,
+                     EventLog& events, ApiOptions options)
+    : impl_(std::make_unique<Impl>(kube, state, live, events, std::move(options))) {}
+ApiServer::~ApiServer() { Stop(); }
+Status ApiServer::Start() { return impl_->Start(); }
+void ApiServer::Stop() { impl_->Stop(); }
+int ApiServer::port() const { return impl_->port(); }
+
+}  // namespace longshore::controller
