@@ -74,17 +74,17 @@ start_repository() {
   mkdir -p "$demo/repository"
   printf 'orders:{SHA}%s\n' \
     "$(openssl dgst -sha1 -binary "$demo/secrets/repository-login" | base64)" >"$demo/secrets/htpasswd"
-  setsid "$LONGSHORE_BIN/rest-server" --path "$demo/repository" --listen 10.250.0.1:8000 \
+  setsid "$LONGSHORE_BIN/rest-server" --path "$demo/repository" --listen :8000 \
     --append-only --private-repos --htpasswd-file "$demo/secrets/htpasswd" \
     --tls --tls-cert "$demo/pki/repository.crt" --tls-key "$demo/pki/repository.key" \
     >>"$demo/rest-server.log" 2>&1 </dev/null &
   echo $! >"$pid_file"
-  within 10 "rest-server answers" curl -s --cacert "$demo/pki/ca.crt" https://10.250.0.1:8000/ -o /dev/null
+  within 10 "rest-server answers" curl -s --cacert "$demo/pki/ca.crt" https://127.0.0.1:8000/ -o /dev/null
 }
 
 # write_repository_url: for stock restic outside, with the login in the file rather than in argv.
 write_repository_url() {
-  (umask 077 && printf 'rest:https://orders:%s@10.250.0.1:8000/orders/' \
+  (umask 077 && printf 'rest:https://orders:%s@127.0.0.1:8000/orders/' \
     "$(cat "$demo/secrets/repository-login")" >"$demo/secrets/repository-url")
 }
 
