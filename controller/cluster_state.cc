@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/cluster_state.h"
 
+#include <algorithm>
+
+#include "common/base/clock.h"
 #include "common/base/log.h"
 
 namespace longshore::controller {

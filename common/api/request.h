@@ -230,6 +230,7 @@ struct BackupPodStatus {
   int64_t epoch = 0;  // the last one given out
   std::string node_name, pod_uid, pod_ip;
   std::string tier;  // reached nearness: "Node", "Rack", "Zone", "Region", "None", "Unknown"
+  std::string vetting;  // of the placement: "Extender", "WithoutExtender"; empty: not placed yet
   std::optional<PodLease> lease;
   std::string reason;   // CamelCase, of the last change
   std::string message;  // one line for people
@@ -244,6 +245,7 @@ void Describe(A& a, BackupPodStatus& v) {
   a("podUID", v.pod_uid);
   a("podIP", v.pod_ip);
   a("tier", v.tier);
+  a("vetting", v.vetting);
   a("lease", v.lease);
   a("reason", v.reason);
   a("message", v.message);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cluster as the reconcilers see it: cached reads and writes with preconditions, behind one
+// small interface. KubeCluster (kube_cluster.h) is the real one; tests put an in-memory API server
+// with faults behind it, so that a crash between any two writes can be tried.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/api/operation.h"
+#include "common/api/request.h"
+#include "common/api/source.h"
+#include "common/base/log.h"
+#include "common/base/result.h"
+#include "common/kube/client.h"
+#include "common/kube/informer.h"
+#include "common/kube/resource.h"
+#include "common/placement/location.h"
+
+namespace longshore::controller {
+
+// Thread-safe.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  // From the caches, which hold our own writes at once. Null: not there.
+  virtual kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
+                              const std::string& name) const = 0;
+  virtual std::vector<kube::ObjectPtr> List(const kube::Resource& resource) const = 0;
+  // BackupPods or Operations whose spec.requestRef names the request.
+  virtual std::vector<kube::ObjectPtr> OfRequest(const kube::Resource& resource,
+                                                 const std::string& ns,
+                                                 const std::string& request) const = 0;
+  virtual std::shared_ptr<const placement::View> View() const = 0;
+
+  // Past the caches: for secrets, ConfigMaps, and to be certain that something is gone.
+  virtual Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
+                                  const std::string& name) = 0;
+  virtual Result<api::Json> Create(const kube::Resource& resource, const std::string& ns,
+                                   const api::Json& object) = 0;
+  // Writes the status only; kConflict when the object changed since it was read.
+  virtual Result<api::Json> UpdateStatus(const kube::Resource& resource, const std::string& ns,
+                                         const api::Json& object) = 0;
+  virtual Result<api::Json> Patch(const kube::Resource& resource, const std::string& ns,
+                                  const std::string& name, kube::PatchType type,
+                                  const api::Json& patch, const std::string& subresource) = 0;
+  virtual Status Delete(const kube::Resource& resource, const std::string& ns,
+                        const std::string& name, const kube::DeleteOptions& options) = 0;
+  // A Kubernetes Event; best effort.
+  virtual void Event(const api::Json& regarding, bool warning, const std::string& reason,
+                     const std::string& action, const std::string& note) = 0;
+};
+
+template <class T>
+const kube::Resource& ResourceOf();
+template <>
+inline const kube::Resource& ResourceOf<api::BackupSource>() { return kube::kBackupSources; }
+template <>
+inline const kube::Resource& ResourceOf<api::SourceImage>() { return kube::kSourceImages; }
+template <>
+inline const kube::Resource& ResourceOf<api::PodPolicy>() { return kube::kPodPolicies; }
+template <>
+inline const kube::Resource& ResourceOf<api::BackupRepository>() {
+  return kube::kBackupRepositories;
+}
+template <>
+inline const kube::Resource& ResourceOf<api::ComputeRequest>() { return kube::kComputeRequests; }
+template <>
+inline const kube::Resource& ResourceOf<api::BackupPod>() { return kube::kBackupPods; }
+template <>
+inline const kube::Resource& ResourceOf<api::Operation>() { return kube::kOperations; }
+
+// The typed object; empty when it is not there or does not parse (which is logged).
+template <class T>
+std::optional<T> ReadObject(const kube::ObjectPtr& object) {
+  if (!object) return std::nullopt;
+  auto parsed = api::ReadJson<T>(*object);
+  if (parsed) return *std::move(parsed);
+  LogWarn("object does not parse", {{"kind", ResourceOf<T>().kind},
+                                    {"namespace", kube::NamespaceOf(*object)},
+                                    {"name", kube::NameOf(*object)},
+                                    {"error", parsed.error().message}});
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<T> Find(const Cluster& cluster, const std::string& ns, const std::string& name) {
+  return ReadObject<T>(cluster.Get(ResourceOf<T>(), ns, name));
+}
+
+template <class T>
+std::vector<T> ReadAll(const std::vector<kube::ObjectPtr>& objects) {
+  std::vector<T> all;
+  for (const kube::ObjectPtr& object : objects) {
+    if (auto parsed = ReadObject<T>(object)) all.push_back(*std::move(parsed));
+  }
+  return all;
+}
+
+template <class T>
+std::vector<T> OfRequest(const Cluster& cluster, const std::string& ns, const std::string& name) {
+  return ReadAll<T>(cluster.OfRequest(ResourceOf<T>(), ns, name));
+}
+
+template <class T>
+api::Json ToJson(const T& object) {
+  api::Json json = api::WriteJson(object);
+  json["kind"] = std::string(ResourceOf<T>().kind);
+  return json;
+}
+
+// Writes the status under the resourceVersion that `object` was read with, and takes over the new
+// one, so that a second write in the same reconcile is possible.
+template <class T>
+longshore::Status WriteStatus(Cluster& cluster, T& object) {
+  LS_ASSIGN_OR_RETURN(const api::Json written,
+                      cluster.UpdateStatus(ResourceOf<T>(), object.metadata.ns, ToJson(object)));
+  object.metadata.resource_version = kube::StringAt(written, "/metadata/resourceVersion");
+  return {};
+}
+
+template <class T>
+Result<T> CreateObject(Cluster& cluster, const T& object) {
+  LS_ASSIGN_OR_RETURN(const api::Json written,
+                      cluster.Create(ResourceOf<T>(), object.metadata.ns, ToJson(object)));
+  return api::ReadJson<T>(written);
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/kube_cluster.h"
+
+namespace longshore::controller {
+
+KubeCluster::KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder)
+    : client_(client), state_(state), recorder_(recorder) {}
+
+kube::Informer* KubeCluster::InformerOf(const kube::Resource& resource) const {
+  if (resource.plural == kube::kBackupPods.plural) return &state_.backup_pods;
+  if (resource.plural == kube::kPods.plural) return &state_.placement.pods();
+  if (resource.plural == kube::kOperations.plural) return &state_.operations;
+  if (resource.plural == kube::kComputeRequests.plural) return &state_.requests;
+  if (resource.plural == kube::kBackupSources.plural) return &state_.sources;
+  if (resource.plural == kube::kSourceImages.plural) return &state_.images;
+  if (resource.plural == kube::kPodPolicies.plural) return &state_.policies;
+  if (resource.plural == kube::kBackupRepositories.plural) return &state_.repositories;
+  return nullptr;
+}
+
+kube::ObjectPtr KubeCluster::Get(const kube::Resource& resource, const std::string& ns,
+                                 const std::string& name) const {
+  const kube::Informer* informer = InformerOf(resource);
+  LS_CHECK(informer != nullptr);
+  return informer->Get(ns, name);
+}
+
+std::vector<kube::ObjectPtr> KubeCluster::List(const kube::Resource& resource) const {
+  const kube::Informer* informer = InformerOf(resource);
+  LS_CHECK(informer != nullptr);
+  return informer->List();
+}
+
+std::vector<kube::ObjectPtr> KubeCluster::OfRequest(const kube::Resource& resource,
+                                                    const std::string& ns,
+                                                    const std::string& request) const {
+  const kube::Informer* informer = InformerOf(resource);
+  LS_CHECK(informer != nullptr);
+  return informer->ListByIndex("request", ns + "/" + request);
+}
+
+std::shared_ptr<const placement::View> KubeCluster::View() const {
+  return state_.placement.Snapshot();
+}
+
+Result<api::Json> KubeCluster::Observed(const kube::Resource& resource,
+                                        Result<api::Json> written) {
+  kube::Informer* informer = InformerOf(resource);
+  if (!written || informer == nullptr) return written;
+  // A write that took the last finalizer of a deleted object ended it: nothing is left to observe.
+  const bool ended = !kube::StringAt(*written, "/metadata/deletionTimestamp").empty() &&
+                     !written->contains("/metadata/finalizers/0"_json_pointer);
+  if (!ended) informer->Observe(*written);
+  return written;
+}
+
+Result<api::Json> KubeCluster::Fetch(const kube::Resource& resource, const std::string& ns,
+                                     const std::string& name) {
+  return client_.Get(resource, ns, name);
+}
+
+Result<api::Json> KubeCluster::Create(const kube::Resource& resource, const std::string& ns,
+                                      const api::Json& object) {
+  return Observed(resource, client_.Create(resource, ns, object));
+}
+
+Result<api::Json> KubeCluster::UpdateStatus(const kube::Resource& resource, const std::string& ns,
+                                            const api::Json& object) {
+  return Observed(resource, client_.Update(resource, ns, object, "status"));
+}
+
+Result<api::Json> KubeCluster::Patch(const kube::Resource& resource, const std::string& ns,
+                                     const std::string& name, kube::PatchType type,
+                                     const api::Json& patch, const std::string& subresource) {
+  return Observed(resource, client_.Patch(resource, ns, name, type, patch, subresource));
+}
+
+Status KubeCluster::Delete(const kube::Resource& resource, const std::string& ns,
+                           const std::string& name, const kube::DeleteOptions& options) {
+  return client_.Delete(resource, ns, name, options);
+}
+
+void KubeCluster::Event(const api::Json& regarding, bool warning, const std::string& reason,
+                        const std::string& action, const std::string& note) {
+  recorder_.Record(regarding, warning ? "Warning" : "Normal", reason, action, note);
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Cluster on a real API server: reads from ClusterState's informers, writes through kube::Client,
+// and shows each own write to the informers at once. Constructed by main.cc.
+#pragma once
+
+#include "common/kube/event_recorder.h"
+#include "controller/cluster.h"
+#include "controller/cluster_state.h"
+
+namespace longshore::controller {
+
+class KubeCluster : public Cluster {
+ public:
+  // All of them outlive this.
+  KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder);
+
+  kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
+                      const std::string& name) const override;
+  std::vector<kube::ObjectPtr> List(const kube::Resource& resource) const override;
+  std::vector<kube::ObjectPtr> OfRequest(const kube::Resource& resource, const std::string& ns,
+                                         const std::string& request) const override;
+  std::shared_ptr<const placement::View> View() const override;
+  Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
+                          const std::string& name) override;
+  Result<api::Json> Create(const kube::Resource& resource, const std::string& ns,
+                           const api::Json& object) override;
+  Result<api::Json> UpdateStatus(const kube::Resource& resource, const std::string& ns,
+                                 const api::Json& object) override;
+  Result<api::Json> Patch(const kube::Resource& resource, const std::string& ns,
+                          const std::string& name, kube::PatchType type, const api::Json& patch,
+                          const std::string& subresource) override;
+  Status Delete(const kube::Resource& resource, const std::string& ns, const std::string& name,
+                const kube::DeleteOptions& options) override;
+  void Event(const api::Json& regarding, bool warning, const std::string& reason,
+             const std::string& action, const std::string& note) override;
+
+ private:
+  // Null for a resource without an informer.
+  kube::Informer* InformerOf(const kube::Resource& resource) const;
+  Result<api::Json> Observed(const kube::Resource& resource, Result<api::Json> written);
+
+  kube::Client& client_;
+  ClusterState& state_;
+  kube::EventRecorder& recorder_;
+};
+
+}  // namespace longshore::controller

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a Pod object says about one of our pods, in the words that the pod reconciler decides by.
+// Pure.
+#pragma once
+
+#include <string>
+
+#include "common/api/archive.h"
+#include "common/kube/informer.h"
+
+namespace longshore::controller {
+
+struct PodFacts {
+  bool exists = false;
+  std::string uid, resource_version, node, ip;
+  bool deleting = false;
+  bool ended = false;        // phase Failed or Succeeded: no container of it will run again
+  std::string end_reason;    // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
+  std::string end_message;
+  bool running = false;      // its container runs now
+  int restarts = 0;
+  // Why it doesn't run yet: "Unschedulable", "ImagePullFailed", "ContainerConfigError",
+  // "CrashLoop", "" when nothing is wrong so far; with what the cluster says and what helps.
+  std::string trouble, trouble_message;
+  std::string available_condition;  // status of longshore.dev/Available, or ""
+  int available_index = -1;         // its index in status.conditions
+
+  bool alive() const { return exists && !ended; }
+};
+
+PodFacts FactsOf(const kube::ObjectPtr& pod);
+
+// Whether the Pod was made for this row: by our labels.
+bool MadeFor(const api::Json& pod, const std::string& request_uid, int slot, int attempt);
+
+}  // namespace longshore::controller

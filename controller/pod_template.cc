@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/pod_template.h"
+
+#include "common/base/strings.h"
+#include "controller/pod_names.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+
+// The kubelet renews the token at 80 % of its life.
+constexpr int kTokenSeconds = 3600;
+// How long a pod of ours stays on a node that is gone before the cluster gives it up.
+constexpr int kNodeLossSeconds = 30;
+
+std::map<std::string, std::string> Labels(const api::BackupPodSpec& row,
+                                          const api::ComputeRequest& request) {
+  return {{api::kLabelManagedBy, "longshore"},
+          {api::kLabelRequest, request.metadata.name},
+          {api::kLabelRequestUid, request.metadata.uid},
+          {api::kLabelSource, row.source_ref.name},
+          {api::kLabelSlot, std::to_string(row.slot)},
+          {api::kLabelAttempt, std::to_string(row.attempt)},
+          {api::kLabelPurpose, request.spec.purpose}};
+}
+
+Json Metadata(const PodTemplateInput& in) {
+  const std::string source_ns = in.source.metadata.ns;
+  return {{"name", in.row.metadata.name},
+          {"namespace", in.row.metadata.ns},
+          {"labels", Labels(in.row.spec, in.request)},
+          {"annotations", {{api::kAnnotationSourceNamespace, source_ns}}},
+          {"ownerReferences",
+           Json::array({{{"apiVersion", api::kApiVersion},
+                         {"kind", "BackupPod"},
+                         {"name", in.row.metadata.name},
+                         {"uid", in.row.metadata.uid},
+                         {"controller", true},
+                         {"blockOwnerDeletion", true}}})}};
+}
+
+// One term per node: matchFields takes a single value, and terms are alternatives.
+Json NodeAffinity(const std::vector<std::string>& nodes) {
+  Json terms = Json::array();
+  for (const std::string& node : nodes) {
+    terms.push_back({{"matchFields",
+                      Json::array({{{"key", "metadata.name"},
+                                    {"operator", "In"},
+                                    {"values", Json::array({node})}}})}});
+  }
+  return {{"nodeAffinity",
+           {{"requiredDuringSchedulingIgnoredDuringExecution", {{"nodeSelectorTerms", terms}}}}}};
+}
+
+Json Tolerations(const api::PodPolicySpec& policy) {
+  Json all = Json::array();
+  for (const char* key : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
+    all.push_back({{"key", key},
+                   {"operator", "Exists"},
+                   {"effect", "NoExecute"},
+                   {"tolerationSeconds", kNodeLossSeconds}});
+  }
+  for (const api::Toleration& toleration : policy.tolerations) {
+    all.push_back(api::WriteJson(toleration));
+  }
+  return all;
+}
+
+// The claim is read by a backup and written by a restore; a verify needs the repository only.
+bool MountsClaim(const PodTemplateInput& in) {
+  return in.source.spec.filesystem.has_value() && in.request.spec.purpose != "Verify";
+}
+bool Restores(const PodTemplateInput& in) { return in.request.spec.purpose == "Restore"; }
+
+Json Volumes(const PodTemplateInput& in) {
+  Json volumes = Json::array();
+  volumes.push_back(
+      {{"name", "token"},
+       {"projected",
+        {{"defaultMode", 0440},
+         {"sources", Json::array({{{"serviceAccountToken",
+                                    {{"audience", kAudience},
+                                     {"expirationSeconds", kTokenSeconds},
+                                     {"path", "token"}}}}})}}}});
+  volumes.push_back({{"name", "ca"}, {"configMap", {{"name", kCaConfigMap}}}});
+  volumes.push_back({{"name", "scratch"}, {"emptyDir", {{"sizeLimit", in.policy.scratch_size_limit}}}});
+  volumes.push_back(
+      {{"name", "secrets"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "8Mi"}}}});
+  if (MountsClaim(in)) {
+    volumes.push_back({{"name", "data"},
+                       {"persistentVolumeClaim",
+                        {{"claimName", in.source.spec.filesystem->persistent_volume_claim},
+                         {"readOnly", !Restores(in)}}}});
+  }
+  return volumes;
+}
+
+Json Mounts(const PodTemplateInput& in) {
+  Json mounts = Json::array({
+      {{"name", "token"}, {"mountPath", "/var/run/secrets/longshore"}, {"readOnly", true}},
+      {{"name", "ca"}, {"mountPath", "/etc/longshore/ca"}, {"readOnly", true}},
+      {{"name", "scratch"}, {"mountPath", "/scratch"}},
+      {{"name", "secrets"}, {"mountPath", "/run/longshore"}},
+  });
+  if (MountsClaim(in)) {
+    mounts.push_back({{"name", "data"},
+                      {"mountPath", Restores(in) ? "/target" : "/source"},
+                      {"readOnly", !Restores(in)}});
+  }
+  return mounts;
+}
+
+Json Args(const PodTemplateInput& in) {
+  return Json::array({"--controller", in.controller_endpoint, "--ca-file", "/etc/longshore/ca/ca.crt",
+                      "--token-file", "/var/run/secrets/longshore/token", "--kind",
+                      in.source.spec.kind, "--scratch", "/scratch", "--secrets-dir",
+                      "/run/longshore", "--source-dir", "/source", "--target-dir", "/target"});
+}
+
+Json Container(const PodTemplateInput& in) {
+  api::ResourceRequirements resources = EffectiveResources(in.image, in.policy);
+  resources.requests[api::kMarkerResource] = "1";
+  resources.limits[api::kMarkerResource] = "1";
+  return {{"name", "worker"},
+          {"image", in.row.spec.image},
+          {"imagePullPolicy", "IfNotPresent"},
+          {"command", Json::array({"/usr/bin/longshore-worker"})},
+          {"args", Args(in)},
+          {"resources", {{"requests", resources.requests}, {"limits", resources.limits}}},
+          {"securityContext",
+           {{"allowPrivilegeEscalation", false},
+            {"readOnlyRootFilesystem", true},
+            {"capabilities", {{"drop", Json::array({"ALL"})}}}}},
+          {"terminationMessagePolicy", "FallbackToLogsOnError"},
+          {"volumeMounts", Mounts(in)}};
+}
+
+}  // namespace
+
+api::Json RenderPod(const PodTemplateInput& in) {
+  const api::PodPolicySpec& policy = in.policy;
+  Json spec = {
+      {"schedulerName", api::kSchedulerName},
+      {"serviceAccountName", policy.service_account_name.empty() ? kWorkerServiceAccount
+                                                                 : policy.service_account_name},
+      {"automountServiceAccountToken", false},
+      {"enableServiceLinks", false},
+      {"restartPolicy", "Always"},
+      {"terminationGracePeriodSeconds", policy.termination_grace_period_seconds},
+      {"readinessGates", Json::array({{{"conditionType", kAvailableCondition}}})},
+      {"securityContext",
+       {{"runAsNonRoot", true},
+        {"runAsUser", policy.run_as_user},
+        {"runAsGroup", policy.run_as_group},
+        {"fsGroup", policy.run_as_group},
+        // A volume that is mounted for reading keeps its owners: never walk a big source.
+        {"fsGroupChangePolicy", "OnRootMismatch"},
+        {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
+      {"tolerations", Tolerations(policy)},
+      {"containers", Json::array({Container(in)})},
+      {"volumes", Volumes(in)}};
+  if (!policy.priority_class_name.empty()) {
+    spec["priorityClassName"] = policy.priority_class_name;
+  }
+  if (!in.row.spec.candidate_nodes.empty()) {
+    spec["affinity"] = NodeAffinity(in.row.spec.candidate_nodes);
+  }
+  return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", Metadata(in)}, {"spec", spec}};
+}
+
+api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,
+                                             const api::PodPolicySpec& policy) {
+  api::ResourceRequirements merged = image.resources;
+  for (const auto& [name, quantity] : policy.resources.requests) merged.requests[name] = quantity;
+  for (const auto& [name, quantity] : policy.resources.limits) merged.limits[name] = quantity;
+  return merged;
+}
+
+Result<placement::PodDemand> DemandOf(const api::ResourceRequirements& resources) {
+  placement::PodDemand demand;
+  if (const auto cpu = resources.requests.find("cpu"); cpu != resources.requests.end()) {
+    LS_ASSIGN_OR_RETURN(demand.cpu_milli, ParseQuantityMilli(cpu->second));
+  }
+  if (const auto memory = resources.requests.find("memory"); memory != resources.requests.end()) {
+    LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(memory->second));
+    demand.memory_bytes = milli / 1000;
+  }
+  return demand;
+}
+
+api::BackupPod MakeRow(const api::ComputeRequest& request, int slot, int attempt,
+                       const std::string& image, std::vector<std::string> candidate_nodes,
+                       const std::string& cause) {
+  api::BackupPod row;
+  row.kind = "BackupPod";
+  row.metadata.name = PodName(request.metadata.uid, slot, attempt);
+  row.metadata.ns = request.metadata.ns;
+  row.spec.request_ref.name = request.metadata.name;
+  row.spec.source_ref = request.spec.source_ref;
+  if (row.spec.source_ref.ns.empty()) row.spec.source_ref.ns = request.metadata.ns;
+  row.spec.slot = slot;
+  row.spec.attempt = attempt;
+  row.spec.image = image;
+  row.spec.candidate_nodes = std::move(candidate_nodes);
+  row.spec.cause = cause;
+  row.metadata.labels = Labels(row.spec, request);
+  row.metadata.owner_references.push_back({api::kApiVersion, "ComputeRequest",
+                                           request.metadata.name, request.metadata.uid, true, true});
+  return row;
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a backup pod looks like: the row and everything that decides about it, made into the Pod
+// that is sent to the API server. Pure; used by the pod reconciler, and for its resource figures by
+// steering and scaling.
+#pragma once
+
+#include "common/api/request.h"
+#include "common/api/source.h"
+#include "common/placement/ranking.h"
+
+namespace longshore::controller {
+
+// The readiness gate and condition of our pods.
+inline constexpr char kAvailableCondition[] = "longshore.dev/Available";
+// ConfigMap with the CA that signs the controller's certificate, in each namespace with requests.
+inline constexpr char kCaConfigMap[] = "longshore-ca";
+inline constexpr char kCaKey[] = "ca.crt";
+// Audience of the workers' projected tokens.
+inline constexpr char kAudience[] = "longshore-controller";
+inline constexpr char kWorkerServiceAccount[] = "longshore-worker";
+
+struct PodTemplateInput {
+  const api::BackupPod& row;
+  const api::ComputeRequest& request;
+  const api::PodPolicySpec& policy;
+  const api::SourceImageSpec& image;
+  const api::BackupSource& source;
+  std::string controller_endpoint;  // "longshore-controller-streams.longshore-system.svc:9443"
+};
+
+api::Json RenderPod(const PodTemplateInput& input);
+
+// The image's resources with the policy's over them, name by name.
+api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,
+                                             const api::PodPolicySpec& policy);
+// Errors: kInvalidArgument naming the quantity.
+Result<placement::PodDemand> DemandOf(const api::ResourceRequirements& resources);
+
+// The row itself: Planned, owned by its request.
+api::BackupPod MakeRow(const api::ComputeRequest& request, int slot, int attempt,
+                       const std::string& image, std::vector<std::string> candidate_nodes,
+                       const std::string& cause);
+
+}  // namespace longshore::controller

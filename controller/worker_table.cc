@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/worker_table.h"
+
+#include <algorithm>
+
+namespace longshore::controller {
+namespace {
+
+void TakeHello(WorkerFacts& facts, const messages::WorkerHello& hello) {
+  facts.hello = true;
+  facts.kind = hello.kind();
+  facts.version = hello.version();
+  // Not a maximum: a restarted container has seen nothing, and that is what we must know.
+  facts.last_epoch = hello.last_epoch();
+  facts.running_epoch = hello.running_epoch();
+  facts.running_operation = hello.running_operation();
+  facts.gate_closed = hello.gate_closed();
+}
+
+}  // namespace
+
+WorkerTable::WorkerTable(const Clock& clock) : clock_(clock) {}
+
+void WorkerTable::Connect(Transport transport, Wake wake) {
+  transport_ = std::move(transport);
+  wake_ = std::move(wake);
+}
+
+void WorkerTable::OnOpen(uint64_t connection, const WorkerIdentity& identity) {
+  {
+    MutexLock lock(mutex_);
+    WorkerFacts& facts = by_uid_[identity.uid];
+    if (facts.connected) uid_by_connection_.erase(facts.connection);
+    facts = WorkerFacts{};
+    facts.identity = identity;
+    facts.connected = true;
+    facts.connection = connection;
+    facts.heard = facts.changed = clock_.Monotonic();
+    uid_by_connection_[connection] = identity.uid;
+  }
+  wake_(identity.ns, identity.pod);
+}
+
+void WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& message) {
+  switch (message.kind_case()) {
+    case messages::WorkerMessage::kHello:
+      TakeHello(facts, message.hello());
+      break;
+    case messages::WorkerMessage::kAssignReply:
+      facts.reply = message.assign_reply();
+      if (facts.reply->accepted()) {
+        facts.last_epoch = std::max(facts.last_epoch, facts.reply->epoch());
+        facts.running_epoch = facts.reply->epoch();
+        facts.progress.reset();
+      }
+      break;
+    case messages::WorkerMessage::kProgress:
+      facts.progress = message.progress();
+      facts.progress_time = clock_.Now();
+      facts.running_epoch = message.progress().epoch();
+      facts.last_epoch = std::max(facts.last_epoch, facts.running_epoch);
+      break;
+    case messages::WorkerMessage::kResult:
+      facts.result = message.result();
+      facts.last_epoch = std::max(facts.last_epoch, facts.result->epoch());
+      facts.running_epoch = 0;
+      break;
+    case messages::WorkerMessage::kRetireReply:
+      facts.gate_closed = message.retire_reply().accepted();
+      facts.retire_refused = !facts.gate_closed;
+      break;
+    case messages::WorkerMessage::kIdle:
+    case messages::WorkerMessage::KIND_NOT_SET:
+      break;
+  }
+}
+
+Status WorkerTable::OnMessage(uint64_t connection, std::string_view bytes) {
+  messages::WorkerMessage message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("not a WorkerMessage");
+  }
+  std::string ns, pod;
+  {
+    MutexLock lock(mutex_);
+    const auto uid = uid_by_connection_.find(connection);
+    if (uid == uid_by_connection_.end()) return {};
+    WorkerFacts& facts = by_uid_[uid->second];
+    facts.heard = clock_.Monotonic();
+    Take(facts, message);
+    ns = facts.identity.ns;
+    pod = facts.identity.pod;
+  }
+  if (message.kind_case() != messages::WorkerMessage::kIdle) wake_(ns, pod);
+  return {};
+}
+
+void WorkerTable::OnClose(uint64_t connection) {
+  std::string ns, pod;
+  {
+    MutexLock lock(mutex_);
+    const auto uid = uid_by_connection_.find(connection);
+    if (uid == uid_by_connection_.end()) return;
+    WorkerFacts& facts = by_uid_[uid->second];
+    facts.connected = false;
+    facts.changed = clock_.Monotonic();
+    ns = facts.identity.ns;
+    pod = facts.identity.pod;
+    uid_by_connection_.erase(uid);
+  }
+  wake_(ns, pod);
+}
+
+std::optional<WorkerFacts> WorkerTable::Facts(const std::string& pod_uid) const {
+  MutexLock lock(mutex_);
+  const auto found = by_uid_.find(pod_uid);
+  if (found == by_uid_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool WorkerTable::Send(const std::string& pod_uid, const messages::ControllerMessage& message) {
+  uint64_t connection = 0;
+  {
+    MutexLock lock(mutex_);
+    const auto found = by_uid_.find(pod_uid);
+    if (found == by_uid_.end() || !found->second.connected) return false;
+    WorkerFacts& facts = found->second;
+    connection = facts.connection;
+    if (message.has_assign()) facts.assign_sent = message.assign().epoch();
+    if (message.has_cancel()) facts.cancel_sent = message.cancel().epoch();
+    if (message.has_retire()) facts.retire_sent = clock_.Monotonic();
+    if (message.has_released()) {
+      facts.released_sent = message.released().epoch();
+      if (facts.result && facts.result->epoch() == facts.released_sent) facts.result.reset();
+    }
+  }
+  transport_(connection, message.SerializeAsString());
+  return true;
+}
+
+void WorkerTable::Forget(const std::string& pod_uid) {
+  MutexLock lock(mutex_);
+  const auto found = by_uid_.find(pod_uid);
+  if (found != by_uid_.end() && !found->second.connected) by_uid_.erase(found);
+}
+
+size_t WorkerTable::connected() const {
+  MutexLock lock(mutex_);
+  return uid_by_connection_.size();
+}
+
+}  // namespace longshore::controller
