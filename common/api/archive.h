@@ -192,7 +192,8 @@ Json WriteJson(const T& value) {
   return JsonWriter::Write(value);
 }
 
-// Parses text without throwing. Errors: kInvalidArgument with the byte where it went wrong.
+// Parses text without throwing. Errors: kInvalidArgument with the byte where it went wrong, or for
+// more than 512 levels.
 Result<Json> ParseJson(std::string_view text);
 
 // Compact text. Never throws: bytes that are not UTF-8 (a tool's output in a message) become U+FFFD.

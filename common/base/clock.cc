@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 
 #include <cctype>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 
@@ -33,6 +34,70 @@ std::string Format(WallTime time, bool with_micros) {
   return out + "Z";
 }
 
+constexpr int64_t kMaxSeconds = INT64_MAX / 1'000'000'000 - 1;
+constexpr int64_t kMinSeconds = -kMaxSeconds;
+
+// Reads RFC 3339 from the front; after a failure it keeps still.
+struct Reader {
+  std::string_view rest;
+  bool failed = false;
+
+  bool Starts(char lower_case) const {
+    return !rest.empty() && std::tolower(static_cast<unsigned char>(rest[0])) == lower_case;
+  }
+  bool Digit() const {
+    return !rest.empty() && std::isdigit(static_cast<unsigned char>(rest[0])) != 0;
+  }
+  void Literal(char wanted) {
+    if (failed || !Starts(static_cast<char>(std::tolower(wanted)))) {
+      failed = true;
+    } else {
+      rest.remove_prefix(1);
+    }
+  }
+  // Exactly that many digits, and a value between the bounds.
+  int Number(int digits, int least, int most) {
+    int value = 0;
+    for (int i = 0; i < digits && !failed; ++i) {
+      if (!Digit()) {
+        failed = true;
+        break;
+      }
+      value = value * 10 + (rest[0] - '0');
+      rest.remove_prefix(1);
+    }
+    if (value < least || value > most) failed = true;
+    return value;
+  }
+  // ".123", in nanoseconds; finer digits are dropped.
+  int64_t Fraction() {
+    if (failed || !Starts('.')) return 0;
+    rest.remove_prefix(1);
+    if (!Digit()) failed = true;
+    int64_t nanos = 0;
+    for (int64_t scale = 100'000'000; Digit(); scale /= 10) {
+      nanos += (rest[0] - '0') * scale;
+      rest.remove_prefix(1);
+    }
+    return nanos;
+  }
+  // "Z" or "+02:00", in seconds east of Greenwich.
+  int64_t Zone() {
+    if (Starts('z')) {
+      rest.remove_prefix(1);
+      return 0;
+    }
+    const bool west = Starts('-');
+    if (!west && !Starts('+')) failed = true;
+    if (failed) return 0;
+    rest.remove_prefix(1);
+    const int hours = Number(2, 0, 23);
+    Literal(':');
+    const int minutes = Number(2, 0, 59);
+    return (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+  }
+};
+
 }  // namespace
 
 const Clock& Clock::Real() {
@@ -44,37 +109,32 @@ std::string FormatTime(WallTime time) { return Format(time, true); }
 std::string FormatTimeSeconds(WallTime time) { return Format(time, false); }
 
 Result<WallTime> ParseTime(std::string_view text) {
-  const std::string copy(text);
-  std::tm tm{};
-  int consumed = 0;
-  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                  &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &consumed) != 6) {
-    return InvalidArgument("not an RFC 3339 time: \"" + copy + "\"");
+  Reader in{text};
+  const int year = in.Number(4, 0, 9999);
+  in.Literal('-');
+  const int month = in.Number(2, 1, 12);
+  in.Literal('-');
+  const int day = in.Number(2, 1, 31);
+  in.Literal('T');
+  const int hour = in.Number(2, 0, 23);
+  in.Literal(':');
+  const int minute = in.Number(2, 0, 59);
+  in.Literal(':');
+  const int second = in.Number(2, 0, 60);  // 60: a leap second, which is the next minute's first
+  const int64_t nanos = in.Fraction();
+  const int64_t offset_seconds = in.Zone();
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                         std::chrono::day(day)};
+  if (in.failed || !in.rest.empty() || !date.ok()) {
+    return InvalidArgument("not an RFC 3339 time: \"" + std::string(text.substr(0, 64)) + "\"");
   }
-  tm.tm_year -= 1900;
-  tm.tm_mon -= 1;
-  size_t at = static_cast<size_t>(consumed);
-  int64_t nanos = 0;
-  if (at < copy.size() && copy[at] == '.') {
-    int64_t scale = 100'000'000;
-    for (++at; at < copy.size() && std::isdigit(static_cast<unsigned char>(copy[at])); ++at) {
-      nanos += (copy[at] - '0') * scale;
-      scale /= 10;
-    }
+  const int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  const int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset_seconds;
+  // The clock counts nanoseconds in 64 bits.
+  if (seconds < kMinSeconds || seconds > kMaxSeconds) {
+    return InvalidArgument("time out of range (1678 to 2261): \"" + std::string(text) + "\"");
   }
-  int64_t offset_seconds = 0;
-  const std::string zone = copy.substr(at);
-  int hours = 0, minutes = 0;
-  char sign = 0;
-  if (std::sscanf(zone.c_str(), "%c%2d:%2d", &sign, &hours, &minutes) == 3 &&
-      (sign == '+' || sign == '-')) {
-    offset_seconds = (sign == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
-  } else if (zone != "Z" && zone != "z") {
-    return InvalidArgument("not an RFC 3339 time: \"" + copy + "\": no time zone");
-  }
-  const auto since_epoch = std::chrono::seconds(timegm(&tm) - offset_seconds);
-  return WallTime(std::chrono::duration_cast<WallTime::duration>(since_epoch) +
-                  std::chrono::duration_cast<WallTime::duration>(std::chrono::nanoseconds(nanos)));
+  return WallTime(std::chrono::seconds(seconds)) + std::chrono::nanoseconds(nanos);
 }
 
 std::string FormatDuration(std::chrono::nanoseconds duration) {

@@ -38,6 +38,7 @@ Status WriteFileAtomically(const std::string& path, std::string_view content, in
     ::unlink(temporary.c_str());
     return error;
   };
+  if (::fchmod(fd.get(), static_cast<mode_t>(mode)) != 0) return fail("chmod");  // past the umask
   while (!content.empty()) {
     const ssize_t wrote = ::write(fd.get(), content.data(), content.size());
     if (wrote < 0 && errno == EINTR) continue;

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/base/clock.h"
+#include "common/base/strings.h"
 
 namespace longshore {
 namespace {
@@ -32,7 +33,7 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
 
 void AppendEscaped(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
-  for (const char c : text) {
+  for (const char c : ToValidUtf8(text)) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       out += '\\';

@@ -23,7 +23,14 @@ struct LogField {
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
   template <class N, std::enable_if_t<std::is_arithmetic_v<N> && !std::is_same_v<N, bool>, int> = 0>
-  LogField(std::string_view k, N v) : key(k), value(std::to_string(v)), quoted(false) {}
+  LogField(std::string_view k, N v) : key(k), value(std::to_string(v)), quoted(!IsJson(v)) {}
+
+ private:
+  // JSON knows no number that is not finite.
+  template <class N>
+  static bool IsJson(N v) {
+    return !std::is_floating_point_v<N> || (v - v == 0);
+  }
 };
 using LogFields = std::initializer_list<LogField>;
 

@@ -6,7 +6,7 @@
 
 #include <cctype>
 #include <charconv>
-#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 
@@ -49,6 +49,42 @@ std::string ToLower(std::string_view text) {
   return out;
 }
 
+namespace {
+
+// Length of the UTF-8 character at the front; 0 when it is none (RFC 3629: no overlong forms, no
+// surrogates, nothing above U+10FFFF).
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first >= 0xC2 && first <= 0xDF ? 2
+                        : first >= 0xE0 && first <= 0xEF ? 3
+                        : first >= 0xF0 && first <= 0xF4 ? 4
+                                                         : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                     (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return wrong ? 0 : length;
+}
+
+}  // namespace
+
+std::string ToValidUtf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
 std::string Base64Encode(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   const int written =
@@ -60,18 +96,25 @@ std::string Base64Encode(std::string_view bytes) {
 }
 
 Result<std::string> Base64Decode(std::string_view text) {
+  // Not OpenSSL's: that one takes '=' anywhere for zero bits.
+  static constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   text = Trim(text);
-  if (text.empty()) return std::string();
   if (text.size() % 4 != 0) return InvalidArgument("not base64: length is no multiple of 4");
-  std::string out(text.size() / 4 * 3, '\0');
-  const int written =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (written < 0) return InvalidArgument("not base64");
-  size_t padding = 0;  // EVP_DecodeBlock counts the padding as zero bytes
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  out.resize(static_cast<size_t>(written) - padding);
+  size_t digits = text.size();
+  while (digits > 0 && text.size() - digits < 2 && text[digits - 1] == '=') --digits;
+  std::string out;
+  out.reserve(text.size() / 4 * 3);
+  uint32_t bits = 0;
+  for (size_t i = 0; i < digits; ++i) {
+    const size_t value = kAlphabet.find(text[i]);
+    if (value == std::string_view::npos) {
+      return InvalidArgument("not base64: character " + std::to_string(i));
+    }
+    bits = (bits << 6) | static_cast<uint32_t>(value);
+    // After the 2nd, 3rd and 4th digit of four, one more byte is complete.
+    if (i % 4 != 0) out += static_cast<char>((bits >> (6 - 2 * (i % 4))) & 0xff);
+  }
   return out;
 }
 
@@ -107,6 +150,61 @@ std::string RandomId(size_t length) {
   return out;
 }
 
+namespace {
+
+constexpr __int128 kMaxQuantity = INT64_MAX - 1;
+
+// mantissa / 10^decimals.
+struct Decimal {
+  int64_t mantissa = 0;
+  int decimals = 0;
+};
+
+// Takes "12.5" from the front of `rest`. False: no digits, or more than 18 that count.
+bool TakeDecimal(std::string_view& rest, Decimal& number) {
+  bool any = false, point = false;
+  for (; !rest.empty(); rest.remove_prefix(1)) {
+    const char c = rest[0];
+    if (c == '.' && !point) {
+      point = true;
+      continue;
+    }
+    if (std::isdigit(static_cast<unsigned char>(c)) == 0) break;
+    any = true;
+    if (number.mantissa >= 100'000'000'000'000'000) return false;
+    number.mantissa = number.mantissa * 10 + (c - '0');
+    if (point) ++number.decimals;
+  }
+  return any;
+}
+
+// 2^shift * 10^exponent.
+struct Scale {
+  int shift = 0;
+  int exponent = 0;
+};
+
+// The suffix of a quantity: SI, binary, or an exponent ("e3").
+Result<Scale> ParseScale(std::string_view suffix, Error malformed) {
+  static const std::map<std::string, Scale, std::less<>> kSuffixes = {
+      {"n", {0, -9}}, {"u", {0, -6}}, {"m", {0, -3}},  {"", {0, 0}},    {"k", {0, 3}},
+      {"M", {0, 6}},  {"G", {0, 9}},  {"T", {0, 12}},  {"P", {0, 15}},  {"E", {0, 18}},
+      {"Ki", {10, 0}}, {"Mi", {20, 0}}, {"Gi", {30, 0}}, {"Ti", {40, 0}}, {"Pi", {50, 0}},
+      {"Ei", {60, 0}}};
+  if (const auto found = kSuffixes.find(suffix); found != kSuffixes.end()) return found->second;
+  if (!suffix.starts_with('e') && !suffix.starts_with('E')) return malformed;
+  suffix.remove_prefix(1);
+  if (suffix.starts_with('+')) {
+    suffix.remove_prefix(1);
+    if (suffix.starts_with('-')) return malformed;
+  }
+  const Result<int64_t> exponent = ParseInt(suffix);
+  if (!exponent.has_value() || *exponent < -30 || *exponent > 30) return malformed;
+  return Scale{0, static_cast<int>(*exponent)};
+}
+
+}  // namespace
+
 Result<int64_t> ParseInt(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -117,23 +215,28 @@ Result<int64_t> ParseInt(std::string_view text) {
 }
 
 Result<int64_t> ParseQuantityMilli(std::string_view text) {
-  static const std::map<std::string, double, std::less<>> kSuffixes = {
-      {"n", 1e-9},      {"u", 1e-6},      {"m", 1e-3},      {"", 1},          {"k", 1e3},
-      {"M", 1e6},       {"G", 1e9},       {"T", 1e12},      {"P", 1e15},      {"E", 1e18},
-      {"Ki", 0x1p10},   {"Mi", 0x1p20},   {"Gi", 0x1p30},   {"Ti", 0x1p40},   {"Pi", 0x1p50},
-      {"Ei", 0x1p60}};
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view suffix = text.substr(static_cast<size_t>(end - text.data()));
-  const auto found = kSuffixes.find(suffix);
-  if (error != std::errc() || found == kSuffixes.end()) {
-    return InvalidArgument("not a quantity: \"" + std::string(text) + "\"");
+  const auto malformed = [&](const char* what) {
+    return InvalidArgument(std::string(what) + ": \"" + std::string(text.substr(0, 64)) + "\"");
+  };
+  std::string_view rest = text;
+  const bool negative = rest.starts_with('-');
+  if (negative || rest.starts_with('+')) rest.remove_prefix(1);
+  Decimal number;
+  if (!TakeDecimal(rest, number)) return malformed("not a quantity");
+  LS_ASSIGN_OR_RETURN(const Scale scale, ParseScale(rest, malformed("not a quantity")));
+  // In thousandths: mantissa * 2^shift * 10^(exponent + 3), without ever rounding by accident.
+  __int128 value = static_cast<__int128>(number.mantissa) << scale.shift;
+  int power = scale.exponent + 3 - number.decimals;
+  bool dropped = false;
+  for (; power > 0 && value <= kMaxQuantity; --power) value *= 10;
+  for (; power < 0 && value > 0; ++power) {
+    dropped = dropped || value % 10 != 0;
+    value /= 10;
   }
-  const double milli = number * found->second * 1000;
-  if (!(std::fabs(milli) < 9.2e18)) {
-    return InvalidArgument("quantity out of range: \"" + std::string(text) + "\"");
-  }
-  return static_cast<int64_t>(std::ceil(milli - 1e-9));
+  if (value > kMaxQuantity) return malformed("quantity out of range");
+  // Rounded away from zero, as Kubernetes does: what is asked for is never less.
+  const int64_t milli = static_cast<int64_t>(value) + (dropped ? 1 : 0);
+  return negative ? -milli : milli;
 }
 
 std::string FormatBytes(double bytes) {
