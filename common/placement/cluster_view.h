@@ -27,7 +27,8 @@ class ClusterView {
   std::chrono::milliseconds staleness() const;
   // Never null, never changes after it was handed out.
   std::shared_ptr<const View> Snapshot() const;
-  // Called on an informer's thread after any change; for the controller's queue. Before Start.
+  // Called after each new snapshot, on a thread of the view; for the controller's queue. Before
+  // Start.
   void OnChange(std::function<void()> handler);
   // For callers that also need the pods themselves (the controller watches its own through this).
   kube::Informer& pods();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where is a source's data? Answers from watch caches only, by the chain: explicit node, live pod by
-// labels, Service's EndpointSlices, PVC -> PV node affinity, explicit zone. Used by the controller
-// (steering) and the extender (vetting), and by `longshore explain`.
+// Where is a source's data? Answers from watch caches only, by the chain: explicit node, live pod
+// by labels, Service's EndpointSlices, PVC -> pod that has it mounted -> PV node affinity, explicit
+// zone. Used by the controller (steering) and the extender (vetting), and by `longshore explain`.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ struct NodeInfo {
   std::string name;
   std::string rack, zone, region;
   bool ready = false;
-  bool schedulable = true;      // not cordoned
+  bool schedulable = true;  // not cordoned
   std::map<std::string, std::string> labels;
   int64_t cpu_allocatable_milli = 0, memory_allocatable_bytes = 0;
   // Requests of the pods bound to it.
@@ -41,29 +41,51 @@ class View {
   struct PodPlace {
     std::string pod, node;
     bool ready = false;
+    std::string zone;  // of an endpoint outside the cluster, which has no node
   };
   virtual std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const = 0;
   // Nodes named by the Service's ready endpoints.
   virtual std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                                  const std::string& service) const = 0;
+  // Running pods that have the claim mounted: where its data is in use right now.
+  virtual std::vector<PodPlace> PodsByClaim(const std::string& /*ns*/,
+                                            const std::string& /*claim*/) const {
+    return {};
+  }
   // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
-  // kFailedPrecondition (not bound yet, or the volume has no affinity).
+  // kFailedPrecondition (not bound yet), kInvalidArgument (the volume says nothing about nodes),
+  // kUnavailable (claims or volumes could not be listed: denied, or no answer yet).
   virtual Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
                                                        const std::string& claim) const = 0;
+  // The node that this very pod is bound to; empty when unbound or unknown.
+  virtual std::string NodeOfPod(const std::string& /*ns*/, const std::string& /*name*/,
+                                const std::string& /*uid*/) const {
+    return {};
+  }
+};
+
+struct Place {
+  std::string node, rack, zone, region;  // what is not known is empty
 };
 
 struct Location {
   std::vector<std::string> nodes;  // where the data is; empty when only a zone is known or nothing
   std::string rack, zone, region;  // of the first node, or the explicit zone
-  std::string method;   // "NodeName", "Pod", "Service", "PersistentVolume", "Zone", "Unknown"
-  std::string reason;   // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
+  std::string method;         // "NodeName", "Pod", "Service", "PersistentVolume", "Zone", "Unknown"
+  std::string reason;         // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
+  std::vector<Place> places;  // all of them, in the order of `nodes`; one for an explicit zone
+  bool unbound = false;       // the claim waits for its first consumer: any node is as good
   bool known() const { return !nodes.empty() || !zone.empty(); }
 };
 
-// Never fails: what cannot be known is `Unknown` with the reason (and each link tried).
+// The links are those set in spec.location; a source that sets none is looked for by its own
+// access: the filesystem's claim, or the Service that the PostgreSQL host names. Never fails: what
+// cannot be known is `Unknown` with the reason (and each link tried).
 Location Locate(const api::BackupSource& source, const View& view);
 
+// The best tier to any of the places. Names count only inside what holds them: equal zones of
+// different regions are different zones. kUnknown when there is nothing to compare.
 Tier Nearness(const Location& location, const NodeInfo& node);
 
 }  // namespace longshore::placement

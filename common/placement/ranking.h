@@ -2,6 +2,10 @@
 //
 // How good is a node for a backup pod of a source? One scoring for the controller's steering and
 // the extender's verdicts, so that they never disagree on policy, only on freshness.
+//
+// Locality decides first: the step between two tiers (21) is more than pressure (0..10) and room
+// (0..6) together can give, so a loaded node near the data still beats an idle one further away.
+// docs/placement.md has the numbers and the reasons.
 #pragma once
 
 #include <map>
@@ -28,16 +32,64 @@ struct PodDemand {
   std::map<std::string, std::string> node_selector;
 };
 
+inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
+inline constexpr int kUnknownPoints = 10, kNonePoints = 0;
+inline constexpr int kMaxPressurePoints = 10, kNeutralPressurePoints = 5, kMaxRoomPoints = 6;
+inline constexpr int kMaxReservedPenalty = 4;  // one for each pod just placed
+
+// Why a node cannot take the pod; the first that applies.
+enum class Obstacle {
+  kNone,
+  kNotReady,
+  kCordoned,
+  kSelector,
+  kCpu,
+  kMemory,
+  kPods,
+  kTooFar,           // Require: the data is known to be elsewhere
+  kLocationUnknown,  // Require: where the data is, is not known now
+};
+
+// A score without its texts: what hot paths work with.
+struct Points {
+  Tier tier = Tier::kUnknown;
+  Obstacle obstacle = Obstacle::kNone;
+  int locality = 0, pressure = 0, room = 0, reserved_penalty = 0;
+  int Total() const;  // 0..100, whether there is an obstacle or not
+};
+
 struct NodeScore {
   std::string node;
   Tier tier = Tier::kUnknown;
-  bool feasible = true;        // false: filtered, `reasons` says why
-  bool unresolvable = false;   // infeasible whatever is evicted (placement required elsewhere)
-  int score = 0;               // 0..100, higher is better; 0 when infeasible
-  int locality_points = 0;     // parts of the score, for explain
+  bool feasible = true;       // false: filtered, `reasons` says why
+  bool unresolvable = false;  // infeasible whatever is evicted (placement required elsewhere)
+  int score = 0;              // 0..100, higher is better; 0 when infeasible
+  int locality_points = 0;    // parts of the score, for explain
   int pressure_points = 0;
   int room_points = 0;
   std::vector<std::string> reasons;  // one line each, for people
+};
+
+// Scores many nodes for one pod. What it is made of must outlive it.
+class Scorer {
+ public:
+  Scorer(const api::BackupSource& source, const Location& location, const PodDemand& demand);
+  Points Score(const NodeInfo& node, const Pressure& pressure, int reserved) const;
+  // With the reasons, for people.
+  NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved) const;
+  // spec.placement: the tier that is near enough, and whether further away is refused.
+  Tier wanted() const { return wanted_; }
+  bool required() const { return required_; }
+
+ private:
+  Obstacle FindObstacle(const NodeInfo& node, Tier tier, int reserved) const;
+  std::string ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier tier, int reserved) const;
+  int RoomPoints(const NodeInfo& node, int reserved) const;
+
+  const Location& location_;
+  const PodDemand& demand_;
+  const Tier wanted_;
+  const bool required_;
 };
 
 // `reserved`: pods of ours just placed on each node and not yet seen bound (spreads a burst).
@@ -50,8 +102,8 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
                                  const PressureMap& pressure,
                                  const std::map<std::string, int>& reserved);
 
-// The candidates for steering: the feasible nodes of the best tier that has room, at most `limit`;
-// when placement is preferred, followed by none. Empty: nothing feasible.
+// The candidates for steering: the feasible nodes of the best tier that has room (of all tiers that
+// are near enough), at most `limit`. Empty: nothing feasible.
 std::vector<std::string> SteeringCandidates(const std::vector<NodeScore>& ranked, size_t limit);
 
 }  // namespace longshore::placement

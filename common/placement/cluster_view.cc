@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/cluster_view.h"
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/placement/snapshot.h"
+
+namespace longshore::placement {
+namespace {
+
+// How often a new snapshot may be made, whatever the churn.
+constexpr std::chrono::milliseconds kPublishInterval{50};
+// How soon a list that brought no object is noticed (it calls no handler).
+constexpr std::chrono::milliseconds kSyncPoll{20};
+constexpr std::chrono::milliseconds kIdleWait{1000};
+
+}  // namespace
+
+class ClusterView::Impl {
+ public:
+  explicit Impl(kube::Client& client)
+      : nodes_(client, kube::kNodes),
+        pods_(client, kube::kPods),
+        slices_(client, kube::kEndpointSlices),
+        claims_(client, kube::kPersistentVolumeClaims),
+        volumes_(client, kube::kPersistentVolumes),
+        published_(SnapshotBuilder().Build({})) {
+    Connect(nodes_, &SnapshotBuilder::Node);
+    Connect(pods_, &SnapshotBuilder::Pod);
+    Connect(slices_, &SnapshotBuilder::Slice);
+    Connect(claims_, &SnapshotBuilder::Claim);
+    Connect(volumes_, &SnapshotBuilder::Volume);
+  }
+  ~Impl() { Stop(); }
+
+  void Start() {
+    for (kube::Informer* informer : informers()) informer->Start();
+    publisher_ = std::jthread([this](std::stop_token stop) { Publish(stop); });
+  }
+
+  void Stop() {
+    publisher_.request_stop();
+    wake_.notify_all();
+    if (publisher_.joinable()) publisher_.join();
+    for (kube::Informer* informer : informers()) informer->Stop();
+  }
+
+  bool synced() const {
+    MutexLock lock(mutex_);
+    return synced_;
+  }
+
+  bool WaitForSync(std::chrono::milliseconds timeout) const {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    MutexLock lock(mutex_);
+    while (!synced_) {
+      if (wake_.wait_until(mutex_, deadline) == std::cv_status::timeout) return synced_;
+    }
+    return true;
+  }
+
+  std::chrono::milliseconds staleness() const {
+    return std::max({nodes_.staleness(), pods_.staleness(), slices_.staleness(),
+                     claims_.staleness(), volumes_.staleness()});
+  }
+
+  std::shared_ptr<const View> Current() const { return published_.Get(); }
+  void OnChange(std::function<void()> handler) { handlers_.push_back(std::move(handler)); }
+  kube::Informer& pods() { return pods_; }
+
+ private:
+  using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
+
+  std::array<kube::Informer*, 5> informers() {
+    return {&nodes_, &pods_, &slices_, &claims_, &volumes_};
+  }
+
+  void Connect(kube::Informer& informer, Apply apply) {
+    informer.OnChange([this, apply](const kube::ObjectPtr& before, const kube::ObjectPtr& after) {
+      {
+        MutexLock lock(mutex_);
+        (builder_.*apply)(before.get(), after.get());
+      }
+      wake_.notify_all();
+    });
+  }
+
+  Listed ListedNow() const {
+    return {nodes_.synced(), pods_.synced(), slices_.synced(), claims_.synced(), volumes_.synced()};
+  }
+
+  // Waits for a change, or for a list to complete; returns the next snapshot, null on stop.
+  std::shared_ptr<const ClusterSnapshot> NextSnapshot(const std::stop_token& stop, Listed& last) {
+    while (!stop.stop_requested()) {
+      // Asked before the snapshot is built: what was listed by now has gone through the handlers.
+      const Listed listed = ListedNow();
+      MutexLock lock(mutex_);
+      if (builder_.changed() || listed != last) {
+        last = listed;
+        return builder_.Build(listed);
+      }
+      wake_.wait_for(mutex_, listed.all() ? kIdleWait : kSyncPoll);
+    }
+    return nullptr;
+  }
+
+  void Publish(const std::stop_token& stop) {
+    Listed listed;
+    while (auto snapshot = NextSnapshot(stop, listed)) {
+      published_.Set(std::move(snapshot));
+      if (listed.all()) {
+        MutexLock lock(mutex_);
+        if (!synced_) LogInfo("cluster view synced");
+        synced_ = true;
+      }
+      wake_.notify_all();
+      for (const auto& handler : handlers_) handler();
+      std::this_thread::sleep_for(kPublishInterval);
+    }
+  }
+
+  mutable Mutex mutex_;
+  mutable ConditionVariable wake_;  // something changed, synced, or stops
+  SnapshotBuilder builder_ LS_GUARDED_BY(mutex_);
+  bool synced_ LS_GUARDED_BY(mutex_) = false;
+  std::vector<std::function<void()>> handlers_;
+  kube::Informer nodes_, pods_, slices_, claims_, volumes_;
+  Published<ClusterSnapshot> published_;
+  std::jthread publisher_;
+};
+
+ClusterView::ClusterView(kube::Client& client) : impl_(std::make_unique<Impl>(client)) {}
+ClusterView::~ClusterView() = default;
+void ClusterView::Start() { impl_->Start(); }
+void ClusterView::Stop() { impl_->Stop(); }
+bool ClusterView::synced() const { return impl_->synced(); }
+bool ClusterView::WaitForSync(std::chrono::milliseconds timeout) const {
+  return impl_->WaitForSync(timeout);
+}
+std::chrono::milliseconds ClusterView::staleness() const { return impl_->staleness(); }
+std::shared_ptr<const View> ClusterView::Snapshot() const { return impl_->Current(); }
+void ClusterView::OnChange(std::function<void()> handler) { impl_->OnChange(std::move(handler)); }
+kube::Informer& ClusterView::pods() { return impl_->pods(); }
+
+}  // namespace longshore::placement

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The chain of location.h. Each link either finds places or says in one clause why it didn't; the
+// clauses of the links before the hit are kept, so that "why there?" has an answer.
+#include "common/placement/location.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+
+#include "common/base/strings.h"
+
+namespace longshore::placement {
+namespace {
+
+using Places = std::vector<View::PodPlace>;
+
+struct Attempt {
+  std::optional<Location> found;
+  std::string why_not;
+  bool unbound = false;
+};
+
+Attempt Miss(std::string why_not) { return {std::nullopt, std::move(why_not), false}; }
+
+// Adds the node once, with the labels that the view has of it.
+void AddPlace(Location& location, const std::string& node, const View& view) {
+  const auto& nodes = location.nodes;
+  if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return;
+  Place place{.node = node};
+  if (const NodeInfo* info = view.Node(node)) {
+    place.rack = info->rack;
+    place.zone = info->zone;
+    place.region = info->region;
+  }
+  if (location.places.empty()) {
+    location.rack = place.rack;
+    location.zone = place.zone;
+    location.region = place.region;
+  }
+  location.nodes.push_back(node);
+  location.places.push_back(std::move(place));
+}
+
+void AddZone(Location& location, const std::string& zone) {
+  for (const Place& place : location.places) {
+    if (place.node.empty() && place.zone == zone) return;
+  }
+  if (location.places.empty()) location.zone = zone;
+  location.places.push_back({.zone = zone});
+}
+
+std::string LabelText(const std::map<std::string, std::string>& labels) {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : labels) parts.push_back(key + "=" + value);
+  return Join(parts, ",");
+}
+
+// "pod db/pg-0 on node-1, pod db/pg-1 on node-2", at most three of them.
+std::string PlacesText(const std::string& ns, const Places& places) {
+  std::vector<std::string> parts;
+  for (const auto& place : places) {
+    if (parts.size() == 3) {
+      parts.push_back("and " + std::to_string(places.size() - 3) + " more");
+      break;
+    }
+    const std::string where = place.node.empty() ? "zone " + place.zone : place.node;
+    const std::string what = place.pod.empty() ? "endpoint" : "pod " + ns + "/" + place.pod;
+    parts.push_back(what + " on " + where);
+  }
+  return Join(parts, ", ");
+}
+
+// Ready ones if there are any: a leader that is starting elsewhere is not yet the leader.
+Places PreferReady(Places places) {
+  const auto ready = [](const View::PodPlace& place) { return place.ready; };
+  if (std::any_of(places.begin(), places.end(), ready)) {
+    std::erase_if(places, [&](const View::PodPlace& place) { return !ready(place); });
+  }
+  return places;
+}
+
+Attempt Hit(const char* method, std::string reason, const Places& places, const View& view) {
+  Location location;
+  location.method = method;
+  location.reason = std::move(reason);
+  for (const auto& place : places) {
+    if (!place.node.empty()) {
+      AddPlace(location, place.node, view);
+    } else if (!place.zone.empty()) {
+      AddZone(location, place.zone);
+    }
+  }
+  return {std::move(location), "", false};
+}
+
+Attempt ByNodeName(const std::string& node, const View& view) {
+  if (view.Node(node) == nullptr) return Miss("node " + node + " is not in the cluster");
+  return Hit("NodeName", "the source names node " + node, {{"", node, true, ""}}, view);
+}
+
+Attempt ByPodLabels(const std::string& ns, const std::map<std::string, std::string>& labels,
+                    const View& view) {
+  const Places places = PreferReady(view.PodsByLabels(ns, labels));
+  const std::string text = LabelText(labels);
+  if (places.empty()) return Miss("no running pod in " + ns + " has labels " + text);
+  return Hit("Pod", PlacesText(ns, places) + " (labels " + text + ")", places, view);
+}
+
+Attempt ByService(const std::string& ns, const std::string& service, const View& view) {
+  Places places = PreferReady(view.ServiceEndpoints(ns, service));
+  std::erase_if(places, [](const auto& p) { return p.node.empty() && p.zone.empty(); });
+  const std::string name = "service " + ns + "/" + service;
+  if (places.empty()) return Miss(name + " has no ready endpoint with a node or zone");
+  return Hit("Service", PlacesText(ns, places) + " (" + name + ")", places, view);
+}
+
+// A pod that uses the volume now says more than what the volume would allow: volumes of hostPath
+// have no affinity, and those of a zone name many nodes.
+Attempt ByClaim(const std::string& ns, const std::string& claim, const View& view) {
+  const std::string name = "claim " + ns + "/" + claim;
+  const Places users = PreferReady(view.PodsByClaim(ns, claim));
+  if (!users.empty()) {
+    return Hit("PersistentVolume", PlacesText(ns, users) + " (has " + name + " mounted)", users,
+               view);
+  }
+  auto nodes = view.VolumeNodes(ns, claim);
+  if (!nodes.has_value()) {
+    Attempt attempt = Miss(name + ": " + nodes.error().ToString());
+    attempt.unbound = nodes.error().code == Code::kFailedPrecondition;
+    return attempt;
+  }
+  if (nodes->empty()) return Miss(name + ": no node fits its volume's affinity");
+  Places places;
+  for (const std::string& node : *nodes) places.push_back({"", node, true, ""});
+  const std::string which =
+      nodes->size() == 1 ? nodes->front() : "any of " + std::to_string(nodes->size()) + " nodes";
+  return Hit("PersistentVolume", name + ": its volume is on " + which, places, view);
+}
+
+Attempt ByZone(const std::string& zone, const View& view) {
+  Attempt attempt = Hit("Zone", "the source names zone " + zone, {{"", "", true, zone}}, view);
+  // The region, where all nodes of a zone of that name agree on it.
+  std::set<std::string> regions;
+  for (const NodeInfo* node : view.Nodes()) {
+    if (node->zone == zone) regions.insert(node->region);
+  }
+  if (regions.size() == 1) {
+    attempt.found->region = attempt.found->places.front().region = *regions.begin();
+  }
+  return attempt;
+}
+
+// Sets the Service (and its namespace) that a cluster-internal host name stands for: "NAME",
+// "NAME.NAMESPACE.svc", "NAME.NAMESPACE.svc.cluster.local". Other names are left alone: "a.b" may
+// be a host on the internet.
+void TakeServiceOfHost(const std::string& host, api::SourceLocation& where) {
+  const auto parts = Split(host, '.');
+  if (parts.empty() || (parts.size() > 1 && (parts.size() < 3 || parts[2] != "svc"))) return;
+  where.service = parts[0];
+  if (parts.size() > 1) where.ns = parts[1];
+}
+
+// With the namespace filled in, and a source that says nothing looked for by its own access.
+api::SourceLocation EffectiveLocation(const api::BackupSource& source) {
+  api::SourceLocation where = source.spec.location;
+  if (where.ns.empty()) where.ns = source.metadata.ns;
+  const bool given = !where.node_name.empty() || !where.pod_labels.empty() ||
+                     !where.service.empty() || !where.persistent_volume_claim.empty() ||
+                     !where.zone.empty();
+  if (given) return where;
+  if (source.spec.filesystem) {
+    where.persistent_volume_claim = source.spec.filesystem->persistent_volume_claim;
+    where.ns = source.metadata.ns;
+  } else if (source.spec.postgresql) {
+    TakeServiceOfHost(source.spec.postgresql->host, where);
+  }
+  return where;
+}
+
+Tier NearnessToPlace(const Place& place, const NodeInfo& node) {
+  if (!place.node.empty() && place.node == node.name) return Tier::kNode;
+  const auto both = [](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty();
+  };
+  const bool regions_differ = both(place.region, node.region) && place.region != node.region;
+  const bool zones_differ = both(place.zone, node.zone) && place.zone != node.zone;
+  if (!regions_differ && !zones_differ) {
+    if (both(place.rack, node.rack) && place.rack == node.rack) return Tier::kRack;
+    if (both(place.zone, node.zone)) return Tier::kZone;
+  }
+  if (both(place.region, node.region) && !regions_differ) return Tier::kRegion;
+  const bool comparable =
+      both(place.region, node.region) || both(place.zone, node.zone) || both(place.rack, node.rack);
+  return comparable ? Tier::kNone : Tier::kUnknown;
+}
+
+}  // namespace
+
+const char* TierName(Tier tier) {
+  switch (tier) {
+    case Tier::kNode:
+      return "Node";
+    case Tier::kRack:
+      return "Rack";
+    case Tier::kZone:
+      return "Zone";
+    case Tier::kRegion:
+      return "Region";
+    case Tier::kNone:
+      return "None";
+    case Tier::kUnknown:
+      break;
+  }
+  return "Unknown";
+}
+
+Location Locate(const api::BackupSource& source, const View& view) {
+  const api::SourceLocation where = EffectiveLocation(source);
+  const std::string& ns = where.ns;
+  std::vector<std::function<Attempt()>> chain;
+  if (!where.node_name.empty()) chain.push_back([&] { return ByNodeName(where.node_name, view); });
+  if (!where.pod_labels.empty()) {
+    chain.push_back([&] { return ByPodLabels(ns, where.pod_labels, view); });
+  }
+  if (!where.service.empty()) chain.push_back([&] { return ByService(ns, where.service, view); });
+  if (!where.persistent_volume_claim.empty()) {
+    chain.push_back([&] { return ByClaim(ns, where.persistent_volume_claim, view); });
+  }
+  if (!where.zone.empty()) chain.push_back([&] { return ByZone(where.zone, view); });
+
+  std::vector<std::string> misses;
+  bool unbound = false;
+  for (const auto& link : chain) {
+    Attempt attempt = link();
+    if (attempt.found) {
+      misses.insert(misses.begin(), attempt.found->reason);
+      attempt.found->reason = Join(misses, "; ");
+      return *std::move(attempt.found);
+    }
+    misses.push_back(attempt.why_not);
+    unbound |= attempt.unbound;
+  }
+  Location unknown;
+  unknown.method = "Unknown";
+  unknown.reason =
+      misses.empty() ? "the source says nothing about where its data is" : Join(misses, "; ");
+  unknown.unbound = unbound;
+  return unknown;
+}
+
+Tier Nearness(const Location& location, const NodeInfo& node) {
+  Tier best = Tier::kUnknown;
+  for (const Place& place : location.places) {
+    best = std::min(best, NearnessToPlace(place, node));
+  }
+  return best;
+}
+
+}  // namespace longshore::placement

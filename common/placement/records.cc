@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/records.h"
+
+#include <algorithm>
+
+#include "common/api/meta.h"
+#include "common/base/strings.h"
+#include "common/kube/informer.h"
+
+namespace longshore::placement {
+namespace {
+
+using api::Json;
+using kube::StringAt;
+
+// Names before the well-known ones became topology.kubernetes.io; volumes of old still carry them.
+constexpr char kOldZone[] = "failure-domain.beta.kubernetes.io/zone";
+constexpr char kOldRegion[] = "failure-domain.beta.kubernetes.io/region";
+
+const Json& At(const Json& object, const char* json_pointer) {
+  static const Json nothing;
+  const Json::json_pointer pointer(json_pointer);
+  return object.contains(pointer) ? object.at(pointer) : nothing;
+}
+
+std::map<std::string, std::string> TextMap(const Json& object) {
+  std::map<std::string, std::string> map;
+  if (!object.is_object()) return map;
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_string()) map.emplace(key, value.get<std::string>());
+  }
+  return map;
+}
+
+std::string LabelOr(const std::map<std::string, std::string>& labels, const char* key,
+                    const char* old_key = nullptr) {
+  auto found = labels.find(key);
+  if (found == labels.end() && old_key != nullptr) found = labels.find(old_key);
+  return found == labels.end() ? "" : found->second;
+}
+
+// Thousandths of the unit; what is absent or unreadable is 0.
+int64_t QuantityMilli(const Json& quantities, const char* key) {
+  if (!quantities.is_object()) return 0;
+  const auto found = quantities.find(key);
+  if (found == quantities.end()) return 0;
+  const std::string text = found->is_string() ? found->get<std::string>() : found->dump();
+  return ParseQuantityMilli(text).value_or(0);
+}
+
+struct Amounts {
+  int64_t cpu_milli = 0, memory_bytes = 0;
+};
+
+Amounts ReadAmounts(const Json& quantities) {
+  return {QuantityMilli(quantities, "cpu"), QuantityMilli(quantities, "memory") / 1000};
+}
+
+// What the scheduler counts: all containers together, or the largest init container beside the
+// sidecars (init containers that keep running) started before it; a request of the whole pod wins.
+Amounts PodRequests(const Json& spec) {
+  Amounts running, starting, sidecars;
+  const Json& inits = At(spec, "/initContainers");
+  for (const Json& container : inits.is_array() ? inits : Json::array()) {
+    const Amounts own = ReadAmounts(At(container, "/resources/requests"));
+    if (StringAt(container, "/restartPolicy") == "Always") {
+      sidecars.cpu_milli += own.cpu_milli;
+      sidecars.memory_bytes += own.memory_bytes;
+      continue;
+    }
+    starting.cpu_milli = std::max(starting.cpu_milli, own.cpu_milli + sidecars.cpu_milli);
+    starting.memory_bytes =
+        std::max(starting.memory_bytes, own.memory_bytes + sidecars.memory_bytes);
+  }
+  running = sidecars;
+  const Json& containers = At(spec, "/containers");
+  for (const Json& container : containers.is_array() ? containers : Json::array()) {
+    const Amounts own = ReadAmounts(At(container, "/resources/requests"));
+    running.cpu_milli += own.cpu_milli;
+    running.memory_bytes += own.memory_bytes;
+  }
+  Amounts total{std::max(running.cpu_milli, starting.cpu_milli),
+                std::max(running.memory_bytes, starting.memory_bytes)};
+  const Json& whole = At(spec, "/resources/requests");
+  if (whole.is_object() && whole.contains("cpu")) total.cpu_milli = ReadAmounts(whole).cpu_milli;
+  if (whole.is_object() && whole.contains("memory")) {
+    total.memory_bytes = ReadAmounts(whole).memory_bytes;
+  }
+  const Amounts overhead = ReadAmounts(At(spec, "/overhead"));
+  return {total.cpu_milli + overhead.cpu_milli, total.memory_bytes + overhead.memory_bytes};
+}
+
+bool ConditionIsTrue(const Json& object, std::string_view type) {
+  const Json& conditions = At(object, "/status/conditions");
+  if (!conditions.is_array()) return false;
+  for (const Json& condition : conditions) {
+    if (StringAt(condition, "/type") == type) return StringAt(condition, "/status") == "True";
+  }
+  return false;
+}
+
+}  // namespace
+
+NodeInfo ReadNode(const Json& node) {
+  NodeInfo info;
+  info.name = kube::NameOf(node);
+  info.labels = TextMap(At(node, "/metadata/labels"));
+  info.rack = LabelOr(info.labels, api::kLabelRack);
+  info.zone = LabelOr(info.labels, api::kLabelZone, kOldZone);
+  info.region = LabelOr(info.labels, api::kLabelRegion, kOldRegion);
+  info.ready = ConditionIsTrue(node, "Ready");
+  const Json& unschedulable = At(node, "/spec/unschedulable");
+  info.schedulable = !(unschedulable.is_boolean() && unschedulable.get<bool>());
+  const Json& allocatable = At(node, "/status/allocatable");
+  const Amounts amounts = ReadAmounts(allocatable);
+  info.cpu_allocatable_milli = amounts.cpu_milli;
+  info.memory_allocatable_bytes = amounts.memory_bytes;
+  info.max_pods = static_cast<int>(QuantityMilli(allocatable, "pods") / 1000);
+  return info;
+}
+
+PodRecord ReadPod(const Json& pod) {
+  PodRecord record;
+  record.name = kube::NameOf(pod);
+  record.uid = kube::UidOf(pod);
+  record.node = StringAt(pod, "/spec/nodeName");
+  record.labels = TextMap(At(pod, "/metadata/labels"));
+  const std::string_view phase = StringAt(pod, "/status/phase");
+  const bool deleting = !StringAt(pod, "/metadata/deletionTimestamp").empty();
+  record.finished = phase == "Succeeded" || phase == "Failed";
+  record.running = phase == "Running" && !deleting;
+  record.ready = ConditionIsTrue(pod, "Ready");
+  const Json& spec = At(pod, "/spec");
+  const Amounts requests = PodRequests(spec);
+  record.cpu_milli = requests.cpu_milli;
+  record.memory_bytes = requests.memory_bytes;
+  const Json& volumes = At(spec, "/volumes");
+  for (const Json& volume : volumes.is_array() ? volumes : Json::array()) {
+    const std::string_view claim = StringAt(volume, "/persistentVolumeClaim/claimName");
+    if (!claim.empty()) record.claims.emplace_back(claim);
+  }
+  return record;
+}
+
+SliceRecord ReadSlice(const Json& slice) {
+  SliceRecord record;
+  record.name = kube::NameOf(slice);
+  record.service = kube::LabelOf(slice, "kubernetes.io/service-name");
+  const Json& endpoints = At(slice, "/endpoints");
+  for (const Json& endpoint : endpoints.is_array() ? endpoints : Json::array()) {
+    // An absent condition means ready (discovery.k8s.io/v1).
+    const Json& ready = At(endpoint, "/conditions/ready");
+    if (ready.is_boolean() && !ready.get<bool>()) continue;
+    View::PodPlace place;
+    if (StringAt(endpoint, "/targetRef/kind") == "Pod") {
+      place.pod = StringAt(endpoint, "/targetRef/name");
+    }
+    place.node = StringAt(endpoint, "/nodeName");
+    place.zone = StringAt(endpoint, "/zone");
+    place.ready = true;
+    record.ready.push_back(std::move(place));
+  }
+  return record;
+}
+
+ClaimRecord ReadClaim(const Json& claim) {
+  ClaimRecord record;
+  record.name = kube::NameOf(claim);
+  if (StringAt(claim, "/status/phase") == "Bound")
+    record.volume = StringAt(claim, "/spec/volumeName");
+  record.selected_node = kube::AnnotationOf(claim, "volume.kubernetes.io/selected-node");
+  return record;
+}
+
+VolumeRecord ReadVolume(const Json& volume) {
+  VolumeRecord record;
+  record.name = kube::NameOf(volume);
+  record.affinity = ReadNodeAffinity(At(volume, "/spec/nodeAffinity/required"));
+  const std::string zones =
+      LabelOr(TextMap(At(volume, "/metadata/labels")), api::kLabelZone, kOldZone);
+  // Several zones were written into one label with "__" between them.
+  for (size_t start = 0; !zones.empty() && start != std::string::npos;) {
+    const size_t end = zones.find("__", start);
+    record.zones.push_back(zones.substr(start, end - start));
+    start = end == std::string::npos ? end : end + 2;
+  }
+  return record;
+}
+
+}  // namespace longshore::placement

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the placement code keeps of each Kubernetes object: a few fields instead of the whole JSON.
+// Read once when an object changes (cluster_view.cc), then shared by snapshots.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/api/archive.h"
+#include "common/placement/location.h"
+#include "common/placement/node_affinity.h"
+
+namespace longshore::placement {
+
+struct PodRecord {
+  std::string name, uid, node;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> claims;  // PersistentVolumeClaims it mounts
+  int64_t cpu_milli = 0, memory_bytes = 0;
+  bool finished = false;  // Succeeded or Failed: holds no room any more
+  bool running = false;   // and not being deleted
+  bool ready = false;
+};
+
+struct SliceRecord {
+  std::string name, service;
+  std::vector<View::PodPlace> ready;  // endpoints that serve
+};
+
+struct ClaimRecord {
+  std::string name, volume;
+  std::string selected_node;  // chosen by the scheduler for a volume that is not made yet
+};
+
+struct VolumeRecord {
+  std::string name;
+  NodeAffinity affinity;
+  std::vector<std::string> zones;  // of volumes that carry labels instead of an affinity
+};
+
+NodeInfo ReadNode(const api::Json& node);  // usage is left 0: the snapshot adds it up
+PodRecord ReadPod(const api::Json& pod);
+SliceRecord ReadSlice(const api::Json& slice);
+ClaimRecord ReadClaim(const api::Json& claim);
+VolumeRecord ReadVolume(const api::Json& volume);
+
+}  // namespace longshore::placement

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/snapshot.h"
+
+#include <algorithm>
+
+#include "common/kube/informer.h"
+
+namespace longshore::placement {
+namespace {
+
+using api::Json;
+
+bool HasLabels(const PodRecord& pod, const std::map<std::string, std::string>& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
+    const auto found = pod.labels.find(label.first);
+    return found != pod.labels.end() && found->second == label.second;
+  });
+}
+
+View::PodPlace PlaceOf(const PodRecord& pod) { return {pod.name, pod.node, pod.ready, ""}; }
+
+// The store has no order of its own, and the first place decides the location's labels.
+std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
+  std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.pod, a.node) < std::tie(b.pod, b.node);
+  });
+  return places;
+}
+
+}  // namespace
+
+const NodeInfo* ClusterSnapshot::Node(const std::string& name) const {
+  const auto found = index_->find(name);
+  return found == index_->end() ? nullptr : nodes_[found->second].get();
+}
+
+std::vector<const NodeInfo*> ClusterSnapshot::Nodes() const {
+  std::vector<const NodeInfo*> nodes;
+  nodes.reserve(nodes_.size());
+  for (const auto& node : nodes_) nodes.push_back(node.get());
+  return nodes;
+}
+
+const NamespacePart& ClusterSnapshot::Part(const std::string& ns) const {
+  static const NamespacePart nothing;
+  const auto found = namespaces_.find(ns);
+  return found == namespaces_.end() ? nothing : *found->second;
+}
+
+std::vector<View::PodPlace> ClusterSnapshot::PodsByLabels(
+    const std::string& ns, const std::map<std::string, std::string>& labels) const {
+  std::vector<PodPlace> places;
+  for (const auto& [name, pod] : Part(ns).pods) {
+    if (pod->running && !pod->node.empty() && HasLabels(*pod, labels)) {
+      places.push_back(PlaceOf(*pod));
+    }
+  }
+  return Sorted(std::move(places));
+}
+
+std::vector<View::PodPlace> ClusterSnapshot::ServiceEndpoints(const std::string& ns,
+                                                              const std::string& service) const {
+  std::vector<PodPlace> places;
+  for (const auto& [name, slice] : Part(ns).slices) {
+    if (slice->service != service) continue;
+    places.insert(places.end(), slice->ready.begin(), slice->ready.end());
+  }
+  return Sorted(std::move(places));
+}
+
+std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
+                                                         const std::string& claim) const {
+  std::vector<PodPlace> places;
+  for (const auto& [name, pod] : Part(ns).pods) {
+    const auto& claims = pod->claims;
+    if (pod->running && !pod->node.empty() &&
+        std::find(claims.begin(), claims.end(), claim) != claims.end()) {
+      places.push_back(PlaceOf(*pod));
+    }
+  }
+  return Sorted(std::move(places));
+}
+
+Result<std::vector<std::string>> ClusterSnapshot::VolumeNodes(const std::string& ns,
+                                                              const std::string& claim) const {
+  if (!listed_.claims) return Unavailable("claims could not be listed yet");
+  const auto& claims = Part(ns).claims;
+  const auto found = claims.find(claim);
+  if (found == claims.end()) return NotFound("there is no such claim");
+  const ClaimRecord& record = *found->second;
+  if (record.volume.empty()) {
+    if (!record.selected_node.empty()) return std::vector<std::string>{record.selected_node};
+    return FailedPrecondition("it is not bound to a volume yet");
+  }
+  if (!listed_.volumes) return Unavailable("volumes could not be listed yet");
+  const auto volume = volumes_->find(record.volume);
+  if (volume == volumes_->end()) return NotFound("volume " + record.volume + " is gone");
+  const auto& [affinity, zones] = std::tie(volume->second->affinity, volume->second->zones);
+  if (affinity.empty() && zones.empty()) {
+    return InvalidArgument("volume " + record.volume + " says nothing about nodes");
+  }
+  std::vector<std::string> nodes;
+  for (const auto& node : nodes_) {
+    const bool fits = affinity.empty()
+                          ? std::find(zones.begin(), zones.end(), node->zone) != zones.end()
+                          : Matches(affinity, *node);
+    if (fits) nodes.push_back(node->name);
+  }
+  return nodes;
+}
+
+std::string ClusterSnapshot::NodeOfPod(const std::string& ns, const std::string& name,
+                                       const std::string& uid) const {
+  const auto& pods = Part(ns).pods;
+  const auto found = pods.find(name);
+  return found == pods.end() || found->second->uid != uid ? "" : found->second->node;
+}
+
+SnapshotBuilder::SnapshotBuilder() : last_(Build({})) {}
+
+void SnapshotBuilder::Node(const Json* before, const Json* after) {
+  const std::string name(kube::NameOf(after != nullptr ? *after : *before));
+  if (after == nullptr) {
+    node_set_changed_ |= nodes_.erase(name) > 0;
+  } else {
+    node_set_changed_ |= nodes_.insert_or_assign(name, ReadNode(*after)).second;
+  }
+  dirty_nodes_.insert(name);
+  changed_ = true;
+}
+
+template <class T>
+void SnapshotBuilder::Replace(Shared<T> NamespacePart::* part, const Json& object,
+                              std::shared_ptr<const T> record) {
+  const std::string ns(kube::NamespaceOf(object));
+  const std::string name(kube::NameOf(object));
+  if (record == nullptr) {
+    (namespaces_[ns].*part).erase(name);
+  } else {
+    (namespaces_[ns].*part)[name] = std::move(record);
+  }
+  dirty_namespaces_.insert(ns);
+  changed_ = true;
+}
+
+void SnapshotBuilder::Count(const PodRecord& pod, int sign) {
+  if (pod.node.empty() || pod.finished) return;
+  Usage& usage = usage_[pod.node];
+  usage.cpu_milli += sign * pod.cpu_milli;
+  usage.memory_bytes += sign * pod.memory_bytes;
+  usage.pods += sign;
+  if (usage.pods == 0) usage_.erase(pod.node);
+  dirty_nodes_.insert(pod.node);
+}
+
+void SnapshotBuilder::Pod(const Json* before, const Json* after) {
+  const Json& object = after != nullptr ? *after : *before;
+  const auto& pods = namespaces_[std::string(kube::NamespaceOf(object))].pods;
+  if (const auto known = pods.find(std::string(kube::NameOf(object))); known != pods.end()) {
+    Count(*known->second, -1);
+  }
+  std::shared_ptr<const PodRecord> record;
+  if (after != nullptr) {
+    record = std::make_shared<const PodRecord>(ReadPod(*after));
+    Count(*record, 1);
+  }
+  Replace(&NamespacePart::pods, object, std::move(record));
+}
+
+void SnapshotBuilder::Slice(const Json* before, const Json* after) {
+  Replace(&NamespacePart::slices, after != nullptr ? *after : *before,
+          after == nullptr ? nullptr : std::make_shared<const SliceRecord>(ReadSlice(*after)));
+}
+
+void SnapshotBuilder::Claim(const Json* before, const Json* after) {
+  Replace(&NamespacePart::claims, after != nullptr ? *after : *before,
+          after == nullptr ? nullptr : std::make_shared<const ClaimRecord>(ReadClaim(*after)));
+}
+
+void SnapshotBuilder::Volume(const Json* before, const Json* after) {
+  if (after == nullptr) {
+    volumes_.erase(std::string(kube::NameOf(*before)));
+  } else {
+    auto record = std::make_shared<const VolumeRecord>(ReadVolume(*after));
+    volumes_[record->name] = std::move(record);
+  }
+  volumes_changed_ = changed_ = true;
+}
+
+void SnapshotBuilder::BuildNodes(ClusterSnapshot& snapshot) {
+  const auto with_usage = [&](const NodeInfo& bare) {
+    auto info = std::make_shared<NodeInfo>(bare);
+    if (const auto usage = usage_.find(bare.name); usage != usage_.end()) {
+      info->cpu_requested_milli = usage->second.cpu_milli;
+      info->memory_requested_bytes = usage->second.memory_bytes;
+      info->pods = usage->second.pods;
+    }
+    return info;
+  };
+  if (node_set_changed_) {
+    auto index = std::make_shared<ClusterSnapshot::Index>();
+    for (const auto& [name, bare] : nodes_) {
+      index->emplace(name, snapshot.nodes_.size());
+      const auto old =
+          last_ == nullptr ? ClusterSnapshot::Index::const_iterator{} : last_->index_->find(name);
+      const bool same =
+          last_ != nullptr && old != last_->index_->end() && !dirty_nodes_.contains(name);
+      snapshot.nodes_.push_back(same ? last_->nodes_[old->second] : with_usage(bare));
+    }
+    snapshot.index_ = std::move(index);
+    return;
+  }
+  snapshot.index_ = last_->index_;
+  snapshot.nodes_ = last_->nodes_;
+  for (const std::string& name : dirty_nodes_) {
+    // A pod may be bound to a node that is gone.
+    const auto known = snapshot.index_->find(name);
+    if (known != snapshot.index_->end()) {
+      snapshot.nodes_[known->second] = with_usage(nodes_.at(name));
+    }
+  }
+}
+
+void SnapshotBuilder::BuildNamespaces(ClusterSnapshot& snapshot) {
+  if (last_ != nullptr) snapshot.namespaces_ = last_->namespaces_;
+  for (const std::string& ns : dirty_namespaces_) {
+    const auto part = namespaces_.find(ns);
+    if (part == namespaces_.end() || part->second.empty()) {
+      snapshot.namespaces_.erase(ns);
+      if (part != namespaces_.end()) namespaces_.erase(part);
+    } else {
+      snapshot.namespaces_[ns] = std::make_shared<const NamespacePart>(part->second);
+    }
+  }
+}
+
+std::shared_ptr<const ClusterSnapshot> SnapshotBuilder::Build(const Listed& listed) {
+  auto snapshot = std::make_shared<ClusterSnapshot>();
+  BuildNodes(*snapshot);
+  BuildNamespaces(*snapshot);
+  snapshot->volumes_ = volumes_changed_ || last_ == nullptr
+                           ? std::make_shared<const Shared<VolumeRecord>>(volumes_)
+                           : last_->volumes_;
+  snapshot->listed_ = listed;
+  dirty_nodes_.clear();
+  dirty_namespaces_.clear();
+  node_set_changed_ = volumes_changed_ = changed_ = false;
+  last_ = snapshot;
+  return snapshot;
+}
+
+}  // namespace longshore::placement

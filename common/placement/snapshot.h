@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An immutable picture of the cluster for the placement code, and the builder that keeps its parts
+// up to date. A snapshot shares every part that did not change with the one before, so publishing
+// one after a pod changed costs a copy of pointers and not of the cluster. Used by ClusterView, and
+// by tests that feed objects without an API server.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/placement/location.h"
+#include "common/placement/records.h"
+
+namespace longshore::placement {
+
+// Which kinds of objects have been listed once; what was not, is unknown and not absent.
+struct Listed {
+  bool nodes = false, pods = false, slices = false, claims = false, volumes = false;
+  bool operator==(const Listed&) const = default;
+  bool all() const { return nodes && pods && slices && claims && volumes; }
+};
+
+template <class T>
+using Shared = std::unordered_map<std::string, std::shared_ptr<const T>>;
+
+// All of one namespace, by name.
+struct NamespacePart {
+  Shared<PodRecord> pods;
+  Shared<SliceRecord> slices;
+  Shared<ClaimRecord> claims;
+  bool empty() const { return pods.empty() && slices.empty() && claims.empty(); }
+};
+
+class ClusterSnapshot final : public View {
+ public:
+  const NodeInfo* Node(const std::string& name) const override;
+  std::vector<const NodeInfo*> Nodes() const override;
+  std::vector<PodPlace> PodsByLabels(
+      const std::string& ns, const std::map<std::string, std::string>& labels) const override;
+  std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
+                                         const std::string& service) const override;
+  std::vector<PodPlace> PodsByClaim(const std::string& ns, const std::string& claim) const override;
+  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
+                                               const std::string& claim) const override;
+  std::string NodeOfPod(const std::string& ns, const std::string& name,
+                        const std::string& uid) const override;
+
+ private:
+  friend class SnapshotBuilder;
+  const NamespacePart& Part(const std::string& ns) const;
+
+  using Index = std::unordered_map<std::string, size_t>;
+  std::shared_ptr<const Index> index_;                  // into nodes_
+  std::vector<std::shared_ptr<const NodeInfo>> nodes_;  // by name
+  Shared<NamespacePart> namespaces_;
+  std::shared_ptr<const Shared<VolumeRecord>> volumes_;
+  Listed listed_;
+};
+
+// Not thread-safe. `before` or `after` is null for an add or a delete, as in kube::Informer.
+class SnapshotBuilder {
+ public:
+  SnapshotBuilder();
+  void Node(const api::Json* before, const api::Json* after);
+  void Pod(const api::Json* before, const api::Json* after);
+  void Slice(const api::Json* before, const api::Json* after);
+  void Claim(const api::Json* before, const api::Json* after);
+  void Volume(const api::Json* before, const api::Json* after);
+  bool changed() const { return changed_; }
+  std::shared_ptr<const ClusterSnapshot> Build(const Listed& listed);
+
+ private:
+  struct Usage {
+    int64_t cpu_milli = 0, memory_bytes = 0;
+    int pods = 0;
+  };
+  template <class T>
+  void Replace(Shared<T> NamespacePart::* part, const api::Json& object,
+               std::shared_ptr<const T> record);
+  void Count(const PodRecord& pod, int sign);
+  void BuildNodes(ClusterSnapshot& snapshot);
+  void BuildNamespaces(ClusterSnapshot& snapshot);
+
+  std::map<std::string, NodeInfo> nodes_;  // without usage
+  std::unordered_map<std::string, Usage> usage_;
+  std::set<std::string> dirty_nodes_;
+  bool node_set_changed_ = true;
+  std::unordered_map<std::string, NamespacePart> namespaces_;
+  std::set<std::string> dirty_namespaces_;
+  Shared<VolumeRecord> volumes_;
+  bool volumes_changed_ = true;
+  bool changed_ = true;
+  std::shared_ptr<const ClusterSnapshot> last_;
+};
+
+}  // namespace longshore::placement

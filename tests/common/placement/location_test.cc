@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/location.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/common/placement/fake_view.h"
+
+namespace longshore::placement {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::map<std::string, std::string> kLeader{{"role", "leader"}};
+
+// Three nodes in two zones; a cluster in which each link of the chain points somewhere else, so
+// that the order of the chain can be seen.
+FakeView ThreeNodes() {
+  FakeView view;
+  view.AddNode("n1", "r1", "za", "eu");
+  view.AddNode("n2", "r2", "za", "eu");
+  view.AddNode("n3", "r3", "zb", "eu");
+  view.by_labels[{"db", kLeader}] = {{"pg-0", "n2", true, ""}};
+  view.by_service[{"db", "pg"}] = {{"pg-0", "n3", true, ""}};
+  view.volume_nodes[{"db", "data"}] = std::vector<std::string>{"n1"};
+  return view;
+}
+
+api::SourceLocation Where(const std::string& node, const std::map<std::string, std::string>& labels,
+                          const std::string& service = "", const std::string& claim = "",
+                          const std::string& zone = "") {
+  return {.node_name = node,
+          .pod_labels = labels,
+          .service = service,
+          .persistent_volume_claim = claim,
+          .zone = zone};
+}
+
+struct ChainCase {
+  const char* name;
+  api::SourceLocation where;
+  std::vector<std::string> nodes;
+  const char* method;
+  const char* reason;
+};
+
+class ChainTest : public testing::TestWithParam<ChainCase> {};
+
+// The first link that is set and finds something decides; the later ones are not asked.
+TEST_P(ChainTest, FirstHitWins) {
+  const FakeView view = ThreeNodes();
+  const Location location = Locate(MakeSource(GetParam().where), view);
+  EXPECT_EQ(location.nodes, GetParam().nodes);
+  EXPECT_EQ(location.method, GetParam().method);
+  EXPECT_THAT(location.reason, HasSubstr(GetParam().reason));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Chain, ChainTest,
+    testing::Values(
+        ChainCase{"NodeBeforeAll",
+                  Where("n1", kLeader, "pg", "data", "zb"),
+                  {"n1"},
+                  "NodeName",
+                  "the source names node n1"},
+        ChainCase{"PodBeforeService",
+                  Where("", kLeader, "pg", "data", "zb"),
+                  {"n2"},
+                  "Pod",
+                  "pod db/pg-0 on n2 (labels role=leader)"},
+        ChainCase{"ServiceBeforeClaim",
+                  Where("", {}, "pg", "data", "zb"),
+                  {"n3"},
+                  "Service",
+                  "(service db/pg)"},
+        ChainCase{"ClaimBeforeZone",
+                  Where("", {}, "", "data", "zb"),
+                  {"n1"},
+                  "PersistentVolume",
+                  "claim db/data: its volume is on n1"},
+        ChainCase{"ZoneLast", Where("", {}, "", "", "zb"), {}, "Zone", "the source names zone zb"},
+        ChainCase{"GoneNodeFallsThrough",
+                  Where("n9", kLeader),
+                  {"n2"},
+                  "Pod",
+                  "node n9 is not in the cluster"},
+        ChainCase{"NoSuchPodFallsThrough",
+                  Where("", {{"role", "x"}}, "pg"),
+                  {"n3"},
+                  "Service",
+                  "no running pod in db has labels role=x"},
+        ChainCase{"MissingClaimFallsThrough",
+                  Where("", {}, "", "nope", "za"),
+                  {},
+                  "Zone",
+                  "there is no such claim"},
+        ChainCase{"NothingSet", {}, {}, "Unknown", "says nothing about where"},
+        ChainCase{"NothingFound",
+                  Where("n9", {}, "x"),
+                  {},
+                  "Unknown",
+                  "service db/x has no ready endpoint"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(LocateTest, TakesTopologyOfTheFirstNode) {
+  const Location location = Locate(MakeSource({.node_name = "n3"}), ThreeNodes());
+  EXPECT_EQ(location.rack, "r3");
+  EXPECT_EQ(location.zone, "zb");
+  EXPECT_EQ(location.region, "eu");
+}
+
+// After a failover both pods may run for a moment; the one that serves is the leader.
+TEST(LocateTest, PrefersReadyPods) {
+  FakeView view = ThreeNodes();
+  view.by_labels[{"db", kLeader}] = {{"pg-0", "n1", false, ""}, {"pg-1", "n2", true, ""}};
+  EXPECT_THAT(Locate(MakeSource({.pod_labels = kLeader}), view).nodes, ElementsAre("n2"));
+}
+
+// Better an unready leader's node than none: it is where the data is.
+TEST(LocateTest, TakesUnreadyPodsWhenNoneIsReady) {
+  FakeView view = ThreeNodes();
+  view.by_labels[{"db", kLeader}] = {{"pg-0", "n1", false, ""}};
+  EXPECT_THAT(Locate(MakeSource({.pod_labels = kLeader}), view).nodes, ElementsAre("n1"));
+}
+
+TEST(LocateTest, FollowsTheLeader) {
+  FakeView view = ThreeNodes();
+  const auto source = MakeSource({.pod_labels = kLeader});
+  EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n2"));
+  view.by_labels[{"db", kLeader}] = {{"pg-1", "n3", true, ""}};
+  EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n3"));
+}
+
+// A volume of a whole zone may be used on many nodes; the pod that has it mounted says which one.
+TEST(LocateTest, PodThatMountsTheClaimBeatsTheVolumesAffinity) {
+  FakeView view = ThreeNodes();
+  view.volume_nodes[{"db", "data"}] = std::vector<std::string>{"n1", "n2"};
+  const auto source = MakeSource({.persistent_volume_claim = "data"});
+  EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n1", "n2"));
+  view.by_claim[{"db", "data"}] = {{"pg-0", "n2", true, ""}};
+  const Location location = Locate(source, view);
+  EXPECT_THAT(location.nodes, ElementsAre("n2"));
+  EXPECT_THAT(location.reason, HasSubstr("pod db/pg-0 on n2 (has claim db/data mounted)"));
+}
+
+// Edge case 30: a claim that waits for its first consumer must not keep that consumer from running.
+TEST(LocateTest, UnboundClaimIsUnknownButSaysThatAnyNodeWillDo) {
+  FakeView view = ThreeNodes();
+  view.volume_nodes.insert_or_assign(
+      {"db", "data"}, Result<std::vector<std::string>>(FailedPrecondition("not bound yet")));
+  const Location location = Locate(MakeSource({.persistent_volume_claim = "data"}), view);
+  EXPECT_FALSE(location.known());
+  EXPECT_TRUE(location.unbound);
+  EXPECT_THAT(location.reason, HasSubstr("not bound yet"));
+}
+
+// Edge case 31: a claim that is not there and claims that we may not list are told apart.
+TEST(LocateTest, MissingClaimAndDeniedListAreToldApart) {
+  FakeView view = ThreeNodes();
+  const auto missing = Locate(MakeSource({.persistent_volume_claim = "nope"}), view);
+  EXPECT_THAT(missing.reason, HasSubstr("NotFound"));
+  view.volume_nodes.insert_or_assign(
+      {"db", "data"}, Result<std::vector<std::string>>(Unavailable("claims could not be listed")));
+  const auto denied = Locate(MakeSource({.persistent_volume_claim = "data"}), view);
+  EXPECT_THAT(denied.reason, HasSubstr("Unavailable"));
+  EXPECT_FALSE(missing.unbound || denied.unbound);
+}
+
+// A database outside the cluster has hand-made endpoint slices with a zone and no node.
+TEST(LocateTest, EndpointsWithoutNodeGiveTheirZone) {
+  FakeView view = ThreeNodes();
+  view.by_service[{"db", "outside"}] = {{"", "", true, "zb"}, {"", "", true, "zb"}};
+  const Location location = Locate(MakeSource({.service = "outside"}), view);
+  EXPECT_THAT(location.nodes, IsEmpty());
+  EXPECT_EQ(location.zone, "zb");
+  EXPECT_EQ(location.places.size(), 1u);
+  EXPECT_TRUE(location.known());
+}
+
+TEST(LocateTest, NoLocationMeansTheServiceOfThePostgresqlHost) {
+  auto source = MakeSource({});
+  source.spec.postgresql.emplace();
+  for (const char* host : {"pg", "pg.db.svc", "pg.db.svc.cluster.local"}) {
+    source.spec.postgresql->host = host;
+    EXPECT_THAT(Locate(source, ThreeNodes()).nodes, ElementsAre("n3")) << host;
+  }
+  for (const char* host : {"pg.other.svc", "pg.db", "pg.example.com", "10.0.0.7", ""}) {
+    source.spec.postgresql->host = host;
+    EXPECT_FALSE(Locate(source, ThreeNodes()).known()) << host;
+  }
+}
+
+// Sources live in a backup namespace, their databases elsewhere.
+TEST(LocateTest, LooksInTheNamespaceThatTheLocationNames) {
+  auto source = MakeSource({.ns = "db", .service = "pg"});
+  source.metadata.ns = "longshore-backup";
+  EXPECT_THAT(Locate(source, ThreeNodes()).nodes, ElementsAre("n3"));
+  source.spec.location.ns.clear();
+  EXPECT_FALSE(Locate(source, ThreeNodes()).known());
+}
+
+TEST(LocateTest, NoLocationMeansTheFilesystemsClaim) {
+  auto source = MakeSource({});
+  source.spec.filesystem.emplace();
+  source.spec.filesystem->persistent_volume_claim = "data";
+  EXPECT_THAT(Locate(source, ThreeNodes()).nodes, ElementsAre("n1"));
+}
+
+TEST(LocateTest, ExplicitZoneTakesItsRegionOnlyWhenItIsUnambiguous) {
+  FakeView view = ThreeNodes();
+  EXPECT_EQ(Locate(MakeSource({.zone = "zb"}), view).region, "eu");
+  view.AddNode("n4", "", "zb", "us");
+  EXPECT_EQ(Locate(MakeSource({.zone = "zb"}), view).region, "");
+}
+
+struct NearCase {
+  const char* name;
+  Place data, node;
+  Tier tier;
+};
+
+class NearnessTest : public testing::TestWithParam<NearCase> {};
+
+// Edge case 33: clusters label their nodes as they please.
+TEST_P(NearnessTest, ComparesWhatBothSidesKnow) {
+  Location location;
+  location.places.push_back(GetParam().data);
+  const Place& place = GetParam().node;
+  NodeInfo node;
+  node.name = place.node;
+  node.rack = place.rack;
+  node.zone = place.zone;
+  node.region = place.region;
+  EXPECT_STREQ(TierName(Nearness(location, node)), TierName(GetParam().tier));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Labels, NearnessTest,
+    testing::Values(
+        NearCase{"SameNode", {"n1", "r1", "za", "eu"}, {"n1", "r1", "za", "eu"}, Tier::kNode},
+        NearCase{"SameNodeWithoutLabels", {"n1", "", "", ""}, {"n1", "", "", ""}, Tier::kNode},
+        NearCase{"SameRack", {"n1", "r1", "za", "eu"}, {"n2", "r1", "za", "eu"}, Tier::kRack},
+        NearCase{"SameZone", {"n1", "r1", "za", "eu"}, {"n2", "r2", "za", "eu"}, Tier::kZone},
+        NearCase{"SameRegion", {"n1", "r1", "za", "eu"}, {"n2", "r2", "zb", "eu"}, Tier::kRegion},
+        NearCase{"Elsewhere", {"n1", "r1", "za", "eu"}, {"n2", "r2", "zb", "us"}, Tier::kNone},
+        NearCase{"SameZoneNameInOtherRegion",
+                 {"n1", "", "z1", "eu"},
+                 {"n2", "", "z1", "us"},
+                 Tier::kNone},
+        NearCase{"SameRackNameInOtherZone",
+                 {"n1", "r1", "za", "eu"},
+                 {"n2", "r1", "zb", "eu"},
+                 Tier::kRegion},
+        NearCase{"RackButNoZone", {"n1", "r1", "", ""}, {"n2", "r1", "", ""}, Tier::kRack},
+        NearCase{
+            "RackOnOneSideOnly", {"n1", "r1", "za", "eu"}, {"n2", "", "za", "eu"}, Tier::kZone},
+        NearCase{"NodeWithoutLabels", {"n1", "r1", "za", "eu"}, {"n2", "", "", ""}, Tier::kUnknown},
+        NearCase{"DataWithoutLabels", {"n1", "", "", ""}, {"n2", "r1", "za", "eu"}, Tier::kUnknown},
+        NearCase{
+            "OnlyRegionInCommon", {"n1", "", "za", "eu"}, {"n2", "r1", "", "eu"}, Tier::kRegion},
+        NearCase{"ZoneWithoutRegion", {"n1", "", "za", ""}, {"n2", "", "za", "eu"}, Tier::kZone},
+        NearCase{"ExplicitZone", {"", "", "za", ""}, {"n2", "r1", "za", "eu"}, Tier::kZone}),
+    [](const auto& info) { return info.param.name; });
+
+// Edge case 28: data in two zones: a node is as near as its nearest place, and both are in the
+// reason.
+TEST(NearnessTest, TwoPlacesInDifferentZonesCountAsTheNearer) {
+  FakeView view = ThreeNodes();
+  view.AddNode("n4", "r4", "zb", "eu");
+  view.AddNode("n5", "r5", "zc", "eu");
+  view.by_labels[{"db", kLeader}] = {{"shard-0", "n1", true, ""}, {"shard-1", "n3", true, ""}};
+  const Location location = Locate(MakeSource({.pod_labels = kLeader}), view);
+  EXPECT_EQ(Nearness(location, *view.Node("n1")), Tier::kNode);
+  EXPECT_EQ(Nearness(location, *view.Node("n2")), Tier::kZone);
+  EXPECT_EQ(Nearness(location, *view.Node("n3")), Tier::kNode);
+  EXPECT_EQ(Nearness(location, *view.Node("n4")), Tier::kZone);
+  EXPECT_EQ(Nearness(location, *view.Node("n5")), Tier::kRegion);
+  EXPECT_THAT(location.reason, HasSubstr("pod db/shard-0 on n1, pod db/shard-1 on n3"));
+}
+
+TEST(NearnessTest, IsUnknownWhenTheLocationIs) {
+  const FakeView view = ThreeNodes();
+  EXPECT_EQ(Nearness(Location{}, *view.Node("n1")), Tier::kUnknown);
+}
+
+}  // namespace
+}  // namespace longshore::placement

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/ranking.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/common/placement/fake_view.h"
+
+namespace longshore::placement {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// n1 holds the data; the others are one tier further away each.
+FakeView OneNodePerTier() {
+  FakeView view;
+  view.AddNode("n1", "r1", "za", "eu");
+  view.AddNode("n2", "r1", "za", "eu");
+  view.AddNode("n3", "r3", "za", "eu");
+  view.AddNode("n4", "r4", "zb", "eu");
+  view.AddNode("n5", "r5", "zc", "us");
+  return view;
+}
+
+api::BackupSource OnN1(const std::string& mode = "Prefer", const std::string& tier = "Node") {
+  return MakeSource({.node_name = "n1"}, mode, tier);
+}
+
+const PodDemand kSmall{250, int64_t{256} << 20, {}};
+
+std::vector<std::string> Names(const std::vector<NodeScore>& ranked) {
+  std::vector<std::string> names;
+  for (const NodeScore& score : ranked) names.push_back(score.node);
+  return names;
+}
+
+std::vector<NodeScore> Rank(const api::BackupSource& source, const View& view,
+                            const PressureMap& pressure = {},
+                            const std::map<std::string, int>& reserved = {},
+                            const PodDemand& demand = kSmall) {
+  return RankNodes(source, Locate(source, view), view, demand, pressure, reserved);
+}
+
+Pressure Busy() {
+  return {.cpu_used_milli = 4000,
+          .cpu_capacity_milli = 4000,
+          .psi_io_permille = 900,
+          .psi_valid = true,
+          .age_ms = 500};
+}
+Pressure Calm(int64_t age_ms = 500) {
+  return {.cpu_used_milli = 0, .cpu_capacity_milli = 4000, .psi_valid = true, .age_ms = age_ms};
+}
+
+TEST(RankingTest, NearerIsBetter) {
+  const FakeView view = OneNodePerTier();
+  EXPECT_THAT(Names(Rank(OnN1(), view)), ElementsAre("n1", "n2", "n3", "n4", "n5"));
+}
+
+// Locality dominates: the busiest, fullest node of a tier beats the idlest of the next one, even
+// with pods just placed on it.
+TEST(RankingTest, NoPressureNoRoomAndReservationsDoNotCostATier) {
+  FakeView view = OneNodePerTier();
+  NodeInfo& n1 = view.AddNode("n1", "r1", "za", "eu");
+  n1.cpu_requested_milli = 1000;
+  const auto ranked = Rank(OnN1(), view, {{"n1", Busy()}, {"n2", Calm()}}, {{"n1", 11}});
+  EXPECT_EQ(ranked[0].node, "n1");
+  EXPECT_EQ(ranked[0].pressure_points, 0);
+  EXPECT_EQ(ranked[0].room_points, 0);
+  EXPECT_GT(ranked[0].score, ranked[1].score);
+  static_assert(kRackPoints + kMaxPressurePoints + kMaxRoomPoints <
+                kNodePoints - kMaxReservedPenalty);
+}
+
+TEST(RankingTest, CalmerNodeOfATierIsBetter) {
+  FakeView view = OneNodePerTier();
+  view.AddNode("n1b", "r1", "za", "eu");
+  const auto source = MakeSource({.node_name = "n4"});
+  const auto ranked = Rank(source, view, {{"n1", Busy()}, {"n1b", Calm()}});
+  const auto names = Names(ranked);
+  EXPECT_LT(std::find(names.begin(), names.end(), "n1b"),
+            std::find(names.begin(), names.end(), "n1"));
+}
+
+TEST(RankingTest, EmptierNodeOfATierIsBetter) {
+  FakeView view;
+  view.AddNode("a", "", "za", "eu").cpu_requested_milli = 3000;
+  view.AddNode("b", "", "za", "eu");
+  EXPECT_THAT(Names(Rank(MakeSource({.zone = "za"}), view)), ElementsAre("b", "a"));
+}
+
+struct AgeCase {
+  const char* name;
+  Pressure pressure;
+  int points;
+};
+
+class PressureTest : public testing::TestWithParam<AgeCase> {};
+
+// Edge case 38: what is not known to be true now is neither good nor bad.
+TEST_P(PressureTest, StaleOrOddIsNeutral) {
+  const FakeView view = OneNodePerTier();
+  const auto source = OnN1();
+  const Location location = Locate(source, view);
+  const auto score = ScoreNode(source, location, *view.Node("n1"), kSmall, GetParam().pressure, 0);
+  EXPECT_EQ(score.pressure_points, GetParam().points);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ages, PressureTest,
+    testing::Values(
+        AgeCase{"Never", {}, kNeutralPressurePoints},
+        AgeCase{"JustNow", Calm(0), kMaxPressurePoints},
+        AgeCase{"FiveSeconds", Calm(5000), kMaxPressurePoints},
+        AgeCase{"OverFiveSeconds", Calm(5001), kNeutralPressurePoints},
+        AgeCase{"ThirtySeconds", Calm(30'000), kNeutralPressurePoints},
+        AgeCase{"TenMinutes", Calm(600'000), kNeutralPressurePoints},
+        AgeCase{"ClockSkew", Calm(-20), kNeutralPressurePoints}, AgeCase{"Busy", Busy(), 0},
+        AgeCase{
+            "OverCapacity", {.cpu_used_milli = 9000, .cpu_capacity_milli = 4000, .age_ms = 1}, 0},
+        AgeCase{"NegativeUsageAfterReset",
+                {.cpu_used_milli = -50, .cpu_capacity_milli = 4000, .age_ms = 1},
+                kMaxPressurePoints},
+        AgeCase{"NoCapacityKnown", {.cpu_used_milli = 100, .age_ms = 1}, kMaxPressurePoints},
+        AgeCase{"PsiIgnoredWhenInvalid",
+                {.cpu_capacity_milli = 4000, .psi_io_permille = 1000, .age_ms = 1},
+                kMaxPressurePoints}),
+    [](const auto& info) { return info.param.name; });
+
+struct FitCase {
+  const char* name;
+  void (*change)(NodeInfo& node);
+  int reserved;
+  const char* reason;
+};
+
+class FeasibilityTest : public testing::TestWithParam<FitCase> {};
+
+TEST_P(FeasibilityTest, SaysWhyNot) {
+  FakeView view;
+  GetParam().change(view.AddNode("n1"));
+  const auto source = OnN1();
+  const auto score =
+      ScoreNode(source, Locate(source, view), *view.Node("n1"), kSmall, {}, GetParam().reserved);
+  EXPECT_FALSE(score.feasible);
+  EXPECT_FALSE(score.unresolvable);
+  EXPECT_EQ(score.score, 0);
+  EXPECT_THAT(score.reasons, Contains(HasSubstr(GetParam().reason)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Obstacles, FeasibilityTest,
+    testing::Values(
+        FitCase{"NotReady", [](NodeInfo& n) { n.ready = false; }, 0, "not ready"},
+        FitCase{"Cordoned", [](NodeInfo& n) { n.schedulable = false; }, 0, "cordoned"},
+        FitCase{"Cpu", [](NodeInfo& n) { n.cpu_requested_milli = 3800; }, 0,
+                "too little CPU: 250m wanted, 200m free"},
+        FitCase{"Memory", [](NodeInfo& n) { n.memory_requested_bytes = int64_t{8} << 30; }, 0,
+                "too little memory: 256 MiB wanted"},
+        FitCase{"Pods", [](NodeInfo& n) { n.pods = 110; }, 0, "has its 110 pods"},
+        FitCase{"CpuTakenByPodsJustPlaced", [](NodeInfo& n) { n.cpu_requested_milli = 3400; }, 2,
+                "too little CPU: 250m wanted, 100m free"},
+        FitCase{"PodsJustPlaced", [](NodeInfo& n) { n.pods = 108; }, 2, "has its 110 pods"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(RankingTest, ExactFitFits) {
+  FakeView view;
+  view.AddNode("n1").cpu_requested_milli = 3750;
+  EXPECT_TRUE(Rank(OnN1(), view)[0].feasible);
+}
+
+TEST(RankingTest, NodeSelectorIsUnresolvable) {
+  FakeView view;
+  view.AddNode("n1").labels["disk"] = "hdd";
+  const auto ranked = Rank(OnN1(), view, {}, {}, {100, 100, {{"disk", "ssd"}}});
+  EXPECT_FALSE(ranked[0].feasible);
+  EXPECT_TRUE(ranked[0].unresolvable);
+}
+
+struct RequireCase {
+  const char* tier;
+  std::vector<std::string> feasible;
+};
+
+class RequireTest : public testing::TestWithParam<RequireCase> {};
+
+TEST_P(RequireTest, RefusesWhatIsFurtherAwayWithAReason) {
+  const FakeView view = OneNodePerTier();
+  std::vector<std::string> feasible;
+  for (const NodeScore& score : Rank(OnN1("Require", GetParam().tier), view)) {
+    if (score.feasible) {
+      feasible.push_back(score.node);
+    } else {
+      EXPECT_TRUE(score.unresolvable);
+      EXPECT_THAT(score.reasons,
+                  Contains(HasSubstr(std::string("placement requires tier ") + GetParam().tier)));
+    }
+  }
+  EXPECT_THAT(feasible, testing::UnorderedElementsAreArray(GetParam().feasible));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, RequireTest,
+                         testing::Values(RequireCase{"Node", {"n1"}},
+                                         RequireCase{"Rack", {"n1", "n2"}},
+                                         RequireCase{"Zone", {"n1", "n2", "n3"}},
+                                         RequireCase{"Region", {"n1", "n2", "n3", "n4"}}),
+                         [](const auto& info) { return info.param.tier; });
+
+// The leader may come back in a second: not "never", so not unresolvable; and not "anywhere".
+TEST(RankingTest, RequireWaitsWhileTheLocationIsUnknown) {
+  const FakeView view = OneNodePerTier();
+  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}, "Require"), view);
+  for (const NodeScore& score : ranked) {
+    EXPECT_FALSE(score.feasible);
+    EXPECT_FALSE(score.unresolvable);
+  }
+  EXPECT_THAT(SteeringCandidates(ranked, 3), IsEmpty());
+}
+
+// Edge case 30: no deadlock with WaitForFirstConsumer.
+TEST(RankingTest, RequireDoesNotVetoWhileTheClaimIsUnbound) {
+  FakeView view = OneNodePerTier();
+  view.volume_nodes.insert_or_assign(
+      {"db", "data"}, Result<std::vector<std::string>>(FailedPrecondition("not bound yet")));
+  for (const NodeScore& score :
+       Rank(MakeSource({.persistent_volume_claim = "data"}, "Require"), view)) {
+    EXPECT_TRUE(score.feasible);
+  }
+}
+
+// `tier` says what is near enough: within it, nearness no longer counts.
+TEST(RankingTest, NearerThanWantedIsNotBetter) {
+  const FakeView view = OneNodePerTier();
+  const auto ranked = Rank(OnN1("Prefer", "Zone"), view, {{"n1", Busy()}, {"n2", Busy()}});
+  EXPECT_EQ(ranked[0].node, "n3");
+  EXPECT_EQ(ranked[0].tier, Tier::kZone);
+  EXPECT_EQ(ranked[1].tier, Tier::kNode);
+}
+
+// Edge case 39: equals get equal scores, the scheduler picks one at random.
+TEST(RankingTest, EqualNodesScoreTheSame) {
+  FakeView view;
+  for (int i = 0; i < 50; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
+  const auto ranked = Rank(MakeSource({.zone = "z"}), view);
+  for (const NodeScore& score : ranked) EXPECT_EQ(score.score, ranked[0].score);
+}
+
+// Edge case 27: nothing known of the data: any node will do, the reason is visible.
+TEST(RankingTest, UnknownLocationIsNeutral) {
+  const FakeView view = OneNodePerTier();
+  for (const NodeScore& score : Rank(MakeSource({}), view)) {
+    EXPECT_TRUE(score.feasible);
+    EXPECT_EQ(score.locality_points, kUnknownPoints);
+    EXPECT_THAT(score.reasons, Contains(HasSubstr("says nothing about where its data is")));
+  }
+}
+
+// Edge case 37, the part of steering: a burst is spread over what is equally near.
+TEST(RankingTest, BurstSpreadsOverEqualNodes) {
+  FakeView view;
+  for (int i = 0; i < 10; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
+  const auto source = MakeSource({.zone = "z"});
+  std::map<std::string, int> reserved;
+  for (int pod = 0; pod < 100; ++pod) ++reserved[Rank(source, view, {}, reserved)[0].node];
+  for (const auto& [node, pods] : reserved) EXPECT_EQ(pods, 10) << node;
+}
+
+TEST(SteeringTest, GivesTheBestTierOnly) {
+  FakeView view = OneNodePerTier();
+  view.AddNode("n3b", "r3", "za", "eu");
+  const auto on_rack_only = OnN1();
+  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n1"));
+  view.AddNode("n1", "r1", "za", "eu").schedulable = false;
+  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n2"));
+  view.AddNode("n2", "r1", "za", "eu").pods = 110;
+  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n3", "n3b"));
+  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 1), ElementsAre("n3"));
+}
+
+TEST(SteeringTest, GivesAllThatIsNearEnough) {
+  const FakeView view = OneNodePerTier();
+  EXPECT_THAT(SteeringCandidates(Rank(OnN1("Prefer", "Zone"), view), 5),
+              ElementsAre("n1", "n2", "n3"));
+}
+
+}  // namespace
+}  // namespace longshore::placement
