@@ -116,7 +116,7 @@ std::string ClusterSnapshot::NodeOfPod(const std::string& ns, const std::string&
   return found == pods.end() || found->second->uid != uid ? "" : found->second->node;
 }
 
-SnapshotBuilder::SnapshotBuilder() : last_(Build({})) {}
+SnapshotBuilder::SnapshotBuilder() { Build({}); }
 
 void SnapshotBuilder::Node(const Json* before, const Json* after) {
   const std::string name(kube::NameOf(after != nullptr ? *after : *before));

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/snapshot.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace longshore::placement {
+namespace {
+
+using api::Json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr Listed kAll{true, true, true, true, true};
+
+Json NodeJson(const std::string& name, const std::string& zone = "za") {
+  return Json{{"metadata",
+               {{"name", name},
+                {"labels",
+                 {{"topology.kubernetes.io/zone", zone},
+                  {"topology.kubernetes.io/region", "eu"},
+                  {"topology.longshore.dev/rack", "r-" + name},
+                  {"cores", "16"}}}}},
+              {"status",
+               {{"allocatable", {{"cpu", "3920m"}, {"memory", "8Gi"}, {"pods", "110"}}},
+                {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+}
+
+Json PodJson(const std::string& name, const std::string& node, const std::string& uid = "u1") {
+  return Json{
+      {"metadata",
+       {{"namespace", "db"}, {"name", name}, {"uid", uid}, {"labels", {{"role", "leader"}}}}},
+      {"spec",
+       {{"nodeName", node},
+        {"containers",
+         {{{"resources", {{"requests", {{"cpu", "500m"}, {"memory", "1Gi"}}}}}},
+          {{"resources", {{"requests", {{"cpu", 1}}}}}}}},
+        {"volumes", {{{"persistentVolumeClaim", {{"claimName", "data"}}}}}}}},
+      {"status",
+       {{"phase", "Running"}, {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+}
+
+Json ClaimJson(const Json& spec, const std::string& phase) {
+  return Json{{"metadata", {{"namespace", "db"}, {"name", "data"}}},
+              {"spec", spec},
+              {"status", {{"phase", phase}}}};
+}
+
+Json VolumeJson(const Json& terms) {
+  return Json{{"metadata", {{"name", "pv-1"}}},
+              {"spec", {{"nodeAffinity", {{"required", {{"nodeSelectorTerms", terms}}}}}}}};
+}
+
+class SnapshotTest : public testing::Test {
+ protected:
+  void Add(void (SnapshotBuilder::*apply)(const Json*, const Json*), const Json& object) {
+    (builder_.*apply)(nullptr, &object);
+  }
+  std::shared_ptr<const ClusterSnapshot> Build() { return builder_.Build(kAll); }
+  // The nodes that a bound claim's volume with these terms may be used on.
+  std::vector<std::string> NodesOfVolume(const Json& terms) {
+    Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+    Add(&SnapshotBuilder::Volume, VolumeJson(terms));
+    return Build()->VolumeNodes("db", "data").value_or(std::vector<std::string>{"error"});
+  }
+  SnapshotBuilder builder_;
+};
+
+TEST_F(SnapshotTest, ReadsNodes) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  const auto snapshot = Build();
+  const NodeInfo* node = snapshot->Node("n1");
+  ASSERT_NE(node, nullptr);
+  EXPECT_EQ(node->rack, "r-n1");
+  EXPECT_EQ(node->zone, "za");
+  EXPECT_EQ(node->region, "eu");
+  EXPECT_TRUE(node->ready && node->schedulable);
+  EXPECT_EQ(node->cpu_allocatable_milli, 3920);
+  EXPECT_EQ(node->memory_allocatable_bytes, int64_t{8} << 30);
+  EXPECT_EQ(node->max_pods, 110);
+  EXPECT_EQ(snapshot->Node("n2"), nullptr);
+}
+
+TEST_F(SnapshotTest, NodeWithoutReadyConditionIsNotReady) {
+  Json node = NodeJson("n1");
+  node["status"].erase("conditions");
+  node["spec"]["unschedulable"] = true;
+  Add(&SnapshotBuilder::Node, node);
+  const auto snapshot = Build();
+  EXPECT_FALSE(snapshot->Node("n1")->ready);
+  EXPECT_FALSE(snapshot->Node("n1")->schedulable);
+}
+
+TEST_F(SnapshotTest, AddsUpRequestsOfPods) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("b", "n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("unbound", ""));
+  const auto snapshot = Build();
+  EXPECT_EQ(snapshot->Node("n1")->cpu_requested_milli, 3000);
+  EXPECT_EQ(snapshot->Node("n1")->memory_requested_bytes, int64_t{2} << 30);
+  EXPECT_EQ(snapshot->Node("n1")->pods, 2);
+}
+
+// What was published does not change: a request is answered from one state of the cluster.
+TEST_F(SnapshotTest, StaysAsItWasWhenTheClusterMovesOn) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  const auto before = Build();
+  const Json pod = PodJson("a", "n1");
+  builder_.Pod(&pod, nullptr);
+  Add(&SnapshotBuilder::Node, NodeJson("n1", "zb"));
+  const auto after = Build();
+  EXPECT_EQ(before->Node("n1")->pods, 1);
+  EXPECT_EQ(before->Node("n1")->zone, "za");
+  EXPECT_EQ(after->Node("n1")->pods, 0);
+  EXPECT_EQ(after->Node("n1")->cpu_requested_milli, 0);
+  EXPECT_EQ(after->Node("n1")->zone, "zb");
+}
+
+TEST_F(SnapshotTest, SharesNodesThatDidNotChange) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Node, NodeJson("n2"));
+  const auto before = Build();
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  const auto after = Build();
+  EXPECT_NE(before->Node("n1"), after->Node("n1"));
+  EXPECT_EQ(before->Node("n2"), after->Node("n2"));
+}
+
+TEST_F(SnapshotTest, FinishedPodsHoldNoRoom) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  Json done = PodJson("a", "n1");
+  done["status"]["phase"] = "Succeeded";
+  Add(&SnapshotBuilder::Pod, done);
+  EXPECT_EQ(Build()->Node("n1")->pods, 0);
+}
+
+// Pods are listed before their nodes, or a node comes back under its name (edge case 19).
+TEST_F(SnapshotTest, UsageSurvivesTheOrderOfArrival) {
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  EXPECT_EQ(Build()->Node("n1"), nullptr);
+  const Json node = NodeJson("n1");
+  Add(&SnapshotBuilder::Node, node);
+  EXPECT_EQ(Build()->Node("n1")->pods, 1);
+  builder_.Node(&node, nullptr);
+  EXPECT_EQ(Build()->Node("n1"), nullptr);
+  Add(&SnapshotBuilder::Node, node);
+  EXPECT_EQ(Build()->Node("n1")->pods, 1);
+}
+
+TEST_F(SnapshotTest, CountsInitContainersSidecarsAndOverheadAsTheSchedulerDoes) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Json pod = PodJson("a", "n1");
+  pod["spec"]["initContainers"] = {
+      {{"restartPolicy", "Always"}, {"resources", {{"requests", {{"cpu", "100m"}}}}}},
+      {{"resources", {{"requests", {{"cpu", "2"}}}}}}};
+  pod["spec"]["overhead"] = {{"cpu", "10m"}};
+  Add(&SnapshotBuilder::Pod, pod);
+  EXPECT_EQ(Build()->Node("n1")->cpu_requested_milli, 2110);  // max(1600, 2100) + 10
+  pod["spec"]["resources"]["requests"]["cpu"] = "3";
+  Add(&SnapshotBuilder::Pod, pod);
+  EXPECT_EQ(Build()->Node("n1")->cpu_requested_milli, 3010);
+}
+
+TEST_F(SnapshotTest, FindsRunningPodsByLabelsAndClaim) {
+  Add(&SnapshotBuilder::Pod, PodJson("b", "n2"));
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
+  Json leaving = PodJson("leaving", "n3");
+  leaving["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z";
+  Add(&SnapshotBuilder::Pod, leaving);
+  Json starting = PodJson("starting", "n3");
+  starting["status"] = {{"phase", "Pending"}};
+  Add(&SnapshotBuilder::Pod, starting);
+  const auto snapshot = Build();
+  const auto places = snapshot->PodsByLabels("db", {{"role", "leader"}});
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_EQ(places[0].pod, "a");
+  EXPECT_EQ(places[0].node, "n1");
+  EXPECT_TRUE(places[0].ready);
+  EXPECT_EQ(snapshot->PodsByClaim("db", "data").size(), 2u);
+  EXPECT_THAT(snapshot->PodsByLabels("db", {{"role", "standby"}}), IsEmpty());
+  EXPECT_THAT(snapshot->PodsByLabels("other", {{"role", "leader"}}), IsEmpty());
+}
+
+TEST_F(SnapshotTest, KnowsWhichPodWasBoundByItsUid) {
+  Add(&SnapshotBuilder::Pod, PodJson("a", "n1", "u1"));
+  EXPECT_EQ(Build()->NodeOfPod("db", "a", "u1"), "n1");
+  EXPECT_EQ(Build()->NodeOfPod("db", "a", "u2"), "");
+}
+
+TEST_F(SnapshotTest, ReadsReadyEndpoints) {
+  Add(&SnapshotBuilder::Slice, Json{{"metadata",
+                                     {{"namespace", "db"},
+                                      {"name", "pg-abc"},
+                                      {"labels", {{"kubernetes.io/service-name", "pg"}}}}},
+                                    {"endpoints",
+                                     {{{"nodeName", "n1"},
+                                       {"conditions", {{"ready", true}}},
+                                       {"targetRef", {{"kind", "Pod"}, {"name", "pg-0"}}}},
+                                      {{"nodeName", "n2"}, {"conditions", {{"ready", false}}}},
+                                      {{"zone", "zb"}}}}});
+  const auto places = Build()->ServiceEndpoints("db", "pg");
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_EQ(places[0].zone, "zb");
+  EXPECT_EQ(places[1].pod, "pg-0");
+  EXPECT_THAT(Build()->ServiceEndpoints("db", "other"), IsEmpty());
+}
+
+TEST_F(SnapshotTest, TellsWhyAVolumesNodesAreNotKnown) {
+  EXPECT_EQ(builder_.Build({})->VolumeNodes("db", "data").error().code, Code::kUnavailable);
+  EXPECT_EQ(Build()->VolumeNodes("db", "data").error().code, Code::kNotFound);
+  Add(&SnapshotBuilder::Claim, ClaimJson(Json::object(), "Pending"));
+  EXPECT_EQ(Build()->VolumeNodes("db", "data").error().code, Code::kFailedPrecondition);
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  EXPECT_THAT(Build()->VolumeNodes("db", "data").error().message, HasSubstr("pv-1 is gone"));
+  Add(&SnapshotBuilder::Volume, Json{{"metadata", {{"name", "pv-1"}}}});
+  EXPECT_EQ(Build()->VolumeNodes("db", "data").error().code, Code::kInvalidArgument);
+}
+
+TEST_F(SnapshotTest, SelectedNodeOfAnUnboundClaimCounts) {
+  Json claim = ClaimJson(Json::object(), "Pending");
+  claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = "n1";
+  Add(&SnapshotBuilder::Claim, claim);
+  EXPECT_THAT(*Build()->VolumeNodes("db", "data"), ElementsAre("n1"));
+}
+
+// Edge case 32: terms are ORed, requirements ANDed, all operators, and metadata.name.
+TEST_F(SnapshotTest, EvaluatesVolumeAffinity) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1", "za"));
+  Add(&SnapshotBuilder::Node, NodeJson("n2", "za"));
+  Add(&SnapshotBuilder::Node, NodeJson("n3", "zb"));
+  const std::string zone = "topology.kubernetes.io/zone";
+  const auto expression = [](const std::string& key, const std::string& op, const Json& values) {
+    return Json{{"key", key}, {"operator", op}, {"values", values}};
+  };
+  const auto term = [](const char* kind, const Json& requirements) {
+    return Json{{kind, requirements}};
+  };
+  const auto labels = [&](const Json& requirement) {
+    return Json::array({term("matchExpressions", Json::array({requirement}))});
+  };
+  EXPECT_THAT(NodesOfVolume(labels(expression(zone, "In", {"zb", "zc"}))), ElementsAre("n3"));
+  EXPECT_THAT(NodesOfVolume(labels(expression(zone, "NotIn", {"zb"}))), ElementsAre("n1", "n2"));
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "Exists", Json::array()))),
+              ElementsAre("n1", "n2", "n3"));
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "DoesNotExist", Json::array()))), IsEmpty());
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "Gt", {"15"}))),
+              ElementsAre("n1", "n2", "n3"));
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "Lt", {"16"}))), IsEmpty());
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "Gt", {"many"}))), IsEmpty());
+  EXPECT_THAT(NodesOfVolume(labels(expression("cores", "Near", {"16"}))), IsEmpty());
+  EXPECT_THAT(NodesOfVolume(Json::array(
+                  {term("matchFields", Json::array({expression("metadata.name", "In", {"n2"})}))})),
+              ElementsAre("n2"));
+  EXPECT_THAT(NodesOfVolume(Json::array(
+                  {term("matchFields", Json::array({expression("metadata.name", "In", {"n2"})})),
+                   term("matchExpressions", Json::array({expression(zone, "In", {"zb"})}))})),
+              ElementsAre("n2", "n3"));
+  EXPECT_THAT(NodesOfVolume(Json::array({Json::object()})), IsEmpty());
+}
+
+TEST_F(SnapshotTest, OldZoneLabelsOfVolumesCount) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1", "za"));
+  Add(&SnapshotBuilder::Node, NodeJson("n2", "zb"));
+  Add(&SnapshotBuilder::Node, NodeJson("n3", "zc"));
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Add(&SnapshotBuilder::Volume,
+      Json{{"metadata",
+            {{"name", "pv-1"},
+             {"labels", {{"failure-domain.beta.kubernetes.io/zone", "za__zc"}}}}}});
+  EXPECT_THAT(*Build()->VolumeNodes("db", "data"), ElementsAre("n1", "n3"));
+}
+
+// What an API server of another version, or an attacker with rights to write, might send.
+TEST_F(SnapshotTest, MalformedObjectsAreReadAsFarAsPossible) {
+  for (const char* text :
+       {R"({"metadata":{"name":"n1","labels":7},"status":{"conditions":[3],"allocatable":"x"}})",
+        R"({"metadata":{"name":"n1","labels":{"a":1}},"spec":[],"status":null})"}) {
+    Add(&SnapshotBuilder::Node, Json::parse(text));
+    EXPECT_NE(Build()->Node("n1"), nullptr);
+  }
+  for (
+      const char* text :
+      {R"({"metadata":{"namespace":"db","name":"p"},"spec":{"containers":{"a":1},"volumes":3}})",
+       R"({"metadata":{"namespace":"db","name":"p"},"spec":{"nodeName":"n1","containers":[7]}})"}) {
+    Add(&SnapshotBuilder::Pod, Json::parse(text));
+    Build();
+  }
+  EXPECT_EQ(Build()->Node("n1")->pods, 1);
+}
+
+}  // namespace
+}  // namespace longshore::placement
