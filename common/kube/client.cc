@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kube/client.h"
 
+#include <algorithm>
+
 #include "common/kube/errors.h"
+#include "common/kube/informer.h"
 #include "common/kube/list_pages.h"
 #include "common/kube/transport.h"
 
@@ -41,18 +44,20 @@ Result<std::string> ObjectPath(const Resource& resource, const std::string& ns,
   return ResourcePath(resource, ns, name, subresource);
 }
 
-std::string NameIn(const Json& object) {
-  const auto metadata = object.find("metadata");
-  if (metadata == object.end() || !metadata->is_object()) return "";
-  const auto name = metadata->find("name");
-  return name != metadata->end() && name->is_string() ? name->get<std::string>() : "";
-}
-
 // The object with the apiVersion and kind of the resource where it has none.
 Json WithType(const Json& object, const Resource& resource) {
   Json typed = object;
   AddType(typed, resource);
   return typed;
+}
+
+// A JSON patch whose "test" fails is refused like one that is malformed, with this text and no
+// details (1.36). Whoever sent a test asked for a precondition.
+bool FailedTest(const Json& patch, const Error& error) {
+  constexpr std::string_view kText = "the server rejected our request due to an error in our request";
+  if (error.code != Code::kInvalidArgument || !error.message.ends_with(kText)) return false;
+  return std::any_of(patch.begin(), patch.end(),
+                     [](const Json& step) { return StringAt(step, "/op") == "test"; });
 }
 
 Json DeleteBody(const DeleteOptions& options) {
@@ -134,12 +139,12 @@ Result<Json> Client::Create(const Resource& resource, const std::string& ns, con
   LS_RETURN_IF_ERROR(CheckSegment("namespace", ns));
   const Json body = WithType(object, resource);
   return impl_->CallJson("POST", ResourcePath(resource, ns), &body,
-                         Context("create", resource, "", ns, NameIn(object)));
+                         Context("create", resource, "", ns, std::string(NameOf(object))));
 }
 
 Result<Json> Client::Update(const Resource& resource, const std::string& ns, const Json& object,
                             const std::string& subresource) {
-  const std::string name = NameIn(object);
+  const std::string name = std::string(NameOf(object));
   LS_ASSIGN_OR_RETURN(const std::string path, ObjectPath(resource, ns, name, subresource));
   const Json body = WithType(object, resource);
   return impl_->CallJson("PUT", path, &body, Context("update", resource, subresource, ns, name));
@@ -150,14 +155,18 @@ Result<Json> Client::Patch(const Resource& resource, const std::string& ns, cons
   LS_ASSIGN_OR_RETURN(const std::string path, ObjectPath(resource, ns, name, subresource));
   const char* content_type = type == PatchType::kMerge ? "application/merge-patch+json"
                                                        : "application/json-patch+json";
-  return impl_->CallJson("PATCH", path, &patch, Context("patch", resource, subresource, ns, name),
-                         content_type);
+  Result<Json> patched = impl_->CallJson(
+      "PATCH", path, &patch, Context("patch", resource, subresource, ns, name), content_type);
+  if (type == PatchType::kJson && !patched.has_value() && FailedTest(patch, patched.error())) {
+    return Conflict(patched.error().message + ": a test of the patch failed");
+  }
+  return patched;
 }
 
 Result<Json> Client::Apply(const Resource& resource, const std::string& ns, const Json& object,
                            const std::string& field_manager, bool force,
                            const std::string& subresource) {
-  const std::string name = NameIn(object);
+  const std::string name = std::string(NameOf(object));
   LS_ASSIGN_OR_RETURN(std::string path, ObjectPath(resource, ns, name, subresource));
   path += "?fieldManager=" + http::UrlEncode(field_manager) + (force ? "&force=true" : "");
   const Json body = WithType(object, resource);

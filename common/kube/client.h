@@ -49,6 +49,7 @@ class Client {
   // PUT; the object's resourceVersion is the precondition (kConflict when it does not hold).
   Result<Json> Update(const Resource& resource, const std::string& ns, const Json& object,
                       const std::string& subresource = "");
+  // Preconditions: a resourceVersion in a merge patch, a "test" in a JSON patch (kConflict).
   Result<Json> Patch(const Resource& resource, const std::string& ns, const std::string& name,
                      PatchType type, const Json& patch, const std::string& subresource = "");
   // Server-side apply as `field_manager`; conflicts are errors unless `force`.
