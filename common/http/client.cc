@@ -56,13 +56,19 @@ bool IsToken(std::string_view text) {
   });
 }
 
-// What would be written into the request line as it is.
-Status CheckRequestLine(const ClientRequest& request) {
+// What is written as it is must not be able to end its line.
+Status CheckRequest(const ClientRequest& request) {
   if (!IsToken(request.method)) return InvalidArgument("method \"" + request.method + "\"");
   const bool clean = std::all_of(request.path.begin(), request.path.end(),
                                  [](unsigned char c) { return c > ' ' && c != 0x7f && c != '#'; });
   if (!request.path.starts_with('/') || !clean) {
     return InvalidArgument("path \"" + request.path + "\" is not an encoded path");
+  }
+  for (const auto& [name, value] : request.headers) {
+    const bool one_line = std::none_of(value.begin(), value.end(), [](unsigned char c) {
+      return (c < ' ' && c != '\t') || c == 0x7f;
+    });
+    if (!IsToken(name) || !one_line) return InvalidArgument("header \"" + name + "\"");
   }
   return {};
 }
@@ -92,6 +98,7 @@ class Client::Impl {
   Status MakeTlsClient();
   void Configure();
   void OnSocket(int fd);
+  void ShutDownSocket() LS_EXCLUDES(state_mutex_);
   httplib::Request Prepare(const ClientRequest& request) const;
   Attempt Try(const ClientRequest& request, const OnData* on_data);
   bool Receive(Attempt& attempt, const OnData* on_data, std::string_view bytes);
@@ -166,7 +173,10 @@ void Client::Impl::Configure() {
   // The library repeats any request whose connection was found closed after it was written. It is
   // stopped here: the second writing fails, and Run decides.
   client_->set_header_writer([this](httplib::Stream& stream, httplib::Headers& headers) -> ssize_t {
-    if (cancelled_ || ++writes_ > 1) return -1;
+    if (cancelled_ || ++writes_ > 1) {
+      ShutDownSocket();  // else it would wait for a reply all the same
+      return -1;
+    }
     attempt_->reused = connections_ == connections_before_;
     return httplib::detail::write_headers(stream, headers);
   });
@@ -178,6 +188,11 @@ void Client::Impl::OnSocket(int fd) {
   UniqueFd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   MutexLock lock(state_mutex_);
   socket_ = std::move(duplicate);
+}
+
+void Client::Impl::ShutDownSocket() {
+  MutexLock lock(state_mutex_);
+  if (socket_.valid()) ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 httplib::Request Client::Impl::Prepare(const ClientRequest& request) const {
@@ -278,7 +293,7 @@ Error Client::Impl::Explain(const ClientRequest& request, const Attempt& attempt
 }
 
 Result<ClientResponse> Client::Impl::Run(const ClientRequest& request, const OnData* on_data) {
-  LS_RETURN_IF_ERROR(CheckRequestLine(request));
+  LS_RETURN_IF_ERROR(CheckRequest(request));
   std::lock_guard call(call_mutex_);
   {
     MutexLock lock(state_mutex_);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTPS/HTTP server for the extender, the storage manager API, and health/metrics: a thin wall
-// around cpp-httplib (server.cc is the only server file that includes it). One thread per
-// connection, bounded; bodies are capped while they are read; nothing internal reaches a client.
+// An HTTPS/HTTP server for the extender, the storage manager API, and health/metrics. A thread is
+// held while a handler runs, not while a connection is idle or a request trickles in; bodies are
+// capped while they are read; nothing internal reaches a client. Requests are read by Boost.Beast's
+// parser, in request_parser.cc only.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,7 +29,7 @@ struct ServerOptions {
   int port = 0;                        // 0: any free port, see Server::port()
   std::optional<ServerTls> tls;        // absent: clear text (health, metrics, loopback tests)
   size_t max_body_bytes = 16u << 20;   // larger: 413, chunked or not
-  int threads = 16;                    // grows to max_threads, then connections wait
+  int threads = 16;                    // grows to max_threads, then requests wait
   int max_threads = 64;
   std::chrono::seconds keep_alive{100};  // Go clients pool idle connections for 90 s
   std::chrono::seconds read_timeout{10};
@@ -41,6 +43,8 @@ struct Request {
   std::string body;
   std::string peer_common_name;  // of the verified client certificate, else empty
   std::string remote_address;
+  // True once the client is gone or the server stops: long polls ask it now and then.
+  std::function<bool()> abandoned;
 
   std::string Query(const std::string& name, const std::string& otherwise = "") const;
   std::string Header(const std::string& lower_case_name) const;
@@ -55,7 +59,8 @@ struct Response {
   std::string body;
   std::map<std::string, std::string> headers;
   // Set: the reply is a stream (server-sent events) that ends when the function returns. It must
-  // return within a second of `stopping()` turning true.
+  // return within a second of `stopping()` turning true (the client is gone or the server stops).
+  // Writing nothing ("") only asks whether the client is there.
   std::function<void(const StreamWriter& write, const std::function<bool()>& stopping)> stream;
 };
 

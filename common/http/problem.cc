@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How an Error looks to an HTTP client: RFC 9457 problem documents. See server.h.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "common/base/log.h"
+#include "common/http/server.h"
+
+namespace longshore::http {
+namespace {
+
+Response Document(int status, std::string_view title, std::string_view detail,
+                  std::string_view code) {
+  nlohmann::json document = {{"type", "about:blank"}, {"title", title}, {"status", status}};
+  if (!detail.empty()) document["detail"] = detail;
+  if (!code.empty()) document["code"] = code;
+  Response response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  // What a client sent may come back in `detail`, and need not be UTF-8.
+  response.body = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (status == 401) response.headers["WWW-Authenticate"] = "Bearer";
+  return response;
+}
+
+}  // namespace
+
+int HttpStatus(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+      return 400;
+    case Code::kUnauthenticated:
+      return 401;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kNotFound:
+      return 404;
+    case Code::kAlreadyExists:
+    case Code::kConflict:
+    case Code::kFailedPrecondition:
+      return 409;
+    case Code::kGone:
+      return 410;
+    case Code::kResourceExhausted:
+      return 429;
+    case Code::kUnavailable:
+    case Code::kCancelled:
+      return 503;
+    case Code::kDeadlineExceeded:
+      return 504;
+    case Code::kDataLoss:
+    case Code::kInternal:
+      break;
+  }
+  return 500;
+}
+
+Response Problem(const Error& error) {
+  // Our own defects are told to the log; a client can do nothing with their text.
+  const bool internal = error.code == Code::kInternal;
+  if (internal) LogError("internal error in a request", {{"error", error.message}});
+  Response response = Document(HttpStatus(error.code), CodeName(error.code),
+                               internal ? std::string_view() : error.message, CodeName(error.code));
+  if (error.retry_after) {
+    const auto seconds = std::ceil(std::chrono::duration<double>(*error.retry_after).count());
+    response.headers["Retry-After"] = std::to_string(static_cast<int64_t>(seconds));
+  }
+  return response;
+}
+
+Response Problem(int status, std::string_view title, std::string_view detail) {
+  return Document(status, title, detail, "");
+}
+
+}  // namespace longshore::http

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See session.h.
+#include "common/http/session.h"
+
+#include <ctime>
+
+#include "common/base/log.h"
+
+namespace longshore::http {
+namespace {
+
+using Io = Connection::Io;
+constexpr auto kLinger = std::chrono::seconds(1);
+constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
+
+std::string_view Reason(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
+    case 304:
+      return "Not Modified";
+    default:
+      return status < 400 ? "OK" : status < 500 ? "Client Error" : "Server Error";
+  }
+}
+
+std::string HttpDate() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[40];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+// Nothing that a handler puts into a header may end it.
+bool IsHeaderValue(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+}
+
+void AppendHeader(std::string& head, std::string_view name, std::string_view value) {
+  if (!IsHeaderValue(name) || !IsHeaderValue(value)) {
+    LogError("reply header dropped: it has a line break", {{"name", name}});
+    return;
+  }
+  head.append(name).append(": ").append(value).append("\r\n");
+}
+
+std::string Head(const Response& response, bool keep_alive) {
+  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " ";
+  head.append(Reason(response.status)).append("\r\n");
+  AppendHeader(head, "Date", HttpDate());
+  if (!response.content_type.empty() && (response.stream || !response.body.empty())) {
+    AppendHeader(head, "Content-Type", response.content_type);
+  }
+  for (const auto& [name, value] : response.headers) AppendHeader(head, name, value);
+  if (!response.headers.contains("Cache-Control")) AppendHeader(head, "Cache-Control", "no-store");
+  if (!keep_alive) AppendHeader(head, "Connection", "close");
+  return head;
+}
+
+}  // namespace
+
+Session::Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr& context,
+                 const SessionSettings& settings)
+    : settings_(settings),
+      connection_(std::move(fd), std::move(remote_address), context),
+      parser_(settings.options.max_body_bytes),
+      state_(context ? State::kHandshake : State::kOpen),
+      since_(std::chrono::steady_clock::now()) {}
+
+Session::Time Session::Deadline() const {
+  if (state_ == State::kLingering) return since_ + kLinger;
+  if (idle()) return since_ + settings_.options.keep_alive;
+  return since_ + settings_.options.read_timeout +
+         std::chrono::seconds(request_bytes_ / kBytesPerSecondOfPatience);
+}
+
+Session::Next Session::Wait(Io io) const {
+  if (io == Io::kClosed) return {Next::What::kClose, {}};
+  return {io == Io::kWantWrite ? Next::What::kWaitToWrite : Next::What::kWaitToRead, Deadline()};
+}
+
+Session::Next Session::Advance() {
+  if (state_ == State::kHandshake) return AdvanceHandshake();
+  if (state_ == State::kOpen) return AdvanceOpen();
+  return Linger();
+}
+
+Session::Next Session::AdvanceHandshake() {
+  const Io io = connection_.Handshake();
+  if (io == Io::kClosed) return StartLinger();  // so that the peer gets the alert
+  if (io != Io::kOk) return Wait(io);
+  state_ = State::kOpen;
+  return AdvanceOpen();
+}
+
+Session::Next Session::AdvanceOpen() {
+  for (;;) {
+    if (!input_.empty()) {
+      if (!parser_.started() && served_ > 0) since_ = std::chrono::steady_clock::now();
+      input_.erase(0, parser_.Feed(input_));
+    }
+    if (parser_.rejection()) {
+      Reply(*parser_.rejection(), false, false, false);
+      return StartLinger();
+    }
+    if (parser_.TakeExpectation() &&
+        !connection_.Write("HTTP/1.1 100 Continue\r\n\r\n", settings_.options.read_timeout)) {
+      return {Next::What::kClose, {}};
+    }
+    if (parser_.done()) {
+      if (!Serve()) return StartLinger();
+      continue;
+    }
+    const size_t before = input_.size();
+    const Io io = connection_.Read(input_);
+    request_bytes_ += input_.size() - before;
+    if (io == Io::kOk) continue;
+    // The rest of a request mostly follows at once: cheaper than to change threads for it.
+    if (io == Io::kWantRead && parser_.started() &&
+        connection_.WaitReadable(std::chrono::milliseconds(1))) {
+      if (std::chrono::steady_clock::now() > Deadline()) return {Next::What::kClose, {}};
+      continue;
+    }
+    return Wait(io);
+  }
+}
+
+Session::Next Session::StartLinger() {
+  connection_.FinishWriting();
+  state_ = State::kLingering;
+  since_ = std::chrono::steady_clock::now();
+  return Linger();
+}
+
+Session::Next Session::Linger() { return Wait(connection_.Drain()); }
+
+bool Session::Serve() {
+  const bool wants_more = parser_.keep_alive();
+  const bool http_1_0 = parser_.http_1_0();
+  Request request = parser_.TakeRequest();
+  Response response =
+      parser_.rejection() ? *parser_.rejection() : Dispatch(request, parser_.target());
+  const bool keep_alive = wants_more && !settings_.stopping;
+  if (!Reply(response, keep_alive, request.method == "HEAD", http_1_0)) return false;
+  parser_.Reset();
+  request_bytes_ = input_.size();
+  ++served_;
+  since_ = std::chrono::steady_clock::now();
+  return keep_alive;
+}
+
+Response Session::Dispatch(Request& request, const std::string& target) const {
+  const Router::Match match = settings_.router.Find(request.method, target);
+  if (match.handler == nullptr && !match.known_path) {
+    return Problem(404, "Not Found", "there is nothing at " + request.path);
+  }
+  if (match.handler == nullptr) {
+    Response response = Problem(405, "Method Not Allowed", "allowed: " + match.allow);
+    response.headers["Allow"] = match.allow;
+    return response;
+  }
+  request.path_params = match.params;
+  request.peer_common_name = connection_.peer_common_name();
+  request.remote_address = connection_.remote_address();
+  request.abandoned = [this] { return settings_.stopping || connection_.PeerGone(); };
+  try {
+    return (*match.handler)(request);
+  } catch (const std::exception& exception) {
+    LogError("handler threw", {{"path", request.path}, {"error", exception.what()}});
+  } catch (...) {
+    LogError("handler threw", {{"path", request.path}, {"error", "not a std::exception"}});
+  }
+  return Problem(500, "Internal Server Error", "");
+}
+
+bool Session::Reply(const Response& response, bool keep_alive, bool head_only, bool http_1_0) {
+  const bool streamed = response.stream != nullptr;
+  const bool chunked = streamed && !http_1_0;
+  std::string out = Head(response, keep_alive && (chunked || !streamed));
+  if (chunked) {
+    AppendHeader(out, "Transfer-Encoding", "chunked");
+  } else if (!streamed && response.status != 204 && response.status != 304) {
+    AppendHeader(out, "Content-Length", std::to_string(response.body.size()));
+  }
+  out += "\r\n";
+  if (!streamed && !head_only) out += response.body;
+  if (!connection_.Write(out, settings_.options.read_timeout)) return false;
+  if (!streamed || head_only) return !streamed || chunked;
+  return ReplyStream(response, chunked) && chunked;
+}
+
+bool Session::ReplyStream(const Response& response, bool chunked) {
+  bool alive = true;
+  const StreamWriter write = [&](std::string_view bytes) {
+    alive = alive && !connection_.PeerGone();
+    if (!alive || bytes.empty()) return alive;
+    std::string frame;
+    if (chunked) {
+      char size[20];
+      frame.append(size,
+                   static_cast<size_t>(std::snprintf(size, sizeof size, "%zx\r\n", bytes.size())));
+    }
+    frame.append(bytes);
+    if (chunked) frame += "\r\n";
+    alive = connection_.Write(frame, settings_.options.read_timeout);
+    return alive;
+  };
+  const auto stopping = [&] { return settings_.stopping || !alive || connection_.PeerGone(); };
+  try {
+    response.stream(write, stopping);
+  } catch (const std::exception& exception) {
+    LogError("stream handler threw", {{"error", exception.what()}});
+    return false;  // no last chunk: the client sees that the stream was cut
+  }
+  return alive && (!chunked || connection_.Write("0\r\n\r\n", settings_.options.read_timeout));
+}
+
+}  // namespace longshore::http

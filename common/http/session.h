@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens on one connection: handshake, requests one after another, replies, goodbye. It runs
+// on whatever worker thread of server.cc has it, and gives the thread back as soon as the peer lets
+// it wait; only handlers, and replies that the peer takes slowly, hold a thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <string>
+
+#include "common/http/connection.h"
+#include "common/http/request_parser.h"
+#include "common/http/router.h"
+
+namespace longshore::http {
+
+// What all sessions of a server share; outlives them.
+struct SessionSettings {
+  const ServerOptions& options;
+  const Router& router;
+  const std::atomic<bool>& stopping;
+};
+
+class Session {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr& context,
+          const SessionSettings& settings);
+
+  struct Next {
+    enum class What { kWaitToRead, kWaitToWrite, kClose } what;
+    Time until;  // close, if nothing happens until then
+  };
+  // Goes as far as it can without waiting for the peer's next bytes.
+  Next Advance();
+
+  Next Begin() const { return {Next::What::kWaitToRead, Deadline()}; }
+  bool idle() const { return state_ == State::kOpen && !parser_.started() && served_ > 0; }
+  int fd() const { return connection_.fd(); }
+  void Abort() { connection_.Abort(); }  // from any thread
+
+ private:
+  enum class State { kHandshake, kOpen, kLingering };
+  Next AdvanceHandshake();
+  Next AdvanceOpen();
+  Next Linger();
+  Next StartLinger();
+  Next Wait(Connection::Io io) const;
+  Time Deadline() const;
+
+  bool Serve();  // true: the connection stays open
+  Response Dispatch(Request& request, const std::string& target) const;
+  bool Reply(const Response& response, bool keep_alive, bool head_only, bool http_1_0);
+  bool ReplyStream(const Response& response, bool chunked);
+
+  const SessionSettings& settings_;
+  Connection connection_;
+  RequestParser parser_;
+  State state_;
+  std::string input_;  // read, not yet parsed
+  size_t request_bytes_ = 0;
+  uint64_t served_ = 0;
+  Time since_;  // of the present state, request or idleness
+};
+
+}  // namespace longshore::http
