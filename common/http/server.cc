@@ -269,7 +269,9 @@ void Server::Impl::PutBack(uint64_t id, const Session::Next& next) {
   --active_;
   active_changed_.notify_all();
   const auto entry = sessions_.find(id);
-  if (next.what == What::kClose || stopping_) {
+  // Looked at here too: one that always has something new is never parked when Sweep looks.
+  const bool late = next.until <= std::chrono::steady_clock::now();
+  if (next.what == What::kClose || late || stopping_) {
     closing = std::move(entry->second.session);
     sessions_.erase(entry);
     return;
