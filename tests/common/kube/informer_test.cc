@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// The informer on the API server's bad days (research: faults of watches): it never loses an
+// object, never invents one, and never hammers the server.
+#include "common/kube/informer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "common/base/files.h"
+#include "common/base/strings.h"
+#include "tests/common/kube/fake_api.h"
+
+namespace longshore::kube {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+class InformerTest : public testing::Test {
+ protected:
+  void Start() { StartWith(api_.config()); }
+  void StartWith(const Config& config) {
+    client_ = *Client::Create(config, "longshore-test");
+    InformerOptions options{.ns = "n"};
+    options.timing = {.silence = milliseconds(2000),
+                      .first_backoff = milliseconds(10),
+                      .max_backoff = milliseconds(40),
+                      .backoff_reset = milliseconds(60000)};
+    options.timing.silence = silence_;
+    informer_ = std::make_unique<Informer>(*client_, kConfigMaps, options);
+    informer_->OnChange([this](const ObjectPtr& before, const ObjectPtr& after) { Note(before, after); });
+    informer_->Start();
+  }
+  void Note(const ObjectPtr& before, const ObjectPtr& after) {
+    std::string line;
+    if (before != nullptr) line += Describe(*before);
+    line += ">";
+    if (after != nullptr) line += Describe(*after);
+    MutexLock lock(mutex_);
+    told_.push_back(line);
+  }
+  static std::string Describe(const Json& object) {
+    return std::string(NameOf(object)) + std::string(StringAt(object, "/metadata/resourceVersion"));
+  }
+  // Changes in order: ">a1" added, "a1>a2" updated, "a2>" deleted.
+  std::vector<std::string> told() {
+    MutexLock lock(mutex_);
+    return told_;
+  }
+  bool Told(size_t changes) {
+    return Soon([&] { return told().size() >= changes; });
+  }
+
+  FakeApi api_;
+  milliseconds silence_{20000};
+  std::unique_ptr<Client> client_;
+  Mutex mutex_;
+  std::vector<std::string> told_ LS_GUARDED_BY(mutex_);
+  std::unique_ptr<Informer> informer_;  // first to go
+};
+
+TEST_F(InformerTest, ListsPagesThenWatchesFromThere) {
+  api_.OnList(ListOf({Map("a", 1)}, 7, "c1"));
+  api_.OnList(ListOf({Map("b", 2)}, 7));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("c", 8)) + Event("MODIFIED", Map("a", 9)) +
+                              Event("DELETED", Map("b", 10))));
+  Start();
+  ASSERT_TRUE(Told(5));
+  EXPECT_THAT(told(), ElementsAre(">a1", ">b2", ">c8", "a1>a9", "b2>"));
+  EXPECT_THAT(api_.asked(), ElementsAre("list", "list continue=c1", "watch 7"));
+  EXPECT_EQ(informer_->List().size(), 2u);
+}
+
+TEST_F(InformerTest, ExpiredContinueTokenStartsTheListAgain) {
+  api_.OnList(ListOf({Map("a", 1)}, 7, "c1"));
+  api_.OnList(Refusal(410, "Expired"));
+  api_.OnList(ListOf({Map("a", 1)}, 8, "c2"));
+  api_.OnList(Refusal(410, "Expired"));
+  api_.OnList(ListOf({Map("a", 1), Map("b", 2)}, 9));
+  Start();
+  ASSERT_TRUE(api_.Wait(6));
+  EXPECT_THAT(told(), ElementsAre(">a1", ">b2"));
+  EXPECT_THAT(api_.asked(), ElementsAre("list", "list continue=c1", "list", "list continue=c2",
+                                        "list all", "watch 9"));
+}
+
+// F4: everything that happened while the version was compacted away is found by comparing.
+TEST_F(InformerTest, GoneListsAgainAndSynthesisesWhatWasMissed) {
+  for (const bool as_event : {false, true}) {
+    SCOPED_TRACE(as_event ? "ERROR event" : "HTTP status");
+    api_.OnList(ListOf({Map("a", 1), Map("b", 2), Map("c", 3)}, 7));
+    api_.OnWatch(as_event ? WatchThatStays(ErrorEvent(410, "Expired")) : Refusal(410, "Expired"));
+    api_.OnList(ListOf({Map("b", 2), Map("c", 20, "another"), Map("d", 21)}, 30));
+    Start();
+    ASSERT_TRUE(Told(7));
+    EXPECT_THAT(told(), ElementsAre(">a1", ">b2", ">c3", "c3>", ">c20", ">d21", "a1>"));
+    EXPECT_EQ(informer_->Get("n", "a"), nullptr);
+    ASSERT_TRUE(Soon([&] { return api_.asked().back() == "watch 30"; }));
+    informer_.reset();
+    MutexLock lock(mutex_);
+    told_.clear();
+  }
+}
+
+TEST_F(InformerTest, OtherErrorEventsGoOnFromTheLastVersion) {
+  api_.OnList(ListOf({}, 7));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("a", 8)) + ErrorEvent(500, "InternalError")));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("b", 9))));
+  Start();
+  ASSERT_TRUE(Told(2));
+  EXPECT_THAT(api_.asked(), ElementsAre("list", "watch 7", "watch 8"));
+}
+
+// A peer that died without a word: bookmarks would have come.
+TEST_F(InformerTest, SilentWatchIsGivenUpAndGoesOnFromTheBookmark) {
+  silence_ = milliseconds(150);
+  api_.OnList(ListOf({Map("a", 1)}, 7));
+  api_.OnWatch(WatchThatStays(Bookmark(55)));
+  api_.OnWatch(WatchThatStays(Event("MODIFIED", Map("a", 56))));
+  Start();
+  ASSERT_TRUE(Told(2));
+  EXPECT_THAT(told(), ElementsAre(">a1", "a1>a56"));
+  const auto asked = api_.asked();
+  ASSERT_GE(asked.size(), 3u);
+  EXPECT_THAT(std::vector(asked.begin(), asked.begin() + 3),
+              ElementsAre("list", "watch 7", "watch 55"));
+}
+
+TEST_F(InformerTest, GarbageListsAgain) {
+  for (const char* garbage : {"<html>bad gateway</html>\n", "{\"type\":\"ADDED\"}\n", "[]\n",
+                              "{\"type\":\"ADDED\",\"object\":{}}\n", "\xFF\xFE\n"}) {
+    api_.OnList(ListOf({Map("a", 1)}, 7));
+    api_.OnWatch(WatchThatStays(garbage));
+    api_.OnList(ListOf({Map("a", 1), Map("b", 2)}, 8));
+    Start();
+    ASSERT_TRUE(Told(2)) << garbage;
+    EXPECT_THAT(told(), ElementsAre(">a1", ">b2"));
+    informer_.reset();
+    MutexLock lock(mutex_);
+    told_.clear();
+  }
+}
+
+TEST_F(InformerTest, UnknownEventTypesAreSkipped) {
+  api_.OnList(ListOf({}, 7));
+  api_.OnWatch(WatchThatStays(Event("NOVELTY", Map("x", 8)) + Event("ADDED", Map("a", 9))));
+  Start();
+  ASSERT_TRUE(Told(1));
+  EXPECT_THAT(told(), ElementsAre(">a9"));
+}
+
+TEST_F(InformerTest, LineCutOffByTheEndIsNoEvent) {
+  const std::string line = Event("ADDED", Map("a", 8));
+  api_.OnList(ListOf({}, 7));
+  api_.OnWatch(WatchThatEnds(line.substr(0, line.size() / 2)));
+  api_.OnWatch(WatchThatStays(line));
+  Start();
+  ASSERT_TRUE(Told(1));
+  EXPECT_THAT(told(), ElementsAre(">a8"));
+  EXPECT_THAT(api_.asked(), ElementsAre("list", "watch 7", "watch 7"));
+}
+
+// F5: an error, or an answer that is no list, is not "no objects".
+TEST_F(InformerTest, SickListsDeleteNothing) {
+  api_.OnList(ListOf({Map("a", 1)}, 7));
+  api_.OnWatch(Refusal(410, "Expired"));
+  api_.OnList({.body = "{}"});
+  api_.OnList({.body = R"({"items": [], "metadata": {}})"});
+  api_.OnList({.body = R"({"items": [7], "metadata": {"resourceVersion": "8"}})"});
+  api_.OnList({.body = "null"});
+  api_.OnList(Refusal(500, "InternalError"));
+  api_.OnList({.status = 503, .body = "<html>"});
+  Start();
+  ASSERT_TRUE(api_.Wait(9));
+  EXPECT_THAT(told(), ElementsAre(">a1"));
+  EXPECT_NE(informer_->Get("n", "a"), nullptr);
+  api_.OnList(ListOf({Map("b", 9)}, 9));
+  ASSERT_TRUE(Told(3));
+  EXPECT_THAT(told(), ElementsAre(">a1", ">b9", "a1>"));
+}
+
+TEST_F(InformerTest, ThrottledWatchHonoursRetryAfter) {
+  api_.OnList(ListOf({}, 7));
+  api_.OnWatch(RetryLater(429, 1));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("a", 8))));
+  Start();
+  ASSERT_TRUE(api_.Wait(2));
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Told(1));
+  // max_backoff caps what a server may ask for: 40 ms here.
+  EXPECT_GE(std::chrono::steady_clock::now() - began, milliseconds(30));
+  EXPECT_THAT(api_.asked(), ElementsAre("list", "watch 7", "watch 7"));
+}
+
+TEST_F(InformerTest, WatchesThatEndAtOnceAreNoBusyLoop) {
+  api_.OnList(ListOf({}, 7));
+  for (int i = 0; i < 1000; ++i) api_.OnWatch(WatchThatEnds(""));
+  for (int i = 0; i < 1000; ++i) api_.OnList(ListOf({}, 7));
+  Start();
+  std::this_thread::sleep_for(milliseconds(500));
+  const size_t calls = api_.asked().size();
+  EXPECT_GT(calls, 5u);
+  EXPECT_LT(calls, 120u);  // 40 ms with full jitter: about 25
+}
+
+TEST_F(InformerTest, RotatedTokenIsReadAgainAfter401) {
+  const std::string file = testing::TempDir() + "longshore-token-" + RandomId(8);
+  ASSERT_TRUE(WriteFileAtomically(file, "old").has_value());
+  api_.Require("new");
+  api_.OnList(ListOf({Map("a", 1)}, 7));
+  Config config = api_.config();
+  config.token_file = file;
+  StartWith(config);
+  ASSERT_TRUE(api_.Wait(1));
+  EXPECT_FALSE(informer_->synced());
+  ASSERT_TRUE(WriteFileAtomically(file, "new\n").has_value());
+  EXPECT_TRUE(informer_->WaitForSync(milliseconds(10000)));
+  std::filesystem::remove(file);
+}
+
+// A watch that begins anew may repeat what is known.
+TEST_F(InformerTest, RepeatedVersionsAreToldOnce) {
+  api_.OnList(ListOf({Map("a", 5)}, 7));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("a", 5)) + Event("MODIFIED", Map("a", 4)) +
+                              Event("MODIFIED", Map("a", 8))));
+  Start();
+  ASSERT_TRUE(Told(2));
+  EXPECT_THAT(told(), ElementsAre(">a5", "a5>a8"));
+}
+
+TEST_F(InformerTest, SyncedOnlyAfterTheHandlersHaveRun) {
+  api_.OnList(ListOf({Map("a", 1), Map("b", 2)}, 7));
+  Start();
+  ASSERT_TRUE(informer_->WaitForSync(milliseconds(10000)));
+  EXPECT_THAT(told(), UnorderedElementsAre(">a1", ">b2"));
+}
+
+TEST_F(InformerTest, StopsWhileTheServerIsAway) {
+  Config nowhere = api_.config();
+  nowhere.server = "http://127.0.0.1:1";
+  StartWith(nowhere);
+  EXPECT_FALSE(informer_->WaitForSync(milliseconds(100)));
+  EXPECT_GT(informer_->staleness(), milliseconds(50));
+  const auto began = std::chrono::steady_clock::now();
+  informer_->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(1000));
+}
+
+}  // namespace
+}  // namespace longshore::kube
