@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a verdict is made from and where it goes: small interfaces, so that the service is tested on
+// clusters written by hand. Everything given out is an immutable snapshot; nothing here blocks.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "common/api/source.h"
+#include "common/base/clock.h"
+#include "common/messages/placement.pb.h"
+#include "common/placement/location.h"
+#include "common/placement/ranking.h"
+
+namespace longshore::extender {
+
+// The cluster as the watches last saw it.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+  // Whether everything was listed once. Before that no verdict has any ground.
+  virtual bool synced() const = 0;
+  // Never null.
+  virtual std::shared_ptr<const placement::View> Snapshot() const = 0;
+  // Age of the oldest watch's last sign of life.
+  virtual std::chrono::milliseconds age() const = 0;
+  // Null: no such source.
+  virtual std::shared_ptr<const api::BackupSource> Source(const std::string& ns,
+                                                          const std::string& name) const = 0;
+};
+
+// What the leader said last about the nodes.
+struct PressureTable {
+  std::unordered_map<std::string, placement::Pressure> nodes;  // ages as of `received`
+  MonotonicTime received{};
+  // With the age as of `now`; never heard of the node: unknown.
+  placement::Pressure Of(const std::string& node, MonotonicTime now) const;
+};
+
+class PressureSource {
+ public:
+  virtual ~PressureSource() = default;
+  virtual std::shared_ptr<const PressureTable> Pressure() const = 0;  // never null
+};
+
+class VerdictSink {
+ public:
+  virtual ~VerdictSink() = default;
+  virtual void Record(messages::PlacementVerdict verdict) = 0;
+};
+
+}  // namespace longshore::extender

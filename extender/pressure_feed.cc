@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extender/pressure_feed.h"
+
+#include "common/base/log.h"
+
+namespace longshore::extender {
+
+placement::Pressure PressureTable::Of(const std::string& node, MonotonicTime now) const {
+  const auto found = nodes.find(node);
+  if (found == nodes.end()) return {};
+  placement::Pressure pressure = found->second;
+  if (pressure.age_ms >= 0) {
+    pressure.age_ms +=
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - received).count();
+  }
+  return pressure;
+}
+
+PressureFeed::PressureFeed(streams::ClientOptions options, VerdictLog& log, const Clock& clock,
+                           metrics::Registry& registry)
+    : log_(log),
+      clock_(clock),
+      dropped_(registry.MakeCounter("longshore_extender_verdicts_unsent_total",
+                                    "Verdicts that could not be sent to the leader at once")),
+      malformed_(registry.MakeCounter("longshore_extender_pressure_malformed_total",
+                                      "Messages of the leader that could not be read")),
+      age_seconds_(registry.MakeGauge("longshore_extender_pressure_age_seconds",
+                                      "Since the leader last told node pressure; -1 never")),
+      client_(std::move(options), *this) {}
+
+PressureFeed::~PressureFeed() { Stop(); }
+Status PressureFeed::Start() { return client_.Start(); }
+void PressureFeed::Stop() { client_.Stop(); }
+
+void PressureFeed::Record(messages::PlacementVerdict verdict) {
+  log_.Add(verdict);
+  Send(verdict);
+}
+
+void PressureFeed::Send(const messages::PlacementVerdict& verdict) {
+  if (!client_.Send(verdict.SerializeAsString()).has_value()) dropped_.Increment();
+}
+
+void PressureFeed::UpdateMetrics() {
+  const auto table = table_.Get();
+  const bool never = table->received == MonotonicTime{};
+  age_seconds_.Set(
+      never ? -1 : std::chrono::duration<double>(clock_.Monotonic() - table->received).count());
+}
+
+void PressureFeed::OnOpen() {
+  LogInfo("stream to the leader open");
+  was_open_ = true;
+  // A new leader, or one that missed some. The newest first: the queue to it is bounded.
+  const auto verdicts = log_.All();
+  for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict) Send(*verdict);
+}
+
+void PressureFeed::OnMessage(std::string_view message) {
+  messages::PressureSnapshot snapshot;
+  if (!snapshot.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    malformed_.Increment();
+    return;
+  }
+  auto table = std::make_shared<PressureTable>();
+  table->received = clock_.Monotonic();
+  for (const auto& node : snapshot.nodes()) {
+    table->nodes[node.node()] = {
+        .cpu_used_milli = static_cast<int>(node.cpu_used_milli()),
+        .cpu_capacity_milli = static_cast<int>(node.cpu_capacity_milli()),
+        .psi_cpu_permille = static_cast<int>(node.psi_cpu_permille()),
+        .psi_io_permille = static_cast<int>(node.psi_io_permille()),
+        .psi_memory_permille = static_cast<int>(node.psi_memory_permille()),
+        .psi_valid = node.psi_valid(),
+        .age_ms = node.sample_age_ms()};
+  }
+  table_.Set(std::move(table));
+}
+
+void PressureFeed::OnClose(const std::string& reason) {
+  if (was_open_) LogWarn("stream to the leader lost", {{"reason", reason}});
+  was_open_ = false;
+}
+
+}  // namespace longshore::extender

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extender/server.h"
+
+#include "common/base/log.h"
+#include "common/base/strings.h"
+
+namespace longshore::extender {
+namespace {
+
+using http::Request;
+using http::Response;
+
+Response Reply(std::string body) {
+  Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+api::Json VerdictList(const std::vector<messages::PlacementVerdict>& verdicts,
+                      const std::string& ns) {
+  api::Json items = api::Json::array();
+  for (const auto& verdict : verdicts) {
+    if (ns.empty() || verdict.pod_namespace() == ns) items.push_back(VerdictJson(verdict));
+  }
+  return {{"items", std::move(items)}};
+}
+
+Response Explain(const Request& request, const VerdictLog& log) {
+  const auto pod = Split(request.Query("pod"), '/');
+  if (pod.size() != 2 || pod[0].empty() || pod[1].empty()) {
+    return http::Problem(InvalidArgument("pod: expected NAMESPACE/NAME"));
+  }
+  const auto verdicts = log.OfPod(pod[0], pod[1]);
+  if (verdicts.empty()) {
+    return http::Problem(NotFound("pod " + pod[0] + "/" + pod[1] + ": no verdict was asked for"));
+  }
+  return Reply(VerdictList(verdicts, "").dump());
+}
+
+}  // namespace
+
+void AddRoutes(http::Server& server, Service& service, const VerdictLog& log,
+               const std::set<std::string>& allowed_clients, metrics::Registry& registry) {
+  metrics::Counter& forbidden =
+      registry.MakeCounter("longshore_extender_forbidden_total",
+                           "Calls with a valid certificate of a name that is not allowed");
+  const auto guarded = [&forbidden, allowed_clients](http::Handler handler) -> http::Handler {
+    return [&forbidden, allowed_clients, handler = std::move(handler)](const Request& request) {
+      if (allowed_clients.contains(request.peer_common_name)) return handler(request);
+      forbidden.Increment();
+      LogWarn("client refused",
+              {{"name", request.peer_common_name}, {"address", request.remote_address}});
+      return http::Problem(
+          Error{Code::kPermissionDenied, "client certificate " + request.peer_common_name +
+                                             " is not on the list of allowed clients"});
+    };
+  };
+  server.Handle("POST", "/filter", guarded([&service](const Request& request) {
+                  return Reply(service.Filter(request.body));
+                }));
+  server.Handle("POST", "/prioritize", guarded([&service](const Request& request) {
+                  return Reply(service.Prioritize(request.body));
+                }));
+  server.Handle("GET", "/explain",
+                guarded([&log](const Request& request) { return Explain(request, log); }));
+  server.Handle("GET", "/v1/verdicts", guarded([&log](const Request& request) {
+                  return Reply(VerdictList(log.All(), request.Query("namespace")).dump());
+                }));
+}
+
+}  // namespace longshore::extender

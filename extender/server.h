@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The extender's HTTPS face: the scheduler's two verbs and, for people and tools, what was decided.
+// Only clients whose certificate bears an allowed name are heard.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "common/http/server.h"
+#include "common/metrics/registry.h"
+#include "extender/service.h"
+#include "extender/verdict_log.h"
+
+namespace longshore::extender {
+
+// Adds POST /filter, POST /prioritize, GET /explain?pod=NS/NAME and GET /v1/verdicts[?namespace=].
+// Everything given here outlives the server. `allowed_clients` are common names.
+void AddRoutes(http::Server& server, Service& service, const VerdictLog& log,
+               const std::set<std::string>& allowed_clients, metrics::Registry& registry);
+
+}  // namespace longshore::extender
