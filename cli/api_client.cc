@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/api_client.h"
+
+#include <chrono>
+
+#include "common/base/files.h"
+#include "common/base/strings.h"
+
+namespace longshore::cli {
+namespace {
+
+// Longer than the longest wait that the API takes (60 s).
+constexpr std::chrono::seconds kReadTimeout{75};
+
+Code CodeOf(int status) {
+  switch (status) {
+    case 400:
+    case 405:
+    case 413:
+    case 422:
+      return Code::kInvalidArgument;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kPermissionDenied;
+    case 404:
+      return Code::kNotFound;
+    case 408:
+    case 504:
+      return Code::kDeadlineExceeded;
+    case 409:
+      return Code::kConflict;
+    case 410:
+      return Code::kGone;
+    case 429:
+    case 502:
+    case 503:
+      return Code::kUnavailable;
+    default:
+      return Code::kInternal;
+  }
+}
+
+}  // namespace
+
+std::string WithQuery(const std::string& path, const std::map<std::string, std::string>& query) {
+  std::string text = path;
+  char separator = '?';
+  for (const auto& [name, value] : query) {
+    if (value.empty()) continue;
+    text += separator + name + "=" + http::UrlEncode(value);
+    separator = '&';
+  }
+  return text;
+}
+
+Error ErrorOfReply(int status, const std::string& body) {
+  const auto problem = api::ParseJson(body);
+  std::string detail;
+  if (problem && problem->is_object()) {
+    detail = problem->value("detail", "");
+    if (detail.empty()) detail = problem->value("title", "");
+  }
+  if (detail.empty()) detail = "the server answered with status " + std::to_string(status);
+  return Error{CodeOf(status), detail};
+}
+
+Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint) {
+  http::ClientOptions options;
+  options.base_url = endpoint.server;
+  options.server_name = endpoint.tls_server_name;
+  options.read_timeout = kReadTimeout;
+  if (!endpoint.ca_file.empty()) {
+    auto pem = ReadFile(endpoint.ca_file);
+    if (!pem) {
+      return InvalidArgument("--ca-file " + endpoint.ca_file + ": " + pem.error().message);
+    }
+    options.ca_pem = *std::move(pem);
+  }
+  auto http = http::Client::Create(std::move(options));
+  if (!http) return Annotate(http.error(), "--server " + endpoint.server);
+  return std::unique_ptr<ApiClient>(new ApiClient(endpoint, *std::move(http)));
+}
+
+Result<Json> ApiClient::Call(const std::string& method, const std::string& path,
+                             const std::string& body, const std::string& key) {
+  const auto token = ReadFile(endpoint_.token_file, 64 << 10);
+  if (!token) {
+    return InvalidArgument("--token-file " + endpoint_.token_file + ": " + token.error().message);
+  }
+  http::ClientRequest request;
+  request.method = method;
+  request.path = path;
+  request.body = body;
+  if (method == "PATCH") request.content_type = "application/merge-patch+json";
+  request.headers["Authorization"] = "Bearer " + std::string(Trim(*token));
+  if (!key.empty()) request.headers["Idempotency-Key"] = key;
+  auto response = http_->Send(request);
+  if (!response) return Annotate(response.error(), endpoint_.server);
+  if (response->status < 200 || response->status > 299) {
+    return ErrorOfReply(response->status, response->body);
+  }
+  auto document = api::ParseJson(response->body);
+  if (!document) return Annotate(document.error(), endpoint_.server + path);
+  return document;
+}
+
+Result<Json> ApiClient::Get(const std::string& path) { return Call("GET", path, "", ""); }
+Result<Json> ApiClient::Post(const std::string& path, const Json& body, const std::string& key) {
+  return Call("POST", path, body.dump(), key);
+}
+Result<Json> ApiClient::Patch(const std::string& path, const Json& body) {
+  return Call("PATCH", path, body.dump(), "");
+}
+Result<Json> ApiClient::Delete(const std::string& path) { return Call("DELETE", path, "", ""); }
+
+}  // namespace longshore::cli

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// longshore events: what the storage manager is told, as it is told.
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "cli/fields.h"
+#include "cli/session.h"
+#include "common/base/strings.h"
+
+namespace longshore::cli {
+namespace {
+
+struct EventFlags {
+  std::string after, wait = "0";
+  bool follow = false;
+};
+
+// {"pods":["a","b"],"cause":"Requested"} as "cause=Requested pods=a,b"; long values are cut.
+std::string Details(const Json& data) {
+  std::vector<std::string> words;
+  if (!data.is_object()) return "";
+  for (const auto& [name, value] : data.items()) {
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_array()) {
+      std::vector<std::string> items;
+      for (const Json& item : value) {
+        items.push_back(item.is_string() ? item.get<std::string>() : item.dump());
+      }
+      text = Join(items, ",");
+    }
+    if (!text.empty()) words.push_back(name + "=" + Shorten(text, 100));
+  }
+  return Join(words, " ");
+}
+
+Table EventTable(const Json& events) {
+  Table table{{"TIME", "TYPE", "REQUEST", "SOURCE", "DETAILS"}, {}};
+  for (const Json& event : events) {
+    table.rows.push_back({Text(event, "/time").substr(0, 23), Text(event, "/type"),
+                          Text(event, "/request"), Text(event, "/source"),
+                          Details(At(event, "/data"))});
+  }
+  return table;
+}
+
+// While following: JSON is one event a line, for people one line without a header each time.
+void PrintNew(Session& session, const Json& page) {
+  for (const Json& event : Items(page, "/events")) {
+    if (session.json()) {
+      session.io.out << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+      continue;
+    }
+    const auto cells = EventTable(Json::array({event})).rows.front();
+    session.io.out << Printable(Join(cells, "  ")) << "\n";
+  }
+  session.io.out.flush();
+}
+
+Result<Json> ReadPage(Session& session, ApiClient& api, const std::string& after,
+                      const std::string& wait) {
+  LS_ASSIGN_OR_RETURN(const std::string ns, session.ListNamespace());
+  auto page =
+      api.Get(WithQuery("/v1/events", {{"namespace", ns}, {"after", after}, {"wait", wait}}));
+  if (!page && page.error().code == Code::kGone) {
+    return Error{Code::kGone,
+                 "the cursor is too old, events after it are lost: list requests, pods "
+                 "and operations, and go on with --after now"};
+  }
+  return page;
+}
+
+Status FollowEvents(Session& session, ApiClient& api, std::string after) {
+  while (true) {
+    const auto page = ReadPage(session, api, after, "5");
+    if (page) {
+      PrintNew(session, *page);
+      after = Text(*page, "/cursor");
+    } else if (page.error().code != Code::kUnavailable &&
+               page.error().code != Code::kDeadlineExceeded) {
+      return page.error();
+    }
+    const auto pause = std::chrono::milliseconds(page ? 0 : 1000);
+    if (!session.io.sleep(pause)) {
+      return Error{Code::kCancelled, "go on with: longshore events --follow --after " + after};
+    }
+  }
+}
+
+Status Events(Session& session, const EventFlags& flags) {
+  LS_ASSIGN_OR_RETURN(const int64_t wait, ParseSeconds(flags.wait));
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  if (flags.follow) return FollowEvents(session, *api, flags.after);
+  LS_ASSIGN_OR_RETURN(const Json page, ReadPage(session, *api, flags.after, std::to_string(wait)));
+  if (session.json()) {
+    session.io.out << page.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  } else {
+    session.io.out << RenderTable(EventTable(Items(page, "/events")));
+    session.io.err << "go on with --after " << Printable(Text(page, "/cursor")) << "\n";
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddEventCommands(CLI::App& app, Session& session) {
+  const auto flags = std::make_shared<EventFlags>();
+  auto* events = app.add_subcommand("events", "What happened, in order");
+  events->add_option("--after", flags->after,
+                     "Only after this cursor; now: only what comes (default: all that is kept)");
+  events->add_option("--wait", flags->wait, "Wait so long for the first event (at most 60s)");
+  events->add_flag("-f,--follow", flags->follow, "Go on until interrupted; -o json: one a line");
+  events->callback([&session, flags] {
+    session.action = [&session, flags] { return Events(session, *flags); };
+  });
+}
+
+}  // namespace longshore::cli

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// longshore explain POD: why it is where it is, and what it was measured to do.
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "cli/explain.h"
+#include "cli/fields.h"
+#include "cli/session.h"
+#include "common/base/strings.h"
+
+namespace longshore::cli {
+namespace {
+
+constexpr size_t kSamplesShown = 5;
+constexpr size_t kVerdictsShown = 4;
+constexpr size_t kNodesShown = 8;
+
+std::string Indented(const std::string& text) {
+  std::string out;
+  for (const std::string& line : Split(Trim(text), '\n')) {
+    out += "  " + std::string(Trim(line).empty() ? "" : line) + "\n";
+  }
+  return out;
+}
+
+std::string Reasons(const Json& score) {
+  std::vector<std::string> reasons;
+  for (const Json& reason : Items(score, "/reasons")) {
+    if (reason.is_string()) reasons.push_back(reason.get<std::string>());
+  }
+  return Join(reasons, "; ");
+}
+
+std::string ScoreTable(const Json& scores) {
+  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
+  for (const Json& score : scores) {
+    if (table.rows.size() == kNodesShown) break;
+    const bool feasible = At(score, "/feasible") != Json(false);
+    table.rows.push_back({Text(score, "/node"), Text(score, "/tier"),
+                          feasible ? Text(score, "/score") : "no", Text(score, "/localityPoints"),
+                          Text(score, "/pressurePoints"), Text(score, "/roomPoints"),
+                          Reasons(score)});
+  }
+  return Indented(RenderTable(table));
+}
+
+std::string PodPart(const Json& explanation, WallTime now) {
+  const Json& pod = At(explanation, "/pod");
+  Table table{{"pod", Text(pod, "/namespace") + "/" + Text(pod, "/name")}, {}};
+  const auto add = [&](const std::string& field, const std::string& value) {
+    if (!value.empty()) table.rows.push_back({field, value});
+  };
+  add("request", Text(pod, "/request") + " (source " + Text(pod, "/source") + ")");
+  add("state", Text(pod, "/state") + " for " + FormatAge(Text(pod, "/since"), now) + ": " +
+                   Text(pod, "/reason") + " " + Text(pod, "/message"));
+  add("provisioned", Text(pod, "/cause"));
+  add("node", Text(pod, "/node"));
+  add("nearness", Text(pod, "/tier"));
+  const std::string holder = Text(pod, "/lease/holder");
+  if (!holder.empty()) add("held by", holder + " " + Text(pod, "/lease/operation"));
+  const int64_t heard = Number(explanation, "/workerAgeMs", -1);
+  add("worker", heard < 0 ? "not heard" : "heard " + std::to_string(heard) + " ms ago");
+  add("image",
+      Text(explanation, "/request/image/name") + " " + Text(explanation, "/request/image/reason"));
+  std::vector<std::string> candidates;
+  for (const Json& node : Items(explanation, "/spec/candidateNodes")) {
+    if (node.is_string()) candidates.push_back(node.get<std::string>());
+  }
+  add("steered to", candidates.empty() ? "anywhere" : Join(candidates, ", "));
+  add("data", Text(explanation, "/location/reason"));
+  return RenderTable(table);
+}
+
+std::string VerdictPart(const Json& explanation) {
+  const Json& verdicts = Items(explanation, "/verdicts");
+  if (verdicts.empty()) return "\nThe scheduler extender has told nothing about this pod.\n";
+  std::string text = "\nWhat the scheduler extender decided:\n";
+  const size_t first = verdicts.size() > kVerdictsShown ? verdicts.size() - kVerdictsShown : 0;
+  for (size_t i = first; i < verdicts.size(); ++i) {
+    const Json& verdict = verdicts[i];
+    text += "  " +
+            Printable(Text(verdict, "/time") + " " + Text(verdict, "/verb") + " of " +
+                      Text(verdict, "/nodesOffered") + " nodes, snapshot " +
+                      Text(verdict, "/snapshotAgeMs") + " ms old") +
+            "\n" + ScoreTable(Items(verdict, "/nodes"));
+  }
+  return text;
+}
+
+std::string SamplePart(const Json& explanation) {
+  const Json& samples = Items(explanation, "/samples");
+  if (samples.empty()) return "\nNo usage is measured: no node agent reports this pod.\n";
+  Table table{{"TIME", "CPU", "MEMORY", "READ", "WRITE"}, {}};
+  const auto bytes = [](const Json& sample, const char* pointer) {
+    const auto value = ParseInt(Text(sample, pointer));
+    return value ? FormatBytes(static_cast<double>(*value)) : "";
+  };
+  const size_t first = samples.size() > kSamplesShown ? samples.size() - kSamplesShown : 0;
+  for (size_t i = first; i < samples.size(); ++i) {
+    const Json& sample = samples[i];
+    table.rows.push_back({Text(sample, "/time"), Text(sample, "/usage/cpu"),
+                          bytes(sample, "/usage/memory"), bytes(sample, "/usage/readBytes"),
+                          bytes(sample, "/usage/writeBytes")});
+  }
+  return "\nMeasured usage:\n" + Indented(RenderTable(table));
+}
+
+Status Explain(Session& session, const std::string& name) {
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(const auto pod, session.ParseName(name));
+  LS_ASSIGN_OR_RETURN(const Json explanation, api->Get("/v1/explain/" + http::UrlEncode(pod.ns) +
+                                                       "/" + http::UrlEncode(pod.name)));
+  if (session.json()) {
+    session.Print(explanation, "pod", {});
+  } else {
+    session.io.out << RenderExplanation(explanation, session.io.clock.Now());
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string RenderExplanation(const Json& explanation, WallTime now) {
+  std::string text = PodPart(explanation, now);
+  if (const std::string decision = Text(explanation, "/request/lastDecision/message");
+      !decision.empty()) {
+    text += "\nLast scaling decision of the request:\n  " + Printable(decision) + "\n";
+  }
+  const Json& ranking = Items(explanation, "/ranking");
+  if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking);
+  return text + VerdictPart(explanation) + SamplePart(explanation);
+}
+
+void AddExplainCommand(CLI::App& app, Session& session) {
+  const auto name = std::make_shared<std::string>();
+  auto* explain = app.add_subcommand("explain", "Why a backup pod is where it is");
+  explain->add_option("pod", *name, "BackupPod")->required();
+  explain->callback(
+      [&session, name] { session.action = [&session, name] { return Explain(session, *name); }; });
+}
+
+}  // namespace longshore::cli

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading fields of replies by JSON pointer, with an empty value where there is none: a newer or
+// older server must not make the tool fail.
+#pragma once
+
+#include <string>
+
+#include "common/api/archive.h"
+
+namespace longshore::cli {
+
+using api::Json;
+
+inline const Json& At(const Json& object, const char* pointer) {
+  static const Json kNone;
+  const Json::json_pointer place(pointer);
+  return object.is_structured() && object.contains(place) ? object.at(place) : kNone;
+}
+inline std::string Text(const Json& object, const char* pointer) {
+  const Json& value = At(object, pointer);
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number() || value.is_boolean() ? value.dump() : "";
+}
+inline int64_t Number(const Json& object, const char* pointer, int64_t otherwise = 0) {
+  const Json& value = At(object, pointer);
+  return value.is_number() ? value.get<int64_t>() : otherwise;
+}
+// The items of a list reply, or of any list in it.
+inline const Json& Items(const Json& object, const char* pointer = "/items") {
+  static const Json kNone = Json::array();
+  const Json& value = At(object, pointer);
+  return value.is_array() ? value : kNone;
+}
+
+}  // namespace longshore::cli

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// longshore request: ask for backup pods, look at what was asked for, resize, give back.
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "cli/fields.h"
+#include "cli/scaling_flags.h"
+#include "cli/session.h"
+#include "common/base/strings.h"
+
+namespace longshore::cli {
+namespace {
+
+struct CreateFlags {
+  std::string source, policy = "standard", purpose = "Backup", deadline, lifetime, key;
+  int pods = 1;
+  int min = 0;
+  std::optional<int> max, demand;
+  ScalingFlags scaling;
+  bool wait = false;
+  std::string timeout = "5m";
+};
+
+Table RequestTable(const Json& items, WallTime now) {
+  Table table{{"NAME", "SOURCE", "PURPOSE", "DESIRED", "AVAILABLE", "ASSIGNED", "ACCEPTED", "AGE"},
+              {}};
+  for (const Json& item : items) {
+    std::string accepted;
+    for (const Json& condition : Items(item, "/status/conditions")) {
+      if (Text(condition, "/type") == "Accepted") accepted = Text(condition, "/reason");
+    }
+    if (!Text(item, "/deletedAt").empty()) accepted = "Deleting";
+    table.rows.push_back({Text(item, "/name"), Text(item, "/spec/sourceRef/name"),
+                          Text(item, "/spec/purpose"), Text(item, "/status/desiredPods"),
+                          Text(item, "/status/pods/available"), Text(item, "/status/pods/assigned"),
+                          accepted, FormatAge(Text(item, "/createdAt"), now)});
+  }
+  return table;
+}
+
+void PrintRequest(Session& session, const Json& request) {
+  session.Print(request, "request", RequestTable(Json::array({request}), session.io.clock.Now()));
+}
+
+// Everything about one request that a person wants to know.
+Table RequestDetails(const Json& request, WallTime now) {
+  Table table{{"FIELD", "VALUE"}, {}};
+  const auto add = [&](const std::string& field, const std::string& value) {
+    if (!value.empty()) table.rows.push_back({field, value});
+  };
+  add("request", Text(request, "/namespace") + "/" + Text(request, "/name"));
+  add("source", Text(request, "/spec/sourceRef/name"));
+  add("purpose", Text(request, "/spec/purpose"));
+  add("age", FormatAge(Text(request, "/createdAt"), now));
+  add("pods", "min " + Text(request, "/spec/pods/min") + ", initial " +
+                  Text(request, "/spec/pods/initial") + ", max " + Text(request, "/spec/pods/max"));
+  add("desired", Text(request, "/status/desiredPods"));
+  std::vector<std::string> counts;
+  const Json& states = At(request, "/status/pods");
+  for (const auto& [state, count] : (states.is_object() ? states : Json::object()).items()) {
+    if (count != 0) counts.push_back(count.dump() + " " + state);
+  }
+  add("states", Join(counts, ", "));
+  add("data", Text(request, "/status/location"));
+  add("image", Text(request, "/status/image/name"));
+  add("image because", Text(request, "/status/image/reason"));
+  add("last decision", Text(request, "/status/lastDecision/message"));
+  for (const Json& condition : Items(request, "/status/conditions")) {
+    add(Text(condition, "/type"), Text(condition, "/status") + " " + Text(condition, "/reason") +
+                                      ": " + Text(condition, "/message"));
+  }
+  return table;
+}
+
+Result<Json> CreateBody(Session& session, const CreateFlags& flags) {
+  LS_ASSIGN_OR_RETURN(const std::string ns, session.Namespace());
+  LS_ASSIGN_OR_RETURN(const auto source, session.ParseName(flags.source));
+  const int max = flags.max.value_or(std::max(flags.pods, 1));
+  Json spec = {{"sourceRef", {{"name", source.name}}},
+               {"policyRef", {{"name", flags.policy}}},
+               {"purpose", flags.purpose},
+               {"pods", {{"min", flags.min}, {"initial", flags.pods}, {"max", max}}}};
+  if (source.ns != ns) spec["sourceRef"]["namespace"] = source.ns;
+  if (flags.demand) spec["demand"] = *flags.demand;
+  if (!flags.deadline.empty()) spec["deadline"] = flags.deadline;
+  if (!flags.lifetime.empty()) {
+    LS_ASSIGN_OR_RETURN(spec["lifetimeSeconds"], ParseSeconds(flags.lifetime));
+  }
+  LS_ASSIGN_OR_RETURN(Json scaling, ScalingSpec(flags.scaling));
+  if (!scaling.is_null()) spec["scaling"] = std::move(scaling);
+  return Json{{"namespace", ns}, {"spec", std::move(spec)}};
+}
+
+// The condition that says why a request cannot be served; empty: none says so.
+std::string Refusal(const Json& request) {
+  for (const Json& condition : Items(request, "/status/conditions")) {
+    if (Text(condition, "/type") == "Accepted" && Text(condition, "/status") == "False") {
+      return Text(condition, "/reason") + ": " + Text(condition, "/message");
+    }
+  }
+  return "";
+}
+
+// What the request waits for, from its conditions: one line for people.
+std::string WaitsFor(const Json& request) {
+  const int64_t usable =
+      Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
+  std::string line =
+      std::to_string(usable) + " of " + Text(request, "/spec/pods/initial") + " pods available";
+  for (const Json& condition : Items(request, "/status/conditions")) {
+    if (Text(condition, "/type") == "PodsProvisioned" && Text(condition, "/status") != "True") {
+      line += ": " + Text(condition, "/reason") + " " + Text(condition, "/message");
+    }
+  }
+  return line;
+}
+
+// Until as many pods as were asked for at first can be used. A refusal may heal (somebody makes the
+// missing policy), so it is believed when it has lasted for five seconds.
+Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created,
+                         std::chrono::seconds timeout) {
+  const std::string path =
+      "/v1/requests/" + Text(created, "/namespace") + "/" + Text(created, "/name");
+  const MonotonicTime start = session.io.clock.Monotonic();
+  std::optional<MonotonicTime> refused_since;
+  std::string last_line;
+  while (true) {
+    LS_ASSIGN_OR_RETURN(const Json request, api.Get(path));
+    const int64_t usable =
+        Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
+    if (usable >= Number(request, "/spec/pods/initial")) return request;
+    const MonotonicTime now = session.io.clock.Monotonic();
+    const std::string refusal = Refusal(request);
+    if (refusal.empty()) refused_since.reset();
+    if (!refusal.empty() && !refused_since) refused_since = now;
+    if (refused_since && now - *refused_since >= std::chrono::seconds(5)) {
+      return FailedPrecondition("the request cannot be served: " + refusal);
+    }
+    const std::string line = WaitsFor(request);
+    if (line != last_line) session.io.err << Printable(line) << std::endl;
+    last_line = line;
+    const std::string again = "; look again: longshore request get " + Text(created, "/name");
+    if (now - start >= timeout) return Error{Code::kDeadlineExceeded, line + again};
+    if (!session.io.sleep(std::chrono::milliseconds(300))) {
+      return Error{Code::kCancelled, "the request stays" + again};
+    }
+  }
+}
+
+Status Create(Session& session, const CreateFlags& flags) {
+  LS_ASSIGN_OR_RETURN(const int64_t timeout, ParseSeconds(flags.timeout));
+  LS_ASSIGN_OR_RETURN(const Json body, CreateBody(session, flags));
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(
+      Json request, api->Post("/v1/requests", body, flags.key.empty() ? RandomId(32) : flags.key));
+  if (flags.wait) {
+    LS_ASSIGN_OR_RETURN(request,
+                        WaitForPods(session, *api, request, std::chrono::seconds(timeout)));
+  }
+  PrintRequest(session, request);
+  return {};
+}
+
+Status List(Session& session, const std::string& source) {
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(const std::string ns, session.ListNamespace());
+  LS_ASSIGN_OR_RETURN(const Json list,
+                      api->Get(WithQuery("/v1/requests", {{"namespace", ns}, {"source", source}})));
+  session.Print(list, "request", RequestTable(Items(list), session.io.clock.Now()));
+  return {};
+}
+
+Result<std::string> RequestPath(Session& session, const std::string& name) {
+  LS_ASSIGN_OR_RETURN(const auto parsed, session.ParseName(name));
+  return "/v1/requests/" + http::UrlEncode(parsed.ns) + "/" + http::UrlEncode(parsed.name);
+}
+
+Status Get(Session& session, const std::string& name) {
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, name));
+  LS_ASSIGN_OR_RETURN(const Json request, api->Get(path));
+  session.Print(request, "request", RequestDetails(request, session.io.clock.Now()));
+  return {};
+}
+
+Status Delete(Session& session, const std::string& name) {
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, name));
+  LS_ASSIGN_OR_RETURN(const Json request, api->Delete(path));
+  PrintRequest(session, request);
+  return {};
+}
+
+struct ScaleFlags {
+  std::string name, deadline;
+  std::optional<int> min, initial, max, demand;
+};
+
+Status Scale(Session& session, const ScaleFlags& flags) {
+  Json spec = Json::object();
+  if (flags.min) spec["pods"]["min"] = *flags.min;
+  if (flags.initial) spec["pods"]["initial"] = *flags.initial;
+  if (flags.max) spec["pods"]["max"] = *flags.max;
+  if (flags.demand) spec["demand"] = *flags.demand;
+  if (!flags.deadline.empty()) spec["deadline"] = flags.deadline;
+  if (spec.empty()) {
+    return InvalidArgument("nothing to change: give --pods, --min, --max, --demand or --deadline");
+  }
+  LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
+  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, flags.name));
+  LS_ASSIGN_OR_RETURN(const Json request, api->Patch(path, {{"spec", spec}}));
+  PrintRequest(session, request);
+  return {};
+}
+
+void AddCreateFlags(CLI::App* command, CreateFlags& flags) {
+  command->add_option("--pods", flags.pods, "Pods provisioned at once")->capture_default_str();
+  command->add_option("--min", flags.min, "Never fewer pods")->capture_default_str();
+  command->add_option("--max", flags.max, "Never more pods (default: --pods)");
+  command->add_option("--policy", flags.policy, "PodPolicy to apply")->capture_default_str();
+  command->add_option("--purpose", flags.purpose, "What the pods are for")
+      ->check(CLI::IsMember({"Backup", "Restore", "Verify"}))
+      ->capture_default_str();
+  command->add_option("--up", flags.scaling.up,
+                      "Add pods when over it: SIGNAL=PERCENT% or SIGNAL=QUANTITY; repeatable");
+  command->add_option("--down", flags.scaling.down, "Idle when under it; repeatable");
+  command->add_option("--window", flags.scaling.window, "How long usage must stay over --up");
+  command->add_option("--idle", flags.scaling.idle,
+                      "How long usage must stay under --down before a pod goes");
+  command->add_option("--demand", flags.demand, "Operations that are waiting");
+  command->add_option("--deadline", flags.deadline, "When the work must be done (RFC 3339)");
+  command->add_option("--lifetime", flags.lifetime, "The request ends by itself after this");
+  command->add_option("--idempotency-key", flags.key, "Same key, same request (default: random)");
+  command->add_flag("--wait", flags.wait, "Wait until the pods are available");
+  command->add_option("--timeout", flags.timeout, "How long to wait")->capture_default_str();
+}
+
+// `longshore request SOURCE …` is the short form of `longshore request create SOURCE …`.
+void AddCreate(CLI::App* request, Session& session) {
+  const auto short_form = std::make_shared<CreateFlags>();
+  request->add_option("source", short_form->source, "BackupSource ([NAMESPACE/]NAME)");
+  AddCreateFlags(request, *short_form);
+  request->require_subcommand(0, 1);
+  request->callback([request, &session, short_form] {
+    if (!request->get_subcommands().empty()) return;
+    if (short_form->source.empty()) {
+      throw CLI::RequiredError("SOURCE (or one of create, list, get, scale, delete)");
+    }
+    session.action = [&session, short_form] { return Create(session, *short_form); };
+  });
+  const auto flags = std::make_shared<CreateFlags>();
+  auto* create = request->add_subcommand("create", "Ask for backup pods");
+  create->add_option("source", flags->source, "BackupSource ([NAMESPACE/]NAME)")->required();
+  AddCreateFlags(create, *flags);
+  create->callback([&session, flags] {
+    session.action = [&session, flags] { return Create(session, *flags); };
+  });
+}
+
+void AddNamed(CLI::App* request, Session& session, const char* name, const char* help,
+              Status (*action)(Session&, const std::string&)) {
+  const auto argument = std::make_shared<std::string>();
+  auto* command = request->add_subcommand(name, help);
+  command->add_option("name", *argument, "ComputeRequest")->required();
+  command->callback([&session, argument, action] {
+    session.action = [&session, argument, action] { return action(session, *argument); };
+  });
+}
+
+void AddScale(CLI::App* request, Session& session) {
+  const auto flags = std::make_shared<ScaleFlags>();
+  auto* scale = request->add_subcommand("scale", "Change size, demand or deadline");
+  scale->add_option("name", flags->name, "ComputeRequest")->required();
+  scale->add_option("--pods", flags->initial, "Pods provisioned at once");
+  scale->add_option("--min", flags->min, "Never fewer pods");
+  scale->add_option("--max", flags->max, "Never more pods");
+  scale->add_option("--demand", flags->demand, "Operations that are waiting");
+  scale->add_option("--deadline", flags->deadline, "When the work must be done (RFC 3339)");
+  scale->callback(
+      [&session, flags] { session.action = [&session, flags] { return Scale(session, *flags); }; });
+}
+
+}  // namespace
+
+void AddRequestCommands(CLI::App& app, Session& session) {
+  auto* request = app.add_subcommand("request", "Ask for backup pods: request SOURCE --pods 2");
+  AddCreate(request, session);
+  const auto source = std::make_shared<std::string>();
+  auto* list = request->add_subcommand("list", "List requests");
+  list->add_option("--source", *source, "Only of this source");
+  list->callback([&session, source] {
+    session.action = [&session, source] { return List(session, *source); };
+  });
+  AddNamed(request, session, "get", "Show one request", Get);
+  AddScale(request, session);
+  AddNamed(request, session, "delete", "Give the pods back; busy ones finish first", Delete);
+}
+
+}  // namespace longshore::cli
