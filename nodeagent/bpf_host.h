@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loads and attaches the programs of bpf/agent.bpf.c and reads their maps. Needs CAP_BPF and
+// CAP_PERFMON, and a kernel >= 5.11 with BTF. Nothing is pinned: all of it goes with the process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nodeagent/kernel_counters.h"
+
+namespace longshore::nodeagent {
+
+struct BpfConfig {
+  uint32_t max_cgroups = 2048;  // how many are counted apart; 64 bytes each per CPU
+  uint32_t cpu_hierarchy = 0;   // hierarchy ids as in /proc/self/cgroup; 0 is cgroup v2
+  uint32_t io_hierarchy = 0;
+  bool cpu_from_cpuacct = false;  // no cgroup v2 tree: tasks are looked up in v1's cpuacct
+};
+
+class BpfHost final : public KernelCounters {
+ public:
+  // Loads and attaches. Errors: kPermissionDenied (capability missing), kFailedPrecondition (the
+  // kernel cannot; the message holds what libbpf said), kInvalidArgument.
+  static Result<std::unique_ptr<BpfHost>> Load(const BpfConfig& config);
+  ~BpfHost() override;
+  BpfHost(const BpfHost&) = delete;
+  BpfHost& operator=(const BpfHost&) = delete;
+
+  bool WaitUntil(std::chrono::steady_clock::time_point deadline) override;
+  void Wake() override;
+  void DrainEvents(std::vector<CgroupEvent>& out) override;
+  Result<Member> AddMember(Tree tree, uint64_t id, const Member& parent, bool is_root) override;
+  void RemoveMember(Tree tree, uint64_t id, const Member& member) override;
+  std::vector<std::pair<uint64_t, Member>> ListMembers(Tree tree) override;
+  void Flush() override;
+  Counters Read(uint32_t index) const override;
+  Counters ReadOverflow() const override;
+  LostUpdates Lost() const override;
+
+  // Signals whose program did not load or attach here: "block-io".
+  const std::vector<std::string>& degraded() const { return degraded_; }
+
+ private:
+  class Impl;
+  BpfHost();
+  std::unique_ptr<Impl> impl_;
+  std::vector<std::string> degraded_;
+};
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which cgroup belongs to which pod, kept right while cgroups come and go, and each pod's totals.
+// Fed by the collector with events of the kernel side and with walks of the directory tree; a
+// cgroup that goes leaves its counts with its pod. One thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "nodeagent/cgroup_layout.h"
+#include "nodeagent/kernel_counters.h"
+#include "nodeagent/kernel_files.h"
+
+namespace longshore::nodeagent {
+
+struct PodTotals {
+  std::string uid;
+  Counters counters;          // since the pod's cgroup was made, as far as the kernel knows
+  std::string relative_path;  // of the pod's cgroup below `kubepods`
+  bool final = false;         // reported for the last time
+};
+
+class CgroupTree {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // `kernel` outlives the tree. A removed cgroup is counted for `tombstone` longer: tasks that are
+  // still dying and writeback arrive after rmdir.
+  CgroupTree(CgroupLayout layout, KernelCounters& kernel, std::chrono::milliseconds tombstone);
+
+  void Apply(const CgroupEvent& event, TimePoint now);
+  // Reads the directories: at start, and when an event was lost. What it finds and no event had
+  // told gets its base from the kernel's own totals. Errors: kNotFound when `kubepods` is gone.
+  Status Walk(TimePoint now);
+  // Folds in what has been gone for the tombstone's time.
+  void Expire(TimePoint now);
+
+  // All pods; each that ended since the last call once, with `final`.
+  std::vector<PodTotals> Totals();
+  // Used below `kubepods` since the programs were attached, as of the last Totals(): pods, those
+  // that ended, and what found no index of its own.
+  uint64_t node_cpu_ns() const { return node_cpu_ns_; }
+  // Cgroups that a walk found but that could not become members: what they use is for no one.
+  uint64_t uncounted() const { return uncounted_; }
+  size_t pods() const { return pods_.size(); }
+  const CgroupLayout& layout() const { return layout_; }
+
+ private:
+  struct Pod {
+    std::string relative_path;
+    Counters before_us;       // the kernel's totals minus what our counters held then
+    Counters gone;            // of cgroups that no longer exist
+    Counters now;             // of those that do, as of the last ReadCounters()
+    size_t cgroups = 0;       // that exist or are within their tombstone
+    bool needs_base = false;  // a walk found something of it that no event had told
+
+    Counters Counted() const;
+  };
+  struct Node {
+    Member member;
+    std::string relative_path;
+    Pod* pod = nullptr;  // none: `kubepods` itself or a QoS level
+    std::optional<TimePoint> removed_at;
+  };
+  using Nodes = std::unordered_map<uint64_t, Node>;
+  using Ids = std::unordered_set<uint64_t>;
+
+  Nodes& NodesOf(Tree tree) { return tree == Tree::kCpu ? cpu_nodes_ : io_nodes_; }
+  const CgroupPlace& PlaceOf(Tree tree) const {
+    return tree == Tree::kCpu ? layout_.cpu : layout_.io;
+  }
+  Node& Insert(Tree tree, uint64_t id, const Member& member, const Node* parent,
+               const std::string& name);
+  Status WalkTree(Tree tree, TimePoint now);
+  void WalkDirectory(Tree tree, uint64_t id, const Node* parent, const std::string& name,
+                     Ids& seen);
+  void RemoveUnseen(Tree tree, const Ids& seen, TimePoint now);
+  void RemoveOrphans(Tree tree);
+  void ReadCounters();
+  void SetBases();
+  void ExpireTree(Tree tree, TimePoint now);
+
+  const CgroupLayout layout_;
+  KernelCounters& kernel_;
+  const std::chrono::milliseconds tombstone_;
+  const std::vector<Tree> trees_;
+  std::map<std::string, Pod> pods_;  // by UID; nodes point into it
+  Nodes cpu_nodes_, io_nodes_;
+  Ids suspects_[2];  // members without a node at the last walk, by tree
+  std::vector<PodTotals> ended_;
+  uint64_t ended_cpu_ns_ = 0;  // of pods and levels that are no more
+  uint64_t node_cpu_ns_ = 0;
+  uint64_t uncounted_ = 0;
+};
+
+}  // namespace longshore::nodeagent

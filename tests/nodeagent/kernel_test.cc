@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's BPF programs against the running kernel's own counters, in cgroups of the test's own.
+// Skipped, with the reason, where BPF cannot be loaded.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "common/base/log.h"
+#include "nodeagent/bpf_host.h"
+#include "nodeagent/collector.h"
+#include "tests/nodeagent/test_cgroups.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+using std::chrono::milliseconds;
+
+// An agent without its network side: the collector runs on a thread as in production.
+class Agent {
+ public:
+  explicit Agent(const CgroupLayout& layout, uint32_t max_cgroups = 2048,
+                 milliseconds tombstone = milliseconds(300)) {
+    BpfConfig config;
+    config.max_cgroups = max_cgroups;
+    config.cpu_hierarchy = layout.cpu.hierarchy;
+    config.io_hierarchy = layout.io.hierarchy;
+    config.cpu_from_cpuacct = !layout.cpu.v2;
+    auto host = BpfHost::Load(config);
+    LS_CHECK(host.has_value());
+    host_ = std::move(*host);
+    collector_ = std::make_unique<Collector>(CollectorOptions{.tombstone = tombstone}, layout,
+                                             *host_, Clock::Real());
+    LS_CHECK(collector_->Start().has_value());
+  }
+
+  // What the agent's loop does until the next sample is due.
+  Sample After(milliseconds time) {
+    collector_->WaitUntil(Clock::Real().Monotonic() + time);
+    Sample sample = collector_->Take();
+    for (const PodSample& pod : sample.pods) {
+      latest_[pod.totals.uid] = pod;
+      if (pod.totals.final) ++finals_[pod.totals.uid];
+    }
+    return sample;
+  }
+  const PodSample& pod(const std::string& uid) { return latest_[uid]; }
+  const std::map<std::string, PodSample>& pods() const { return latest_; }
+  int finals(const std::string& uid) { return finals_[uid]; }
+  BpfHost& host() { return *host_; }
+
+ private:
+  std::unique_ptr<BpfHost> host_;
+  std::unique_ptr<Collector> collector_;
+  std::map<std::string, PodSample> latest_;
+  std::map<std::string, int> finals_;
+};
+
+class KernelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { why_not_ = TestCgroups::WhyNot(); }
+  void SetUp() override {
+    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
+  }
+  static std::string why_not_;
+};
+std::string KernelTest::why_not_;
+
+double Ratio(uint64_t counted, uint64_t truth) {
+  return truth == 0 ? 0 : static_cast<double>(counted) / static_cast<double>(truth);
+}
+
+uint64_t Truth(const CgroupLayout& layout, const std::string& path) {
+  return ReadCpuTotalNs(layout.cpu.directory + "/" + path, layout.cpu.v2);
+}
+
+// CPU time is the kernel's own, for processes that switch, fork and compete for the two CPUs.
+TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
+  TestCgroups cgroups("cpu");
+  cgroups.Make("burstable/podaaaa/c1");
+  Agent agent(cgroups.Layout());
+  std::vector<pid_t> children;
+  for (int i = 0; i < 3; ++i) {
+    children.push_back(cgroups.Run("burstable/podaaaa/c1", [] { Spin(milliseconds(400)); }));
+  }
+  children.push_back(cgroups.Run("burstable/podaaaa/c1", [] {
+    for (int i = 0; i < 200; ++i) {  // a fork storm: most of the time is in short processes
+      const pid_t child = ::fork();
+      if (child == 0) ::_exit(0);
+      WaitFor(child);
+    }
+  }));
+  for (const pid_t child : children) EXPECT_EQ(WaitFor(child), 0);
+  agent.After(milliseconds(50));
+  const uint64_t truth = Truth(cgroups.Layout(), "burstable/podaaaa");
+  EXPECT_GT(truth, 1'200'000'000u);
+  EXPECT_NEAR(Ratio(agent.pod("aaaa").totals.counters.cpu_ns, truth), 1.0, 0.0005);
+  const std::string cpuacct = cgroups.Read("cpuacct", "burstable/podaaaa", "cpuacct.usage");
+  if (!cpuacct.empty()) {
+    EXPECT_NEAR(Ratio(agent.pod("aaaa").totals.counters.cpu_ns, std::stoull(cpuacct)), 1.0, 0.005);
+  }
+}
+
+// Trap: a task that doesn't switch is seen by no switch hook.
+TEST_F(KernelTest, ARunningTaskIsCountedBeforeItLeavesTheCpu) {
+  TestCgroups cgroups("hog");
+  cgroups.Make("podhog/c1");
+  Agent agent(cgroups.Layout());
+  const pid_t child = cgroups.Run("podhog/c1", [] {
+    sched_param parameters{.sched_priority = 1};  // nothing ordinary takes the CPU from it
+    if (sched_setscheduler(0, SCHED_FIFO, &parameters) != 0) ::_exit(91);
+    Spin(milliseconds(900));
+  });
+  const Sample sample = agent.After(milliseconds(250));
+  const uint64_t counted = agent.pod("hog").totals.counters.cpu_ns;
+  const uint64_t truth = Truth(cgroups.Layout(), "podhog");
+  EXPECT_EQ(WaitFor(child), 0);
+  EXPECT_GT(counted, 150'000'000u);
+  EXPECT_NEAR(static_cast<double>(counted), static_cast<double>(truth), 10e6);
+}
+
+// Trap: a process is made outside, joins, and spins without leaving the CPU.
+TEST_F(KernelTest, ATaskThatWasMovedWhileRunningIsCountedWhereItIs) {
+  TestCgroups cgroups("move");
+  cgroups.Make("podmoved/c1");
+  Agent agent(cgroups.Layout());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Spin(milliseconds(600));
+    ::_exit(0);
+  }
+  agent.After(milliseconds(200));
+  cgroups.Move("podmoved/c1", child);
+  agent.After(milliseconds(300));
+  EXPECT_EQ(WaitFor(child), 0);
+  agent.After(milliseconds(20));
+  const uint64_t truth = Truth(cgroups.Layout(), "podmoved");
+  const uint64_t counted = agent.pod("moved").totals.counters.cpu_ns;
+  EXPECT_GT(truth, 100'000'000u);
+  // Until the agent hears of the move, time goes to where the task was.
+  EXPECT_NEAR(static_cast<double>(counted), static_cast<double>(truth), 30e6);
+}
+
+// Trap: pods that live shorter than an interval. Each is reported, in full, `final` once.
+TEST_F(KernelTest, NothingOfShortLivedPodsIsLost) {
+  constexpr int kPods = 300;
+  TestCgroups cgroups("short");
+  cgroups.Make("burstable");
+  Agent agent(cgroups.Layout());
+  const uint64_t before = Truth(cgroups.Layout(), "");
+  std::atomic<bool> done = false;
+  std::jthread maker([&] {
+    for (int i = 0; i < kPods; ++i) {
+      const std::string path = "burstable/pods" + std::to_string(i);
+      cgroups.Make(path + "/c1");
+      EXPECT_EQ(WaitFor(cgroups.Run(path + "/c1", [] { Spin(milliseconds(3)); })), 0);
+      cgroups.Remove(path);
+    }
+    done = true;
+  });
+  while (!done) agent.After(milliseconds(100));
+  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
+  agent.After(milliseconds(400));
+  agent.After(milliseconds(400));
+  uint64_t counted = 0;
+  for (int i = 0; i < kPods; ++i) {
+    const std::string uid = "s" + std::to_string(i);
+    EXPECT_EQ(agent.finals(uid), 1) << uid;
+    counted += agent.pod(uid).totals.counters.cpu_ns;
+  }
+  EXPECT_NEAR(Ratio(counted, truth), 1.0, 0.0005) << "counted " << counted << " of " << truth;
+  EXPECT_EQ(agent.host().Lost().Total(), 0u);
+}
+
+TEST_F(KernelTest, NestedCgroupsBelongToTheirPod) {
+  TestCgroups cgroups("nested");
+  Agent agent(cgroups.Layout());
+  cgroups.Make("besteffort/podnest/c1/init.scope/deeper/still");
+  const pid_t child =
+      cgroups.Run("besteffort/podnest/c1/init.scope/deeper/still", [] { Spin(milliseconds(200)); });
+  EXPECT_EQ(WaitFor(child), 0);
+  const Sample sample = agent.After(milliseconds(20));
+  EXPECT_EQ(sample.pods.size(), 1u);
+  EXPECT_NEAR(Ratio(agent.pod("nest").totals.counters.cpu_ns,
+                    Truth(cgroups.Layout(), "besteffort/podnest")),
+              1.0, 0.0005);
+}
+
+// A pod that was there before the agent starts from the kernel's total.
+TEST_F(KernelTest, APodOlderThanTheAgentContinuesFromTheKernelsTotal) {
+  TestCgroups cgroups("older");
+  cgroups.Make("podolder/c1");
+  const pid_t child = cgroups.Run("podolder/c1", [] { Spin(milliseconds(500)); });
+  ::usleep(250'000);
+  Agent agent(cgroups.Layout());
+  EXPECT_EQ(WaitFor(child), 0);
+  agent.After(milliseconds(20));
+  const uint64_t truth = Truth(cgroups.Layout(), "podolder");
+  EXPECT_NEAR(static_cast<double>(agent.pod("older").totals.counters.cpu_ns),
+              static_cast<double>(truth), 5e6);
+}
+
+// Two kubelets on one kernel: each agent sees its own pods only, and their ids never mix.
+TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
+  TestCgroups first("one"), second("two");
+  first.Make("podone/c1");
+  second.Make("podtwo/c1");
+  Agent first_agent(first.Layout()), second_agent(second.Layout());
+  const pid_t a = first.Run("podone/c1", [] { Spin(milliseconds(300)); });
+  const pid_t b = second.Run("podtwo/c1", [] { Spin(milliseconds(150)); });
+  EXPECT_EQ(WaitFor(a), 0);
+  EXPECT_EQ(WaitFor(b), 0);
+  const Sample one = first_agent.After(milliseconds(20));
+  const Sample two = second_agent.After(milliseconds(20));
+  ASSERT_EQ(one.pods.size(), 1u);
+  ASSERT_EQ(two.pods.size(), 1u);
+  EXPECT_EQ(one.pods[0].totals.uid, "one");
+  EXPECT_EQ(two.pods[0].totals.uid, "two");
+  EXPECT_NEAR(Ratio(one.node_cpu_ns, Truth(first.Layout(), "podone")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(two.node_cpu_ns, Truth(second.Layout(), "podtwo")), 1.0, 0.0005);
+}
+
+// More cgroups than indices: the node's sum stays right, and the loss is counted.
+TEST_F(KernelTest, WithoutAFreeIndexTimeIsSummedAndCountedAsLost) {
+  TestCgroups cgroups("full");
+  Agent agent(cgroups.Layout(), 16);
+  const uint64_t before = Truth(cgroups.Layout(), "");
+  for (int i = 0; i < 12; ++i) {
+    const std::string path = "podf" + std::to_string(i) + "/c1";
+    cgroups.Make(path);
+    EXPECT_EQ(WaitFor(cgroups.Run(path, [] { Spin(milliseconds(20)); })), 0);
+  }
+  const Sample sample = agent.After(milliseconds(20));
+  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
+  EXPECT_NEAR(Ratio(sample.node_cpu_ns, truth), 1.0, 0.0005);
+  EXPECT_GT(sample.lost.no_index, 0u);
+}
+
+// The file system's own block device; a tmpfs has none.
+std::string DirectFile() {
+  const char* base = std::getenv("TMPDIR");
+  return std::string(base != nullptr ? base : "/var/tmp") + "/longshore-direct-" +
+         std::to_string(::getpid());
+}
+
+// What the kernel has accounted to this process: {read_bytes, write_bytes}.
+using TaskIo = std::array<uint64_t, 2>;
+
+TaskIo OwnTaskIo() {
+  const auto text = ReadFile("/proc/self/io");
+  if (!text.has_value()) ::_exit(97);
+  const auto field = [&](const std::string& name) {
+    return std::stoull(text->substr(text->find("\n" + name) + name.size() + 1));
+  };
+  return {field("read_bytes: "), field("write_bytes: ")};
+}
+
+void DirectIo(const std::string& file) {
+  constexpr size_t kBlock = 64 * 1024;
+  void* buffer = nullptr;
+  if (::posix_memalign(&buffer, 4096, kBlock) != 0) ::_exit(92);
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
+  if (fd < 0) ::_exit(93);
+  for (int i = 0; i < 128; ++i) {
+    if (::pwrite(fd, buffer, kBlock, i * off_t{kBlock}) != ssize_t{kBlock}) ::_exit(94);
+  }
+  for (int i = 0; i < 32; ++i) {
+    if (::pread(fd, buffer, kBlock, i * off_t{kBlock}) != ssize_t{kBlock}) ::_exit(95);
+  }
+}
+
+// Bytes are exactly what the kernel accounted to the task; and to the cgroup, where blk-throttle
+// counts (since 6.10 it does so only once a limit was set on the device).
+TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
+  TestCgroups cgroups("block");
+  cgroups.Make("podblock/c1");
+  Agent agent(cgroups.Layout());
+  const std::string file = DirectFile();
+  int out[2];
+  ASSERT_EQ(::pipe(out), 0);
+  const int status = WaitFor(cgroups.Run("podblock/c1", [&] {
+    DirectIo(file);
+    const TaskIo io = OwnTaskIo();
+    if (::write(out[1], io.data(), sizeof io) != sizeof io) ::_exit(96);
+  }));
+  ::unlink(file.c_str());
+  if (status == 93) GTEST_SKIP() << file << ": no direct I/O on this file system";
+  ASSERT_EQ(status, 0);
+  TaskIo truth{};
+  ASSERT_EQ(::read(out[0], truth.data(), sizeof truth), ssize_t{sizeof truth});
+  agent.After(milliseconds(50));
+  const Counters& counted = agent.pod("block").totals.counters;
+  EXPECT_EQ(truth[1], 8u << 20);
+  EXPECT_EQ(counted.write_bytes, truth[1]);
+  EXPECT_GE(truth[0], 2u << 20);
+  EXPECT_EQ(counted.read_bytes, truth[0]);
+  EXPECT_GE(counted.read_ops, 32u);
+  EXPECT_GE(counted.write_ops, 1u);
+  const CgroupLayout layout = cgroups.Layout();
+  const Counters cgroup = ReadIoTotals(layout.io.directory + "/podblock", layout.io.v2);
+  if (cgroup.write_bytes > 0) {
+    EXPECT_EQ(counted.write_bytes, cgroup.write_bytes);
+    EXPECT_EQ(counted.read_bytes, cgroup.read_bytes);
+  }
+}
+
+TEST_F(KernelTest, MemoryIsTheKernelsAndCacheIsNotWorkingSet) {
+  TestCgroups cgroups("memory");
+  cgroups.Make("podmem/c1");
+  Agent agent(cgroups.Layout());
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = cgroups.Run("podmem/c1", [&] {
+    std::vector<char> anonymous(32u << 20, 'x');
+    if (::write(ready[1], anonymous.data(), 1) != 1) ::_exit(96);
+    ::pause();
+  });
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  agent.After(milliseconds(20));
+  ::kill(child, SIGKILL);
+  WaitFor(child);
+  const MemoryGauges& memory = agent.pod("mem").memory;
+  EXPECT_GE(memory.working_set_bytes, 32u << 20);
+  EXPECT_LE(memory.working_set_bytes, 40u << 20);
+  EXPECT_GE(memory.usage_bytes, memory.working_set_bytes - (1u << 20));
+}
+
+// No cgroup v2 tree: tasks are looked up in v1's cpuacct instead.
+TEST_F(KernelTest, CpuTimeIsRightThroughCpuacctAlone) {
+  TestCgroups cgroups("cpuacct");
+  cgroups.Make("podacct/c1");
+  if (cgroups.Read("cpuacct", "podacct", "cpuacct.usage").empty()) {
+    GTEST_SKIP() << "no cgroup v1 cpuacct here";
+  }
+  CgroupLayout layout = cgroups.Layout();
+  const auto memberships = ReadFile("/proc/self/cgroup");
+  ASSERT_TRUE(memberships.has_value());
+  for (const CgroupMembership& line : ParseProcCgroup(*memberships)) {
+    if (line.controllers.contains("cpuacct")) {
+      layout.cpu = {"/sys/fs/cgroup/cpuacct" + cgroups.root() + "/kubepods", line.hierarchy, false};
+    }
+  }
+  Agent agent(layout);
+  const pid_t child = cgroups.Run("podacct/c1", [] { Spin(milliseconds(300)); });
+  EXPECT_EQ(WaitFor(child), 0);
+  agent.After(milliseconds(20));
+  EXPECT_NEAR(Ratio(agent.pod("acct").totals.counters.cpu_ns,
+                    std::stoull(cgroups.Read("cpuacct", "podacct", "cpuacct.usage"))),
+              1.0, 0.0005);
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent

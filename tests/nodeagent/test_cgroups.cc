@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/nodeagent/test_cgroups.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+#include "common/base/files.h"
+#include "common/base/strings.h"
+#include "nodeagent/bpf_host.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Those whose files the tests read, and v2. Others would only make the clean-up longer.
+bool Wanted(const CgroupMount& mount) {
+  return mount.v2 || mount.controllers.contains("cpuacct") || mount.controllers.contains("blkio") ||
+         mount.controllers.contains("memory");
+}
+
+void WriteProcs(const std::string& directory, pid_t pid) {
+  std::ofstream out(directory + "/cgroup.procs");
+  out << pid << std::flush;
+  if (!out) {
+    std::perror((directory + "/cgroup.procs").c_str());
+    ::_exit(90);
+  }
+}
+
+void RemoveTree(const std::string& directory) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    if (entry.is_directory(ignored)) RemoveTree(entry.path().string());
+  }
+  // A process that has just ended may hold the cgroup for a moment.
+  for (int attempt = 0; attempt < 200 && ::rmdir(directory.c_str()) != 0 && errno == EBUSY;
+       ++attempt) {
+    ::usleep(5000);
+  }
+}
+
+}  // namespace
+
+std::string TestCgroups::WhyNot() {
+  const auto loaded = BpfHost::Load(BpfConfig{});
+  if (!loaded.has_value()) return loaded.error().ToString();
+  if (::access("/sys/fs/cgroup", W_OK) != 0) return "/sys/fs/cgroup is not writable";
+  return "";
+}
+
+TestCgroups::TestCgroups(const std::string& name)
+    : root_("/longshore-test-" + name + "-" + std::to_string(::getpid())) {
+  const auto mountinfo = ReadFile("/proc/self/mountinfo");
+  LS_CHECK(mountinfo.has_value());
+  mounts_ = ParseMountInfo(*mountinfo, "/sys/fs/cgroup");
+  std::erase_if(mounts_, [](const CgroupMount& mount) { return !Wanted(mount); });
+  Make("");
+}
+
+TestCgroups::~TestCgroups() {
+  for (const CgroupMount& mount : mounts_) RemoveTree(mount.path + root_);
+}
+
+std::string TestCgroups::Directory(const CgroupMount& mount, const std::string& path) const {
+  return mount.path + root_ + "/kubepods" + (path.empty() ? "" : "/" + path);
+}
+
+void TestCgroups::Make(const std::string& path) {
+  for (const CgroupMount& mount : mounts_) fs::create_directories(Directory(mount, path));
+}
+
+void TestCgroups::Remove(const std::string& path) {
+  for (const CgroupMount& mount : mounts_) RemoveTree(Directory(mount, path));
+}
+
+pid_t TestCgroups::Run(const std::string& path, const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  LS_CHECK(child >= 0);
+  if (child != 0) return child;
+  for (const CgroupMount& mount : mounts_) WriteProcs(Directory(mount, path), ::getpid());
+  work();
+  ::_exit(0);
+}
+
+void TestCgroups::Move(const std::string& path, pid_t pid) {
+  for (const CgroupMount& mount : mounts_) WriteProcs(Directory(mount, path), pid);
+}
+
+CgroupLayout TestCgroups::Layout() const {
+  LayoutOptions options;
+  options.cgroup_root = root_;
+  auto layout = DiscoverLayout(options);
+  LS_CHECK(layout.has_value());
+  return *layout;
+}
+
+std::string TestCgroups::Read(const std::string& controller, const std::string& path,
+                              const std::string& file) const {
+  for (const CgroupMount& mount : mounts_) {
+    if (controller.empty() ? !mount.v2 : !mount.controllers.contains(controller)) continue;
+    auto text = ReadFile(Directory(mount, path) + "/" + file);
+    return text.has_value() ? *text : "";
+  }
+  return "";
+}
+
+void Spin(std::chrono::milliseconds cpu_time) {
+  timespec used{};
+  do {
+    for (int i = 0; i < 20000; ++i) asm volatile("");  // work that no compiler removes
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  } while (used.tv_sec * 1000 + used.tv_nsec / 1'000'000 < cpu_time.count());
+}
+
+int WaitFor(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace longshore::nodeagent

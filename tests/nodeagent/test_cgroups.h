@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A kubelet's cgroup root of our own for kernel tests: /NAME-PID/kubepods in every hierarchy that
+// is mounted here, removed at the end with all that is in it. Touches no other cgroup.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nodeagent/cgroup_layout.h"
+
+namespace longshore::nodeagent {
+
+class TestCgroups {
+ public:
+  explicit TestCgroups(const std::string& name);
+  ~TestCgroups();
+  TestCgroups(const TestCgroups&) = delete;
+  TestCgroups& operator=(const TestCgroups&) = delete;
+
+  // Why kernel tests cannot run here; empty when they can.
+  static std::string WhyNot();
+
+  const std::string& root() const { return root_; }  // "/NAME-PID"
+  // `path` below kubepods, e.g. "burstable/podX/c1", in every hierarchy; parents too.
+  void Make(const std::string& path);
+  void Remove(const std::string& path);
+  // A process that joins the cgroup, then runs `work` and ends.
+  pid_t Run(const std::string& path, const std::function<void()>& work);
+  // Moves a process from outside.
+  void Move(const std::string& path, pid_t pid);
+
+  CgroupLayout Layout() const;
+  // A file of the cgroup in the hierarchy with this controller ("" is v2), as text.
+  std::string Read(const std::string& controller, const std::string& path,
+                   const std::string& file) const;
+
+ private:
+  std::string Directory(const CgroupMount& mount, const std::string& path) const;
+
+  std::string root_;
+  std::vector<CgroupMount> mounts_;
+};
+
+// Uses the CPU for so long, as its own clock counts it.
+void Spin(std::chrono::milliseconds cpu_time);
+// Waits for a child; returns its exit status.
+int WaitFor(pid_t pid);
+
+}  // namespace longshore::nodeagent
