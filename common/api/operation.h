@@ -130,6 +130,7 @@ struct OperationStatus {
   OperationProgress progress;
   std::optional<OperationError> error;
   std::optional<CopySummary> copy;  // Backup: what was made; Restore, Verify: what was compared
+  std::string server_version;       // Check: of the source
   std::string queued_time, start_time, completion_time;
   std::vector<Condition> conditions;  // Succeeded
 };
@@ -144,6 +145,7 @@ void Describe(A& a, OperationStatus& v) {
   a("progress", v.progress);
   a("error", v.error);
   a("copy", v.copy);
+  a("serverVersion", v.server_version);
   a("queuedTime", v.queued_time);
   a("startTime", v.start_time);
   a("completionTime", v.completion_time);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Can a request be answered at all? Follows its references, checks that the source admits it, that
+// an image serves it and that the secrets exist; says which field is wrong and what helps. Used by
+// the request reconciler, and again wherever a pod is rendered or an operation assigned.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/cluster.h"
+#include "controller/scaling.h"
+
+namespace longshore::controller {
+
+// Everything that a request refers to.
+struct References {
+  api::BackupSource source;
+  api::PodPolicy policy;
+  api::BackupRepository repository;
+  api::SourceImage image;
+  api::ImageChoice choice;
+  std::vector<SignalRule> rules;
+};
+
+struct Acceptance {
+  std::optional<References> references;  // set when accepted
+  api::ImageChoice choice;               // also of a request that is not accepted, when there is one
+  api::Condition condition;              // type Accepted
+};
+
+// From the caches only.
+Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request);
+
+// Reads by name every secret that the request's operations will need. Errors: kNotFound or
+// kPermissionDenied with the remedy; others when the API could not say.
+Status CheckSecrets(Cluster& cluster, const References& references, const std::string& purpose);
+
+// The namespace that a reference without one means.
+std::string SourceNamespace(const api::NamespacedRef& ref, const std::string& own);
+// Whether requests of the namespace may use the source.
+bool Admits(const api::BackupSource& source, const std::string& ns);
+
+}  // namespace longshore::controller

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Gives queued operations of a request to its free pods: first come, first served, within the caps of
+// source and repository. The row is claimed by compare-and-swap before anything else is written, so
+// an acquire through the API and a dispatch can never both have a pod. Runs on the reconcile thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/environment.h"
+
+namespace longshore::controller {
+
+class Dispatcher {
+ public:
+  explicit Dispatcher(Environment& env) : env_(env) {}
+
+  // Assigns what can be assigned now. Empty: nothing waits for time alone. kConflict: somebody else
+  // changed a row; try again.
+  Result<Again> Dispatch(const std::string& ns, const std::string& request);
+
+ private:
+  struct Round;
+  Round Look(const std::string& ns, const std::string& request) const;
+  bool WithinCaps(const api::Operation& operation, const Round& round) const;
+  api::BackupPod* PodFor(const api::Operation& operation, Round& round) const;
+  Status Assign(api::Operation& operation, api::BackupPod& row, Round& round);
+  bool Usable(const api::BackupPod& row) const;
+
+  Environment& env_;
+};
+
+// Whether operations wait for pods of the request.
+bool WorkWaits(const std::vector<api::Operation>& operations);
+
+}  // namespace longshore::controller

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every reconciler works with: made once in main.cc (or a test), borrowed by all. The
+// reconcilers run on one thread; everything here may be called from it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "controller/cluster.h"
+#include "controller/event_log.h"
+#include "controller/pressure_store.h"
+#include "controller/usage_store.h"
+#include "controller/verdict_store.h"
+#include "controller/worker_table.h"
+
+namespace longshore::controller {
+
+struct Settings {
+  // What the workers dial.
+  std::string controller_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
+  std::string ca_pem;  // put into ConfigMap longshore-ca of each namespace with requests
+  // A worker that is silent for so long is no longer offered.
+  std::chrono::milliseconds offer_silence{5000};
+  // A new leader hears its workers for so long before it calls any of them silent.
+  std::chrono::milliseconds leader_grace{10000};
+  // What a Pod may look like while it starts, before its trouble is reported.
+  std::chrono::milliseconds trouble_grace{30000};
+  // Unbound for so long: another attempt, with more nodes to choose from.
+  std::chrono::milliseconds unbound_grace{30000};
+  // A drained pod that doesn't answer is deleted (gracefully) after this.
+  std::chrono::milliseconds drain_silence{60000};
+  std::chrono::seconds progress_write_interval{10};
+};
+
+// Counts for the metrics; incremented on the reconcile thread.
+struct Tally {
+  std::function<void(const std::string& state)> pod_moved = [](const std::string&) {};
+  std::function<void(const std::string& cause)> scaled = [](const std::string&) {};
+  std::function<void(const std::string& state)> operation_moved = [](const std::string&) {};
+  std::function<void(double seconds)> crossing_to_decision = [](double) {};
+  std::function<void(double seconds)> planned_to_available = [](double) {};
+};
+
+struct Environment {
+  Cluster& cluster;
+  WorkerTable& workers;
+  UsageStore& usage;
+  PressureStore& pressure;
+  VerdictStore& verdicts;
+  EventLog& events;
+  const Clock& clock;
+  Settings settings;
+  // Puts a key into the work queue, due after the delay: "request/NS/NAME", "pod/NS/NAME",
+  // "operation/NS/NAME", "source/NS/NAME".
+  std::function<void(const std::string& key, std::chrono::milliseconds delay)> enqueue;
+  MonotonicTime started;  // when this leader began to listen
+  Tally tally;
+
+  std::string NowText() const { return FormatTime(clock.Now()); }
+  bool Listening() const { return clock.Monotonic() - started < settings.leader_grace; }
+  void Wake(const char* kind, const std::string& ns, const std::string& name,
+            std::chrono::milliseconds delay = std::chrono::milliseconds(0)) const {
+    enqueue(std::string(kind) + "/" + ns + "/" + name, delay);
+  }
+};
+
+inline constexpr char kRequestKey[] = "request";
+inline constexpr char kPodKey[] = "pod";
+inline constexpr char kOperationKey[] = "operation";
+inline constexpr char kSourceKey[] = "source";
+
+// How long since an RFC 3339 time, by the wall clock; zero when it is empty, unreadable or ahead.
+inline std::chrono::nanoseconds Since(const std::string& time, WallTime now) {
+  const auto parsed = ParseTime(time);
+  if (!parsed || *parsed > now) return std::chrono::nanoseconds(0);
+  return now - *parsed;
+}
+
+// When to look again without being woken; empty: only when something changes.
+using Again = std::optional<std::chrono::milliseconds>;
+
+}  // namespace longshore::controller

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/operation_moves.h"
+
+#include <algorithm>
+
+#include "common/base/clock.h"
+#include "controller/clip.h"
+
+namespace longshore::controller {
+namespace {
+
+// Condition Succeeded: Unknown while it goes on.
+void Say(api::Operation& operation, const char* status, const std::string& reason,
+         const std::string& message, const std::string& now) {
+  operation.status.observed_generation = operation.metadata.generation;
+  api::SetCondition(operation.status.conditions,
+                    {"Succeeded", status, reason, Clip(message), "", operation.metadata.generation}, now);
+}
+
+void End(api::Operation& operation, const char* state, const std::string& reason,
+         const std::string& message, const std::string& now) {
+  operation.status.state = state;
+  operation.status.completion_time = now;
+  Say(operation, state == std::string(api::kSucceeded) ? "True" : "False", reason, message, now);
+}
+
+api::CopySummary FromMessage(const messages::CopyRecord& copy) {
+  api::CopySummary summary;
+  summary.id = copy.id();
+  summary.data_snapshot = copy.data_snapshot();
+  summary.record_snapshot = copy.record_snapshot();
+  summary.manifest_digest = copy.manifest_digest();
+  summary.source_version = copy.source_version();
+  summary.tool_version = copy.tool_version();
+  summary.position = copy.position();
+  summary.bytes = static_cast<int64_t>(copy.bytes());
+  summary.items = static_cast<int64_t>(copy.items());
+  summary.rows = static_cast<int64_t>(copy.rows());
+  if (copy.time_unix_us() > 0) {
+    summary.time = FormatTime(WallTime(std::chrono::duration_cast<WallTime::duration>(
+        std::chrono::microseconds(copy.time_unix_us()))));
+  }
+  return summary;
+}
+
+}  // namespace
+
+bool Active(const api::Operation& operation) {
+  const std::string& state = operation.status.state;
+  return state == api::kPreparing || state == api::kRunning || state == api::kCommitting;
+}
+
+void MoveToQueued(api::Operation& operation, const std::string& reason, const std::string& message,
+                  const std::string& now) {
+  operation.status.state = api::kQueued;
+  operation.status.queued_time = now;
+  operation.status.progress = {};
+  Say(operation, "Unknown", reason, message, now);
+}
+
+void MoveToPreparing(api::Operation& operation, const std::string& pod, const std::string& node,
+                     int64_t epoch, const std::string& now) {
+  operation.status.state = api::kPreparing;
+  operation.status.attempt += 1;
+  operation.status.pod = pod;
+  operation.status.node = node;
+  operation.status.epoch = epoch;
+  operation.status.start_time = now;
+  operation.status.progress = {};
+  operation.status.error.reset();
+  Say(operation, "Unknown", "Assigned", "assigned to pod " + pod, now);
+}
+
+bool TakeProgress(api::Operation& operation, const api::OperationProgress& progress) {
+  const std::string before = operation.status.state;
+  operation.status.state = progress.phase == "Committing" ? api::kCommitting : api::kRunning;
+  operation.status.progress = progress;
+  return operation.status.state != before;
+}
+
+void TakeResult(api::Operation& operation, const messages::OperationResult& result,
+                const std::string& now) {
+  if (result.has_copy()) operation.status.copy = FromMessage(result.copy());
+  operation.status.server_version = Clip(result.server_version(), 128);
+  if (result.succeeded()) {
+    operation.status.error.reset();
+    End(operation, api::kSucceeded, "Done", operation.spec.type + " succeeded", now);
+    return;
+  }
+  operation.status.copy.reset();
+  const std::string error_class =
+      result.error_class().empty() ? "Internal" : result.error_class();
+  operation.status.error =
+      api::OperationError{error_class, Clip(result.error_message()), result.retryable()};
+  if (error_class == "Cancelled") {
+    End(operation, api::kCancelled, "Cancelled", result.error_message(), now);
+  } else if (result.retryable() && !operation.spec.cancel &&
+             operation.status.attempt < operation.spec.max_attempts) {
+    MoveToQueued(operation, "Retrying", error_class + ": " + result.error_message(), now);
+  } else {
+    End(operation, api::kOperationFailed, error_class, result.error_message(), now);
+  }
+}
+
+void MoveToInterrupted(api::Operation& operation, const std::string& message,
+                       const std::string& now) {
+  operation.status.state = api::kInterrupted;
+  operation.status.error = api::OperationError{"Interrupted", Clip(message), true};
+  Say(operation, "Unknown", "Interrupted", message, now);
+}
+
+void MoveToCancelled(api::Operation& operation, const std::string& reason,
+                     const std::string& message, const std::string& now) {
+  operation.status.error = api::OperationError{"Cancelled", Clip(message), false};
+  End(operation, api::kCancelled, reason, message, now);
+}
+
+void MoveToFailed(api::Operation& operation, const std::string& error_class,
+                  const std::string& message, const std::string& now) {
+  operation.status.error = api::OperationError{error_class, Clip(message), false};
+  End(operation, api::kOperationFailed, error_class, message, now);
+}
+
+api::OperationProgress FromMessage(const messages::Progress& progress, const std::string& time) {
+  api::OperationProgress out;
+  out.phase = progress.phase();
+  out.bytes_done = static_cast<int64_t>(progress.bytes_done());
+  out.bytes_total = static_cast<int64_t>(progress.bytes_total());
+  out.items_done = static_cast<int64_t>(progress.items_done());
+  out.items_total = static_cast<int64_t>(progress.items_total());
+  out.bytes_per_second = static_cast<int64_t>(progress.bytes_per_second());
+  out.eta_seconds = progress.eta_seconds();
+  out.time = time;
+  return out;
+}
+
+std::chrono::seconds RetryDelay(int attempt) {
+  return std::chrono::seconds(5) * std::clamp(attempt, 0, 12);
+}
+
+}  // namespace longshore::controller

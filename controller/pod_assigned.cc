@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PodReconciler: a pod with a lease. The order of writes is always: row Assigned with epoch e ->
+// operation Preparing with e -> Assign(e) sent -> ... -> operation's end written -> Released(e) sent
+// -> row free. A crash between any two is continued from what the objects and the worker say.
+#include "controller/announcements.h"
+#include "controller/assignment.h"
+#include "controller/operation_moves.h"
+#include "controller/pod_reconciler.h"
+#include "controller/pod_template.h"
+#include "controller/scaling.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kSoon{500};
+constexpr seconds kLookAgain{10};
+
+messages::ControllerMessage CancelMessage(uint64_t epoch) {
+  messages::ControllerMessage message;
+  message.mutable_cancel()->set_epoch(epoch);
+  return message;
+}
+
+// Whether the operation was told that this pod has it under this epoch.
+bool Marked(const api::Operation& operation, const api::BackupPod& row) {
+  return operation.status.pod == row.metadata.name &&
+         operation.status.epoch == row.status.lease->epoch;
+}
+
+// The API could not say; anything else is the operation's own fault and ends it.
+bool Passing(const Error& error) {
+  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded ||
+         error.code == Code::kResourceExhausted || error.code == Code::kConflict;
+}
+
+}  // namespace
+
+Result<Again> PodReconciler::OnAssigned(Seen& seen) {
+  if (!seen.row.status.lease) return Free(seen, "NoLease");
+  const api::PodLease& lease = *seen.row.status.lease;
+  if (lease.operation.empty()) return OnAcquired(seen);
+  auto operation = Find<api::Operation>(env_.cluster, seen.row.metadata.ns, lease.operation);
+  if (!operation) {
+    // Deleted under it. A worker that still works on it is told to stop; its result frees the pod.
+    const auto epoch = static_cast<uint64_t>(lease.epoch);
+    if (seen.connected() && seen.worker->running_epoch == epoch) {
+      if (seen.worker->cancel_sent != epoch) {
+        env_.workers.Send(seen.row.status.pod_uid, CancelMessage(epoch));
+      }
+      return Again(kLookAgain);
+    }
+    return Free(seen, "OperationDeleted");
+  }
+  if (!Marked(*operation, seen.row)) {
+    if (!Waiting(*operation) || operation->spec.cancel) return Free(seen, "NotNeeded");
+    MoveToPreparing(*operation, seen.row.metadata.name, seen.row.status.node_name, lease.epoch,
+                    env_.NowText());
+    LS_RETURN_IF_ERROR(WriteOperation(*operation));
+    AnnounceStarted(env_.events, *operation);
+  }
+  if (!Active(*operation)) return Free(seen, "Released");  // this attempt is over
+  return OnRunning(seen, *operation);
+}
+
+// Held by the storage manager, without an operation yet.
+Result<Again> PodReconciler::OnAcquired(Seen& seen) {
+  if (!seen.pod.alive()) return EndByLoss(seen);
+  const auto expires = ParseTime(seen.row.status.lease->expires);
+  if (!expires) return Free(seen, "LeaseUnreadable");
+  const WallTime now = env_.clock.Now();
+  if (*expires <= now) return Free(seen, "LeaseExpired");
+  if (!seen.ending.empty()) return Free(seen, kReasonRequestEnded);
+  return Again(std::chrono::ceil<milliseconds>(*expires - now));
+}
+
+Result<Again> PodReconciler::OnRunning(Seen& seen, api::Operation& operation) {
+  const auto epoch = static_cast<uint64_t>(seen.row.status.lease->epoch);
+  if (!seen.pod.alive()) return OnPodLostUnder(seen, operation);
+  if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  if (!seen.connected()) {
+    // The operation may go on behind a broken connection. Only a container that is known not to
+    // run has certainly lost it.
+    const MonotonicTime now = env_.clock.Monotonic();
+    const MonotonicTime heard = seen.worker ? seen.worker->changed : env_.started;
+    const bool dead = !seen.pod.running && now - heard > env_.settings.trouble_grace;
+    if (dead) return Interrupt(seen, operation, "the worker's container stopped and stays down");
+    return Again(kLookAgain);
+  }
+  const WorkerFacts& worker = *seen.worker;
+  if (worker.result && worker.result->epoch() == epoch) return OnResult(seen, operation);
+  if (worker.reply && worker.reply->epoch() == epoch && !worker.reply->accepted()) {
+    return OnRefused(seen, operation);
+  }
+  const bool seen_by_worker = worker.last_epoch >= epoch;
+  if (!seen_by_worker && worker.assign_sent != epoch) return OnNeverSeen(seen, operation);
+  if (operation.spec.cancel && worker.cancel_sent != epoch) {
+    env_.workers.Send(seen.row.status.pod_uid, CancelMessage(epoch));
+  }
+  if (worker.progress && worker.progress->epoch() == epoch) {
+    LS_RETURN_IF_ERROR(OnProgress(seen, operation));
+  }
+  return Again(kLookAgain);
+}
+
+// The worker does not know this epoch: assign it, unless it has known it before its restart.
+Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) {
+  if (operation.status.state != api::kPreparing) {
+    return Interrupt(seen, operation, "the worker's container restarted");
+  }
+  if (operation.spec.cancel) {
+    MoveToCancelled(operation, "Cancelled", "cancelled before the worker began", env_.NowText());
+    LS_RETURN_IF_ERROR(WriteOperation(operation));
+    AnnounceFinished(env_.events, operation);
+    return Free(seen, "Released");
+  }
+  const std::string ns = operation.metadata.ns;
+  const std::string source_ns =
+      operation.spec.source_ref.ns.empty() ? ns : operation.spec.source_ref.ns;
+  const auto source =
+      Find<api::BackupSource>(env_.cluster, source_ns, operation.spec.source_ref.name);
+  std::optional<api::BackupRepository> repository;
+  if (seen.request) {
+    if (const auto policy =
+            Find<api::PodPolicy>(env_.cluster, ns, seen.request->spec.policy_ref.name)) {
+      repository =
+          Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
+    }
+  }
+  Result<messages::Assign> assign = NotFound("the source, policy or repository is gone");
+  if (source && repository) {
+    assign = MakeAssign(env_.cluster, operation, *source, *repository,
+                        seen.row.status.lease->epoch);
+  }
+  if (!assign) {
+    if (Passing(assign.error())) return assign.error();
+    MoveToFailed(operation, "Configuration", assign.error().message, env_.NowText());
+    LS_RETURN_IF_ERROR(WriteOperation(operation));
+    AnnounceFinished(env_.events, operation);
+    return Free(seen, "Released");
+  }
+  messages::ControllerMessage message;
+  *message.mutable_assign() = *std::move(assign);
+  env_.workers.Send(seen.row.status.pod_uid, message);
+  LogInfo("operation assigned", {{"operation", operation.metadata.Key()},
+                                 {"pod", seen.row.metadata.name},
+                                 {"epoch", seen.row.status.lease->epoch},
+                                 {"attempt", operation.status.attempt}});
+  return Again(kLookAgain);
+}
+
+Result<Again> PodReconciler::OnRefused(Seen& seen, api::Operation& operation) {
+  const std::string reason = seen.worker->reply->reason();
+  // It has seen a higher epoch than we knew of: never give out a lower one again.
+  seen.row.status.epoch = std::max(seen.row.status.epoch,
+                                   static_cast<int64_t>(seen.worker->last_epoch));
+  MoveToQueued(operation, "Refused", "the worker refused it: " + reason, env_.NowText());
+  LS_RETURN_IF_ERROR(WriteOperation(operation));
+  return Free(seen, "Refused");
+}
+
+Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
+  const messages::OperationResult result = *seen.worker->result;
+  TakeResult(operation, result, env_.NowText());
+  LS_RETURN_IF_ERROR(WriteOperation(operation));
+  AnnounceFinished(env_.events, operation);
+  // Durable now: the worker may forget it.
+  SendReleased(seen.row.status.pod_uid, result.epoch());
+  return Free(seen, "Released");
+}
+
+Status PodReconciler::OnProgress(Seen& seen, api::Operation& operation) {
+  const std::string time = FormatTime(seen.worker->progress_time);
+  if (operation.status.progress.time == time) return {};
+  const auto progress = FromMessage(*seen.worker->progress, time);
+  AnnounceProgress(env_.events, operation, progress);
+  const auto written = Since(operation.status.progress.time, env_.clock.Now());
+  const bool due = operation.status.progress.time.empty() ||
+                   written >= env_.settings.progress_write_interval;
+  const bool changed = TakeProgress(operation, progress);
+  if (!changed && !due) return {};
+  return WriteOperation(operation);
+}
+
+Result<Again> PodReconciler::OnPodLostUnder(Seen& seen, api::Operation& operation) {
+  LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
+  if (!gone && !seen.pod.ended) return Again(kSoon);
+  // A result that arrived before the end counts.
+  const auto epoch = static_cast<uint64_t>(seen.row.status.lease->epoch);
+  if (seen.worker && seen.worker->result && seen.worker->result->epoch() == epoch) {
+    return OnResult(seen, operation);
+  }
+  const std::string why = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
+  MoveToInterrupted(operation, "the pod was lost: " + why +
+                    (seen.pod.end_message.empty() ? "" : ": " + seen.pod.end_message),
+                    env_.NowText());
+  LS_RETURN_IF_ERROR(WriteOperation(operation));
+  return EndByLoss(seen);
+}
+
+Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation,
+                                       const std::string& message) {
+  MoveToInterrupted(operation, message, env_.NowText());
+  LS_RETURN_IF_ERROR(WriteOperation(operation));
+  return Free(seen, "Interrupted");
+}
+
+Status PodReconciler::WriteOperation(api::Operation& operation) {
+  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, operation));
+  env_.tally.operation_moved(operation.status.state);
+  env_.Wake(kOperationKey, operation.metadata.ns, operation.metadata.name);
+  return {};
+}
+
+// Takes the lease from the row. The pod is offered again, or drains, or waits for its worker.
+Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
+  const auto epoch = static_cast<uint64_t>(
+      seen.row.status.lease ? seen.row.status.lease->epoch : 0);
+  if (!seen.pod.alive()) {
+    LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
+    if (!gone && !seen.pod.ended) return Again(kSoon);
+    return EndByLoss(seen);
+  }
+  if (epoch != 0 && seen.connected() && seen.worker->released_sent != epoch) {
+    SendReleased(seen.row.status.pod_uid, epoch);
+  }
+  seen.row.status.lease.reset();
+  const bool offered = seen.ending.empty() && !seen.pod.deleting && seen.connected() &&
+                       !seen.worker->gate_closed;
+  if (!offered) {
+    // Provisioning decides what becomes of it: drained, deleted, or offered when it is back.
+    LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
+                            "free, but not offered: " + reason));
+    return Again(milliseconds(0));
+  }
+  LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, reason, "free again"));
+  AnnounceAvailable(env_.events, seen.row, kCauseReleased);
+  return Again(env_.settings.offer_silence);
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PodReconciler: the end of a pod, and what all states share. A pod goes in four steps: withdrawn and
+// said so, asked to retire, deleted once it has agreed that nothing runs, and deconstructed when its
+// Pod is gone. A worker that is busy refuses, and then nothing is deleted.
+#include "controller/announcements.h"
+#include "controller/clip.h"
+#include "controller/operation_moves.h"
+#include "controller/pod_reconciler.h"
+#include "controller/pod_template.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kSoon{500};
+constexpr seconds kAskAgain{5};
+constexpr seconds kLookAgain{10};
+
+bool Ours(const std::string& reason) {
+  return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized;
+}
+
+}  // namespace
+
+Status PodReconciler::BeginDraining(api::BackupPod& row, const std::string& reason,
+                                    const std::string& message,
+                                    std::vector<api::DecisionInput> inputs) {
+  LS_CHECK(!row.status.lease);
+  const bool offered = row.status.state == api::kAvailable;
+  row.status.decision_inputs = std::move(inputs);
+  LS_RETURN_IF_ERROR(MoveRow(row, api::kDraining, reason, message));
+  if (offered) AnnounceWithdrawn(env_.events, row);
+  env_.Wake(kPodKey, row.metadata.ns, row.metadata.name);
+  return {};
+}
+
+Result<Again> PodReconciler::OnDraining(Seen& seen) {
+  if (!seen.pod.exists) {
+    LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
+    if (!gone) return Again(kSoon);
+    if (!Ours(seen.row.status.reason)) return EndByLoss(seen);
+    LS_RETURN_IF_ERROR(Move(seen, api::kDeconstructed, seen.row.status.reason,
+                            seen.row.status.message));
+    AnnounceDeconstructed(env_.events, seen.row);
+    return Again(milliseconds(0));
+  }
+  if (seen.pod.deleting) return Again(kLookAgain);
+  if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  const MonotonicTime now = env_.clock.Monotonic();
+  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
+  // What never was offered has nothing in flight; nor has what has ended or said so.
+  const bool never_offered = seen.row.status.node_name.empty() && seen.row.status.epoch == 0;
+  const bool silent = !seen.connected() && !env_.Listening() &&
+                      waited > env_.settings.drain_silence;
+  const bool agreed = seen.worker && seen.worker->gate_closed;
+  if (seen.pod.ended || never_offered || silent || agreed) {
+    kube::DeleteOptions options;
+    options.uid = seen.pod.uid;
+    const Status deleted =
+        env_.cluster.Delete(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name, options);
+    if (!deleted && deleted.error().code != Code::kNotFound) return deleted.error();
+    return Again(kSoon);
+  }
+  if (!seen.connected()) return Again(kAskAgain);
+  if (!seen.worker->retire_sent || now - *seen.worker->retire_sent >= kAskAgain) {
+    messages::ControllerMessage message;
+    message.mutable_retire();
+    env_.workers.Send(seen.row.status.pod_uid, message);
+  }
+  return Again(kAskAgain);
+}
+
+// kubectl delete of the row: the cluster deletes its Pod. A result that still comes is written.
+Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::string& name) {
+  const auto pod = env_.cluster.Get(kube::kPods, ns, name);
+  if (!pod) return Again();
+  const std::string uid(kube::UidOf(*pod));
+  const auto worker = env_.workers.Facts(uid);
+  if (!worker || !worker->result) return Again();
+  const messages::OperationResult& result = *worker->result;
+  auto operation = Find<api::Operation>(env_.cluster, ns, result.operation());
+  const bool waits = operation && Active(*operation) && operation->status.pod == name &&
+                     operation->status.epoch == static_cast<int64_t>(result.epoch());
+  if (waits) {
+    TakeResult(*operation, result, env_.NowText());
+    LS_RETURN_IF_ERROR(WriteOperation(*operation));
+    AnnounceFinished(env_.events, *operation);
+  }
+  SendReleased(uid, result.epoch());
+  return Again();
+}
+
+// ---- what all states share ---------------------------------------------------------------------
+
+bool PodReconciler::SettleStaleResult(const Seen& seen) {
+  if (!seen.connected() || !seen.worker->result) return false;
+  const auto epoch = static_cast<int64_t>(seen.worker->result->epoch());
+  if (seen.row.status.lease && seen.row.status.lease->epoch == epoch) return false;
+  // Its operation was settled before (a row is freed only after that) or has another attempt.
+  SendReleased(seen.row.status.pod_uid, seen.worker->result->epoch());
+  return true;
+}
+
+void PodReconciler::SendReleased(const std::string& pod_uid, uint64_t epoch) {
+  messages::ControllerMessage message;
+  message.mutable_released()->set_epoch(epoch);
+  env_.workers.Send(pod_uid, message);
+}
+
+Status PodReconciler::Move(Seen& seen, const char* state, const std::string& reason,
+                           const std::string& message) {
+  return MoveRow(seen.row, state, reason, message);
+}
+
+Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std::string& reason,
+                              const std::string& message) {
+  const std::string before = row.status.state.empty() ? api::kPlanned : row.status.state;
+  row.status.state = state;
+  row.status.reason = reason;
+  row.status.message = Clip(message);
+  row.status.last_transition_time = env_.NowText();
+  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, row));
+  LogInfo("pod moved", {{"pod", row.metadata.Key()},
+                        {"from", before},
+                        {"to", state},
+                        {"reason", reason},
+                        {"node", row.status.node_name}});
+  env_.tally.pod_moved(state);
+  const bool warning = state == std::string(api::kFailed) || state == std::string(api::kLost);
+  if (before != state) env_.cluster.Event(ToJson(row), warning, reason, state, row.status.message);
+  env_.Wake(kRequestKey, row.metadata.ns, row.spec.request_ref.name);
+  return {};
+}
+
+Result<Again> PodReconciler::EndByLoss(Seen& seen) {
+  // Gone before it was told so, or ended by itself: what others did, with their reason.
+  const bool ended = seen.pod.ended;
+  std::string reason = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
+  std::string message = seen.pod.end_message;
+  if (seen.row.status.state == api::kDraining && !ended) {
+    reason = seen.row.status.reason;
+    message = seen.row.status.message;
+  }
+  if (message.empty()) message = ended ? "the Pod ended" : "the Pod is gone";
+  const bool offered = seen.row.status.state == api::kAvailable;
+  seen.row.status.lease.reset();
+  LS_RETURN_IF_ERROR(Move(seen, ended ? api::kFailed : api::kLost, reason, message));
+  if (offered) AnnounceWithdrawn(env_.events, seen.row);
+  AnnounceLost(env_.events, seen.row);
+  return Again(milliseconds(0));
+}
+
+Result<bool> PodReconciler::Gone(const Seen& seen) {
+  if (seen.pod.exists) return false;
+  const auto pod =
+      env_.cluster.Fetch(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name);
+  if (pod) return kube::UidOf(*pod) != seen.row.status.pod_uid && !seen.row.status.pod_uid.empty();
+  if (pod.error().code == Code::kNotFound) return true;
+  return pod.error();
+}
+
+// The Pod's readiness gate. A JSON patch touches our condition only, and fails if the list moved.
+Result<Again> PodReconciler::SyncCondition(const Seen& seen, bool available) {
+  const std::string wanted = available ? "True" : "False";
+  if (!seen.pod.exists || seen.pod.available_condition == wanted) return Again();
+  const api::Json condition = {{"type", kAvailableCondition},
+                               {"status", wanted},
+                               {"reason", available ? "Idle" : "Withdrawn"},
+                               {"lastTransitionTime", FormatTimeSeconds(env_.clock.Now())}};
+  api::Json patch = api::Json::array();
+  if (seen.pod.available_index < 0) {
+    patch.push_back({{"op", "add"}, {"path", "/status/conditions/-"}, {"value", condition}});
+  } else {
+    const std::string path = "/status/conditions/" + std::to_string(seen.pod.available_index);
+    patch.push_back({{"op", "test"}, {"path", path + "/type"}, {"value", kAvailableCondition}});
+    patch.push_back({{"op", "replace"}, {"path", path}, {"value", condition}});
+  }
+  const auto patched = env_.cluster.Patch(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name,
+                                          kube::PatchType::kJson, patch, "status");
+  if (!patched && patched.error().code != Code::kNotFound) return patched.error();
+  return Again();
+}
+
+}  // namespace longshore::controller

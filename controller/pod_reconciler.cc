@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/pod_reconciler.h"
+
+#include "controller/acceptance.h"
+#include "controller/announcements.h"
+#include "controller/clip.h"
+#include "controller/pod_template.h"
+#include "controller/scaling.h"
+#include "controller/steering.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kSoon{500};   // the cache has to catch up
+constexpr seconds kLookAgain{10};    // for what no event tells us
+
+// References of the request's source, policy and image that a Pod is rendered from.
+std::optional<References> Resolve(const Cluster& cluster, const api::ComputeRequest& request) {
+  return Accept(cluster, request).references;
+}
+
+}  // namespace
+
+std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now) {
+  if (!request) return "the request is gone";
+  if (request->metadata.deleting()) return "the request is being deleted";
+  const auto& lifetime = request->spec.lifetime_seconds;
+  if (lifetime && Since(request->metadata.creation_timestamp, now) >= seconds(*lifetime)) {
+    return "the request's lifetime of " + std::to_string(*lifetime) + " s is over";
+  }
+  return "";
+}
+
+Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string& name) {
+  auto row = Find<api::BackupPod>(env_.cluster, ns, name);
+  if (!row) return OnMissingRow(ns, name);
+  Seen seen;
+  seen.row = *std::move(row);
+  seen.request = Find<api::ComputeRequest>(env_.cluster, ns, seen.row.spec.request_ref.name);
+  seen.ending = EndOfRequest(seen.request, env_.clock.Now());
+  seen.pod = FactsOf(env_.cluster.Get(kube::kPods, ns, name));
+  const std::string& uid = seen.row.status.pod_uid;
+  if (!uid.empty() && seen.pod.uid != uid) seen.pod = PodFacts{};  // another Pod of that name
+  if (!uid.empty()) seen.worker = env_.workers.Facts(uid);
+
+  const std::string& state = seen.row.status.state;
+  if (state.empty() || state == api::kPlanned) return OnPlanned(seen);
+  if (state == api::kProvisioning) return OnProvisioning(seen);
+  if (state == api::kAvailable) return OnAvailable(seen);
+  if (state == api::kAssigned) return OnAssigned(seen);
+  if (state == api::kDraining) return OnDraining(seen);
+  return OnEnded(seen);
+}
+
+// ---- Planned: the row is durable, the Pod may or may not have been created -------------------
+
+Result<Again> PodReconciler::OnPlanned(Seen& seen) {
+  if (!seen.ending.empty()) {
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
+    return Again(milliseconds(0));
+  }
+  const auto refs = Resolve(env_.cluster, *seen.request);
+  if (!refs) return Again(kLookAgain);  // the request's condition says what is missing
+  return CreatePod(seen, refs->policy, refs->image, refs->source);
+}
+
+Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
+                                       const api::SourceImage& image,
+                                       const api::BackupSource& source) {
+  const api::ObjectMeta& meta = seen.row.metadata;
+  const api::Json wanted = RenderPod({seen.row, *seen.request, policy.spec, image.spec, source,
+                                      env_.settings.controller_endpoint});
+  auto pod = env_.cluster.Create(kube::kPods, meta.ns, wanted);
+  if (!pod && pod.error().code == Code::kAlreadyExists) {
+    // Created by us before a crash, or by somebody else: the labels tell.
+    pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
+    if (pod && !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot,
+                        seen.row.spec.attempt)) {
+      LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "NameTaken",
+                              "a Pod of this name exists that is not ours; remove it"));
+      return Again();
+    }
+  }
+  if (!pod) return OnNotCreated(seen, pod.error());
+  LS_RETURN_IF_ERROR(Adopt(seen, *pod));
+  return Again(kSoon);
+}
+
+Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
+  seen.row.status.pod_uid = kube::UidOf(pod);
+  return Move(seen, api::kProvisioning, "PodCreated", "the Pod was created");
+}
+
+// Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
+Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
+  std::string reason = "APIUnavailable";
+  if (error.code == Code::kResourceExhausted) reason = "QuotaExceeded";
+  if (error.code == Code::kPermissionDenied) reason = "NotPermitted";
+  if (error.code == Code::kInvalidArgument) reason = "PodRejected";
+  if (seen.row.status.reason != reason) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, reason, error.message));
+  }
+  return error;
+}
+
+// ---- Provisioning: the Pod exists; it is scheduled, started, and its worker dials in ----------
+
+Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
+  if (!seen.pod.alive()) {
+    LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
+    if (!gone && !seen.pod.ended) return Again(kSoon);
+    return EndByLoss(seen);
+  }
+  if (!seen.ending.empty()) {
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
+    return Again(milliseconds(0));
+  }
+  if (seen.pod.node.empty()) return OnUnbound(seen);
+  if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  const bool present = seen.worker && seen.worker->Present(env_.clock.Monotonic(),
+                                                           env_.settings.offer_silence);
+  if (present && !seen.pod.deleting && seen.worker->gate_closed) {
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, "GateClosed", "the worker takes no more work"));
+    return Again(milliseconds(0));
+  }
+  if (!present || seen.pod.deleting) {
+    LS_RETURN_IF_ERROR(ReportTrouble(seen));
+    return Again(kLookAgain);
+  }
+  const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
+                                              seen.row.spec.source_ref.name);
+  if (source && !seen.worker->kind.empty() && seen.worker->kind != source->spec.kind) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "WrongImage",
+                            "the image's worker is for kind " + seen.worker->kind +
+                                "; correct the SourceImage"));
+    AnnounceLost(env_.events, seen.row);
+    return Again(milliseconds(0));
+  }
+  const bool back = seen.row.status.reason == kReasonWorkerSilent;
+  FillPlacement(seen);
+  LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, back ? "Reconnected" : "WorkerReady",
+                          "the worker is connected and its tools answer"));
+  AnnounceAvailable(env_.events, seen.row, back ? "Reconnected" : seen.row.spec.cause);
+  env_.tally.planned_to_available(
+      std::chrono::duration<double>(Since(seen.row.metadata.creation_timestamp, env_.clock.Now()))
+          .count());
+  return SyncCondition(seen, true);
+}
+
+// No node took it so far. Another attempt is offered more nodes; where none would be, it waits.
+Result<Again> PodReconciler::OnUnbound(Seen& seen) {
+  LS_RETURN_IF_ERROR(ReportTrouble(seen));
+  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
+  if (waited < env_.settings.unbound_grace) {
+    return Again(std::chrono::ceil<milliseconds>(env_.settings.unbound_grace - waited));
+  }
+  const auto refs = Resolve(env_.cluster, *seen.request);
+  if (!refs ||
+      !WiderExists(*refs, *env_.cluster.View(), env_.pressure.Get(), seen.row)) {
+    return Again(kLookAgain);
+  }
+  // The row first: should the Pod be bound and start in this moment, it is never offered.
+  LS_RETURN_IF_ERROR(Move(seen, api::kFailed, kReasonUnplaced,
+                          "none of the candidate nodes took the pod; trying more: " +
+                              seen.pod.trouble_message));
+  return Again(milliseconds(0));
+}
+
+void PodReconciler::FillPlacement(Seen& seen) {
+  api::BackupPodStatus& status = seen.row.status;
+  status.pod_ip = seen.pod.ip;
+  if (!status.node_name.empty()) return;
+  status.node_name = seen.pod.node;
+  status.vetting = env_.verdicts.Has(status.pod_uid) ? "Extender" : "WithoutExtender";
+  status.tier = placement::TierName(placement::Tier::kUnknown);
+  const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
+                                              seen.row.spec.source_ref.name);
+  const auto view = env_.cluster.View();
+  const placement::NodeInfo* node = view->Node(seen.pod.node);
+  if (source && node != nullptr) {
+    status.tier = placement::TierName(
+        placement::Nearness(placement::Locate(*source, *view), *node));
+  }
+}
+
+// Puts the trouble of a pod that should have started by now into the row, once.
+Status PodReconciler::ReportTrouble(Seen& seen) {
+  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
+  if (waited < env_.settings.trouble_grace) return {};
+  std::string reason = seen.pod.trouble, message = seen.pod.trouble_message;
+  if (reason.empty() && seen.pod.running) {
+    reason = "WorkerNotConnected";
+    message = "the container runs, but its worker has not dialled the controller; see its logs, "
+              "and that pods may reach " + env_.settings.controller_endpoint;
+  }
+  const bool known = reason.empty() || seen.row.status.reason == reason ||
+                     seen.row.status.reason == kReasonWorkerSilent;
+  if (known) return {};
+  const std::string since = seen.row.status.last_transition_time;
+  seen.row.status.reason = reason;
+  seen.row.status.message = Clip(message);
+  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, seen.row));
+  LogWarn("pod has trouble starting",
+          {{"pod", seen.row.metadata.Key()}, {"reason", reason}, {"message", message}});
+  env_.cluster.Event(ToJson(seen.row), true, reason, "Provisioning", message);
+  env_.Wake(kRequestKey, seen.row.metadata.ns, seen.row.spec.request_ref.name);
+  return {};
+}
+
+// ---- Available: offered, without an operation -------------------------------------------------
+
+Result<Again> PodReconciler::OnAvailable(Seen& seen) {
+  if (!seen.pod.alive()) {
+    LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
+    if (!gone && !seen.pod.ended) return Again(kSoon);
+    return EndByLoss(seen);
+  }
+  if (seen.pod.deleting) {
+    const std::string reason = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, reason, "the Pod is being deleted"));
+    return Again(milliseconds(0));
+  }
+  if (!seen.ending.empty()) {
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
+    return Again(milliseconds(0));
+  }
+  if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  const MonotonicTime now = env_.clock.Monotonic();
+  const milliseconds silence = env_.settings.offer_silence;
+  // A connection that has just been lost may be back within the silence that we allow.
+  if (!seen.worker || now - seen.worker->heard > silence) {
+    if (env_.Listening()) return Again(env_.settings.leader_grace);
+    LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
+                            "nothing was heard of the worker; offered again when it is back"));
+    AnnounceWithdrawn(env_.events, seen.row);
+    return Again(kLookAgain);
+  }
+  LS_ASSIGN_OR_RETURN(const Again again, SyncCondition(seen, true));
+  return again ? again : Again(silence);
+}
+
+// ---- Failed, Lost, Deconstructed --------------------------------------------------------------
+
+Result<Again> PodReconciler::OnEnded(Seen& seen) {
+  if (seen.pod.exists && !seen.pod.deleting) {
+    kube::DeleteOptions options;
+    options.uid = seen.pod.uid;
+    const Status deleted =
+        env_.cluster.Delete(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name, options);
+    if (!deleted && deleted.error().code != Code::kNotFound) return deleted.error();
+    return Again(kSoon);
+  }
+  SettleStaleResult(seen);
+  if (seen.pod.exists) return Again(kLookAgain);
+  env_.workers.Forget(seen.row.status.pod_uid);
+  // Operations that were interrupted here may be tried elsewhere now.
+  for (const api::Operation& operation : OfRequest<api::Operation>(
+           env_.cluster, seen.row.metadata.ns, seen.row.spec.request_ref.name)) {
+    if (operation.status.pod == seen.row.metadata.name && !api::Terminal(operation.status.state)) {
+      env_.Wake(kOperationKey, operation.metadata.ns, operation.metadata.name);
+    }
+  }
+  env_.Wake(kRequestKey, seen.row.metadata.ns, seen.row.spec.request_ref.name);
+  return Again();
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The state machine of one backup pod, driven by what is observed: its row, its Pod, its worker's
+// stream, its request and operation. Level-based: Reconcile may be called at any time, any number of
+// times, by a controller that has just started, and does what is missing. docs/pod-states.md is the
+// table that this code reads like. Runs on the reconcile thread only.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controller/environment.h"
+#include "controller/pod_facts.h"
+
+namespace longshore::controller {
+
+// Reasons of a row that drains because we wanted it gone; any other was somebody else's doing.
+inline constexpr char kReasonIdle[] = "Idle";
+inline constexpr char kReasonRequestEnded[] = "RequestEnded";
+inline constexpr char kReasonResized[] = "Resized";
+inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
+
+// Why no pod may start or take work for the request any more; empty: it goes on.
+std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now);
+
+class PodReconciler {
+ public:
+  explicit PodReconciler(Environment& env) : env_(env) {}
+
+  Result<Again> Reconcile(const std::string& ns, const std::string& name);
+
+  // Any state before Draining -> Draining, withdrawn and said so. Never of a pod with an operation.
+  Status BeginDraining(api::BackupPod& row, const std::string& reason, const std::string& message,
+                       std::vector<api::DecisionInput> inputs = {});
+
+ private:
+  // Everything that one visit observes; the row changes as it is written.
+  struct Seen {
+    api::BackupPod row;
+    std::optional<api::ComputeRequest> request;
+    PodFacts pod;
+    std::optional<WorkerFacts> worker;
+    std::string ending;  // why the request ends, or ""
+
+    bool connected() const { return worker && worker->connected && worker->hello; }
+  };
+
+  // One for each state (pod_reconciler.cc, pod_assigned.cc, pod_draining.cc).
+  Result<Again> OnPlanned(Seen& seen);
+  Result<Again> OnProvisioning(Seen& seen);
+  Result<Again> OnAvailable(Seen& seen);
+  Result<Again> OnAssigned(Seen& seen);
+  Result<Again> OnDraining(Seen& seen);
+  Result<Again> OnEnded(Seen& seen);
+  Result<Again> OnMissingRow(const std::string& ns, const std::string& name);
+
+  // Planned and Provisioning.
+  Result<Again> CreatePod(Seen& seen, const api::PodPolicy& policy, const api::SourceImage& image,
+                          const api::BackupSource& source);
+  Status Adopt(Seen& seen, const api::Json& pod);
+  Result<Again> OnNotCreated(Seen& seen, const Error& error);
+  Result<Again> OnUnbound(Seen& seen);
+  void FillPlacement(Seen& seen);
+  Status ReportTrouble(Seen& seen);
+
+  // Assigned.
+  Result<Again> OnAcquired(Seen& seen);
+  Result<Again> OnRunning(Seen& seen, api::Operation& operation);
+  Result<Again> OnPodLostUnder(Seen& seen, api::Operation& operation);
+  Result<Again> OnRefused(Seen& seen, api::Operation& operation);
+  Result<Again> OnNeverSeen(Seen& seen, api::Operation& operation);
+  Result<Again> OnResult(Seen& seen, api::Operation& operation);
+  Status OnProgress(Seen& seen, api::Operation& operation);
+  Result<Again> Interrupt(Seen& seen, api::Operation& operation, const std::string& message);
+  Status WriteOperation(api::Operation& operation);
+  Result<Again> Free(Seen& seen, const std::string& reason);
+
+  // Answers results that nobody waits for any more. Returns whether there was one.
+  bool SettleStaleResult(const Seen& seen);
+  void SendReleased(const std::string& pod_uid, uint64_t epoch);
+
+  // Writes the row's new state; logs, counts, wakes the request.
+  Status Move(Seen& seen, const char* state, const std::string& reason,
+              const std::string& message);
+  Status MoveRow(api::BackupPod& row, const char* state, const std::string& reason,
+                 const std::string& message);
+  // -> Failed or Lost by what became of the Pod; announces the loss.
+  Result<Again> EndByLoss(Seen& seen);
+  // Whether the Pod of this row is certainly not there (asks the API, not the cache).
+  Result<bool> Gone(const Seen& seen);
+  Result<Again> SyncCondition(const Seen& seen, bool available);
+
+  Environment& env_;
+};
+
+}  // namespace longshore::controller

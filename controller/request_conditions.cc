@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/request_conditions.h"
+
+#include <algorithm>
+
+#include "common/base/strings.h"
+#include "controller/clip.h"
+#include "controller/environment.h"
+
+namespace longshore::controller {
+namespace {
+
+constexpr std::chrono::seconds kUnboundIsNews{5};
+
+api::Condition Make(const char* type, const char* status, std::string reason,
+                    std::string message) {
+  return {type, status, std::move(reason), Clip(std::move(message)), "", 0};
+}
+
+// A row that is on its way and has something to say beyond that.
+const CrewMember* Troubled(const Crew& crew) {
+  for (const CrewMember& member : crew.members) {
+    const std::string& reason = member.row.status.reason;
+    const bool normal = reason.empty() || reason == "PodCreated" || !member.on_its_way() ||
+                        member.state() == api::kDraining;
+    if (!normal) return &member;
+  }
+  return nullptr;
+}
+
+api::Condition PodsProvisioned(const ConditionInput& in) {
+  const int working = static_cast<int>(
+      std::count_if(in.crew.members.begin(), in.crew.members.end(),
+                    [](const CrewMember& m) { return m.working(); }));
+  const std::string count =
+      std::to_string(working) + " of " + std::to_string(in.desired) + " pods work";
+  if (working >= in.desired) return Make("PodsProvisioned", "True", "PodsProvisioned", count);
+  if (!in.no_node.empty()) {
+    return Make("PodsProvisioned", "False", "NoFeasibleNode",
+                count + "; no node is near enough and has room: " + in.no_node +
+                    "; free a node, or set the source's spec.placement.mode to Prefer");
+  }
+  if (const CrewMember* member = Troubled(in.crew)) {
+    return Make("PodsProvisioned", "False", member->row.status.reason,
+                count + "; " + member->row.metadata.name + ": " + member->row.status.message);
+  }
+  return Make("PodsProvisioned", "False", "CreatingPods", count);
+}
+
+api::Condition Available(const ConditionInput& in) {
+  const api::PodStateCounts counts = in.crew.Counts();
+  if (counts.available > 0) {
+    return Make("Available", "True", "PodsAssignable",
+                std::to_string(counts.available) + " pods can be assigned an operation now");
+  }
+  if (counts.assigned > 0) return Make("Available", "False", "AllBusy", "every pod has work");
+  if (counts.draining > 0) return Make("Available", "False", "Draining", "the pods are leaving");
+  return Make("Available", "False", "NoPods", in.desired == 0 ? "no pod is wanted now"
+                                                              : "no pod works yet");
+}
+
+api::Condition ScalingActive(const ConditionInput& in) {
+  if (!in.has_rules) {
+    return Make("ScalingActive", "False", "NotConfigured", "spec.scaling.signals is empty");
+  }
+  if (!in.scaling.silent.empty()) {
+    return Make("ScalingActive", "False", "SignalsMissing",
+                "no fresh usage of " + Join(in.scaling.silent, ", ") +
+                    "; unknown usage neither grows nor shrinks anything: is the node agent of "
+                    "their nodes running and connected?");
+  }
+  if (in.restarted) {
+    return Make("ScalingActive", "True", "ControllerRestarted",
+                "grows; takes nothing away before a whole idle time was seen");
+  }
+  return Make("ScalingActive", "True", "SignalsFresh", "usage of every pod is fresh");
+}
+
+api::Condition ScalingLimited(const ConditionInput& in) {
+  if (in.scaling.at_max) {
+    return Make("ScalingLimited", "True", "MaxPods",
+                "a signal is over its upper threshold, but spec.pods.max is " +
+                    std::to_string(in.max));
+  }
+  return Make("ScalingLimited", "False", "WithinRange", "");
+}
+
+api::Condition PlacementVetted(const ConditionInput& in) {
+  std::vector<std::string> without, waiting;
+  int vetted = 0;
+  for (const CrewMember& member : in.crew.members) {
+    if (member.ended()) continue;
+    const api::BackupPodStatus& status = member.row.status;
+    if (status.vetting == "WithoutExtender") without.push_back(member.row.metadata.name);
+    if (status.vetting == "Extender") ++vetted;
+    const bool unbound = status.node_name.empty() && !status.pod_uid.empty();
+    if (unbound && Since(status.last_transition_time, in.now) > kUnboundIsNews) {
+      waiting.push_back(member.row.metadata.name);
+    }
+  }
+  if (!without.empty()) {
+    return Make("PlacementVetted", "False", "PlacedWithoutExtender",
+                "no verdict of an extender reached us for " + Join(without, ", ") +
+                    "; is the extender running?");
+  }
+  if (!waiting.empty()) {
+    return Make("PlacementVetted", "Unknown", "Waiting",
+                "not placed yet: " + Join(waiting, ", "));
+  }
+  if (vetted > 0) return Make("PlacementVetted", "True", "Vetted", "");
+  return Make("PlacementVetted", "Unknown", "Waiting", "no pod is placed yet");
+}
+
+}  // namespace
+
+std::vector<api::Condition> MakeConditions(const ConditionInput& input) {
+  return {PodsProvisioned(input), Available(input), ScalingActive(input), ScalingLimited(input),
+          PlacementVetted(input)};
+}
+
+}  // namespace longshore::controller

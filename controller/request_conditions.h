@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The conditions of a ComputeRequest, from what one visit saw. Pure; used by the request reconciler.
+// docs/controller.md lists every reason.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/api/request.h"
+#include "controller/crew.h"
+#include "controller/scaling.h"
+
+namespace longshore::controller {
+
+struct ConditionInput {
+  const Crew& crew;
+  const ScalingVerdict& scaling;
+  bool has_rules = false;
+  bool restarted = false;     // this leader has not yet seen a whole idle window
+  int desired = 0, max = 0;
+  std::string no_node;        // required placement, and no node will do: why
+  WallTime now;
+};
+
+// Those but Accepted, which acceptance makes.
+std::vector<api::Condition> MakeConditions(const ConditionInput& input);
+
+}  // namespace longshore::controller

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RequestReconciler: how many pods, and making it so. desiredPods and the decision that led to it are
+// written before a row is made or drained; after a crash in between, the same functions go on.
+#include <algorithm>
+
+#include "controller/announcements.h"
+#include "controller/operation_moves.h"
+#include "controller/pod_names.h"
+#include "controller/pod_template.h"
+#include "controller/request_reconciler.h"
+#include "controller/steering.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kSoon{500};
+constexpr seconds kLookAgain{5};
+constexpr seconds kKeepEndedRows{900};
+constexpr seconds kCheckAgain{60};
+constexpr char kSourceGeneration[] = "longshore.dev/source-generation";
+
+// The pod that the last decision wanted gone, or "".
+std::string Victim(const api::ScalingDecision& decision) {
+  if (decision.cause != kCauseIdle || decision.inputs.empty()) return "";
+  return decision.inputs.front().pod;
+}
+
+const CrewMember* FindMember(const Crew& crew, const std::string& name) {
+  for (const CrewMember& member : crew.members) {
+    if (member.row.metadata.name == name) return &member;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
+                                   const std::string& message) {
+  api::ComputeRequestStatus& status = visit.request.status;
+  status.last_decision = {env_.NowText(), status.desired_pods, to, cause, message, "", {}};
+  status.desired_pods = to;
+  visit.decided = true;
+}
+
+void RequestReconciler::Decide(Visit& visit) {
+  const api::PodCounts& pods = visit.request.spec.pods;
+  api::ComputeRequestStatus& status = visit.request.status;
+  if (status.last_decision.time.empty()) {
+    const int to = std::clamp(pods.initial, pods.min, std::max(pods.min, pods.max));
+    return DecideSize(visit, to, kCauseRequested, "spec.pods.initial of the request");
+  }
+  const int clamped = std::clamp(status.desired_pods, pods.min, std::max(pods.min, pods.max));
+  if (clamped != status.desired_pods) {
+    return DecideSize(visit, clamped, kCauseResized,
+                      clamped > status.desired_pods ? "spec.pods.min was raised"
+                                                    : "spec.pods.max was lowered");
+  }
+  // Work has come for a crew of none: usage could never ask for the first pod.
+  if (status.desired_pods == 0 && WorkWaits(visit.operations)) {
+    return DecideSize(visit, 1, kCauseRequested, "operations wait and there is no pod");
+  }
+  // The pod that was to go has been given work meanwhile: it stays, busy pods are never retired.
+  const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
+  const int counting = visit.crew.Counting();
+  if (victim != nullptr && victim->state() == api::kAssigned && counting > status.desired_pods) {
+    return DecideSize(visit, std::min(counting, pods.max), kCausePodBusy,
+                      victim->row.metadata.name + " was given work before it could go");
+  }
+  EvaluateUsage(visit);
+}
+
+void RequestReconciler::EvaluateUsage(Visit& visit) {
+  ScalingInput in;
+  in.now = env_.clock.Monotonic();
+  in.wall = env_.clock.Now();
+  in.settled_since = visit.memory->settled;
+  in.desired = visit.request.status.desired_pods;
+  in.min = visit.request.spec.pods.min;
+  in.max = visit.request.spec.pods.max;
+  in.pending = visit.crew.OnTheirWay();
+  in.work_waiting = WorkWaits(visit.operations);
+  in.rules = visit.acceptance.references->rules;
+  in.idle = seconds(visit.request.spec.scaling.idle_seconds);
+  env_.usage.KeepAtLeast(SpanNeeded(in.idle));
+  for (const CrewMember& member : visit.crew.members) {
+    if (!member.working()) continue;
+    const api::BackupPodStatus& status = member.row.status;
+    in.pods.push_back({member.row.metadata.name, member.row.spec.slot,
+                       status.state == api::kAvailable,
+                       Since(status.last_transition_time, in.wall),
+                       env_.usage.Last(status.pod_uid, SpanNeeded(in.idle))});
+  }
+  visit.scaling = EvaluateScaling(in);
+  // An earlier decision is still being carried out.
+  if (visit.crew.Counting() != in.desired) visit.scaling.change = false;
+  if (!visit.scaling.change) return;
+  visit.request.status.last_decision = visit.scaling.decision;
+  visit.request.status.desired_pods = visit.scaling.decision.to;
+  visit.decided = true;
+  const std::string& crossing = visit.scaling.decision.crossing_time;
+  if (!crossing.empty()) {
+    env_.tally.crossing_to_decision(
+        std::chrono::duration<double>(Since(crossing, in.wall)).count());
+  }
+}
+
+// More pods than wanted: the one that was decided about, else who has not started, else who is free.
+Status RequestReconciler::DrainSurplus(Visit& visit) {
+  const api::ComputeRequestStatus& status = visit.request.status;
+  int surplus = visit.crew.Counting() - status.desired_pods;
+  if (surplus <= 0) return {};
+  const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
+  if (victim != nullptr && victim->counts()) {
+    if (victim->state() != api::kAvailable) return {};
+    api::BackupPod row = victim->row;
+    return pods_.BeginDraining(row, kReasonIdle, status.last_decision.message,
+                               status.last_decision.inputs);
+  }
+  for (const bool started : {false, true}) {
+    for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend();
+         ++member) {
+      const bool may_go = member->counts() && member->state() != api::kAssigned &&
+                          !member->row.status.lease &&
+                          (member->state() == api::kAvailable) == started;
+      if (!may_go || surplus-- <= 0) continue;
+      LS_RETURN_IF_ERROR(pods_.BeginDraining(member->row, kReasonResized,
+                                             "more pods than wanted: " +
+                                                 status.last_decision.message));
+    }
+  }
+  return {};
+}
+
+// Fewer pods than wanted: plans rows. The row is durable before its Pod is created.
+Result<Again> RequestReconciler::Provision(Visit& visit) {
+  const api::ComputeRequest& request = visit.request;
+  const References& refs = *visit.acceptance.references;
+  visit.memory->no_node.clear();
+  Again again;
+  while (visit.crew.Counting() < request.status.desired_pods &&
+         visit.crew.MayRun() < request.spec.pods.max) {
+    const int slot = visit.crew.FreeSlot();
+    const auto back_off = visit.crew.BackOff(slot, env_.clock.Now());
+    if (back_off.count() > 0) return Again(back_off);
+    const CrewMember* last = visit.crew.Newest(slot);
+    const bool replaces = last != nullptr && last->state() != api::kDeconstructed;
+    const Steer steer = SteerPod(refs, *env_.cluster.View(), env_.pressure.Get(), visit.crew,
+                                 visit.crew.Widening(slot));
+    if (!steer.possible) {
+      visit.memory->no_node = steer.location;
+      return Again(kLookAgain);
+    }
+    const api::BackupPod wanted =
+        MakeRow(request, slot, visit.crew.NextAttempt(slot), refs.choice.image, steer.candidates,
+                replaces ? kCauseReplaced : request.status.last_decision.cause);
+    const auto row = CreateObject(env_.cluster, wanted);
+    if (!row) {
+      // Ours from before, not in the cache yet.
+      if (row.error().code == Code::kAlreadyExists) return Again(kSoon);
+      return row.error();
+    }
+    LogInfo("pod planned", {{"pod", row->metadata.Key()},
+                            {"slot", slot},
+                            {"attempt", wanted.spec.attempt},
+                            {"cause", wanted.spec.cause}});
+    env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
+    visit.crew.members.push_back({*row, false});
+    std::sort(visit.crew.members.begin(), visit.crew.members.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.row.spec.slot, a.row.spec.attempt) <
+             std::pair(b.row.spec.slot, b.row.spec.attempt);
+    });
+  }
+  return again;
+}
+
+void RequestReconciler::Prune(const Visit& visit) {
+  for (const CrewMember* member : visit.crew.Prunable(env_.clock.Now(), kKeepEndedRows)) {
+    kube::DeleteOptions options;
+    options.uid = member->row.metadata.uid;
+    options.resource_version = member->row.metadata.resource_version;
+    // Only tidying: what fails is tried again with the next visit.
+    (void)env_.cluster.Delete(kube::kBackupPods, member->row.metadata.ns,
+                              member->row.metadata.name, options);
+  }
+}
+
+// A source whose login nobody has proved yet is checked by the first pod that can; a failed check is
+// repeated, since nobody tells us when a password was corrected.
+Status RequestReconciler::EnsureCheck(const Visit& visit) {
+  const References& refs = *visit.acceptance.references;
+  const auto& offers = refs.image.spec.operations;
+  const bool can = std::find(offers.begin(), offers.end(), api::kCheck) != offers.end() &&
+                   std::any_of(visit.crew.members.begin(), visit.crew.members.end(),
+                               [](const CrewMember& m) { return m.working(); });
+  const int64_t generation = refs.source.metadata.generation;
+  const api::Condition* ready = api::FindCondition(refs.source.status.conditions, "SourceReady");
+  const bool proved =
+      ready != nullptr && ready->status == "True" && ready->observed_generation == generation;
+  if (!can || proved) return {};
+  int done = 0;
+  for (const api::Operation& operation : visit.operations) {
+    const auto said = operation.metadata.annotations.find(kSourceGeneration);
+    if (operation.spec.type != api::kCheck || said == operation.metadata.annotations.end() ||
+        said->second != std::to_string(generation)) {
+      continue;
+    }
+    const bool recent =
+        Since(operation.status.completion_time, env_.clock.Now()) < kCheckAgain;
+    if (!api::Terminal(operation.status.state) || recent) return {};
+    ++done;
+  }
+  api::Operation check;
+  check.metadata.name = CheckName(refs.source.metadata.uid, visit.request.metadata.uid, generation,
+                                  done);
+  check.metadata.ns = visit.request.metadata.ns;
+  check.metadata.annotations[kSourceGeneration] = std::to_string(generation);
+  check.metadata.labels[api::kLabelManagedBy] = "longshore";
+  check.spec.type = api::kCheck;
+  check.spec.source_ref = {refs.source.metadata.name, refs.source.metadata.ns};
+  check.spec.request_ref.name = visit.request.metadata.name;
+  const auto made = CreateObject(env_.cluster, check);
+  if (!made && made.error().code != Code::kAlreadyExists) return made.error();
+  env_.Wake(kOperationKey, check.metadata.ns, check.metadata.name);
+  return {};
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/request_reconciler.h"
+
+#include <algorithm>
+
+#include "controller/announcements.h"
+#include "controller/clip.h"
+#include "controller/operation_moves.h"
+#include "controller/pod_template.h"
+#include "controller/request_conditions.h"
+#include "controller/steering.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kLookAgain{5};
+constexpr seconds kSecretsAgain{15};
+
+Again Sooner(Again a, Again b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+}  // namespace
+
+Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::string& name) {
+  auto found = Find<api::ComputeRequest>(env_.cluster, ns, name);
+  if (!found) return Again();
+  const std::string ending = EndOfRequest(found, env_.clock.Now());
+  if (!found->metadata.deleting()) {
+    LS_ASSIGN_OR_RETURN(const bool added, EnsureFinalizer(*found));
+    if (added) return Again(milliseconds(0));
+  }
+  Visit visit = Look(*std::move(found));
+  const api::ComputeRequestStatus before = visit.request.status;
+  if (!ending.empty()) return OnEnding(visit, ending);
+
+  AcceptSecrets(visit);
+  const bool accepted = visit.acceptance.condition.status == "True";
+  if (accepted) {
+    LS_RETURN_IF_ERROR(EnsureCaConfigMap(ns));
+    Decide(visit);
+  }
+  // The decision is durable before anything is done about it.
+  LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
+  AnnounceChanges(visit, before);
+  if (!accepted) return Again(kSecretsAgain);
+  LS_RETURN_IF_ERROR(DrainSurplus(visit));
+  LS_ASSIGN_OR_RETURN(const Again provisioned, Provision(visit));
+  Prune(visit);
+  LS_RETURN_IF_ERROR(EnsureCheck(visit));
+  LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
+  return Sooner(Sooner(provisioned, dispatched), Again(kLookAgain));
+}
+
+Result<bool> RequestReconciler::EnsureFinalizer(api::ComputeRequest& request) {
+  auto finalizers = request.metadata.finalizers;
+  if (std::find(finalizers.begin(), finalizers.end(), api::kFinalizer) != finalizers.end()) {
+    return false;
+  }
+  finalizers.push_back(api::kFinalizer);
+  const api::Json patch = {{"metadata",
+                            {{"resourceVersion", request.metadata.resource_version},
+                             {"finalizers", finalizers}}}};
+  LS_ASSIGN_OR_RETURN(const api::Json written,
+                      env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns,
+                                         request.metadata.name, kube::PatchType::kMerge, patch, ""));
+  return !written.is_null();
+}
+
+Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
+  std::vector<std::string> left;
+  for (const std::string& finalizer : request.metadata.finalizers) {
+    if (finalizer != api::kFinalizer) left.push_back(finalizer);
+  }
+  if (left.size() == request.metadata.finalizers.size()) return {};
+  const api::Json patch = {{"metadata",
+                            {{"resourceVersion", request.metadata.resource_version},
+                             {"finalizers", left}}}};
+  const auto written =
+      env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns, request.metadata.name,
+                         kube::PatchType::kMerge, patch, "");
+  if (!written && written.error().code != Code::kNotFound) return written.error();
+  memory_.erase(request.metadata.uid);
+  LogInfo("request released", {{"request", request.metadata.Key()}});
+  return {};
+}
+
+RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
+  Visit visit;
+  const std::string ns = request.metadata.ns, name = request.metadata.name;
+  visit.acceptance = Accept(env_.cluster, request);
+  visit.acceptance.condition.observed_generation = request.metadata.generation;
+  visit.crew = MakeCrew(OfRequest<api::BackupPod>(env_.cluster, ns, name),
+                        [&](const api::BackupPod& row) {
+                          return FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name))
+                              .alive();
+                        });
+  visit.operations = OfRequest<api::Operation>(env_.cluster, ns, name);
+  const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
+  visit.memory = &memory->second;
+  if (fresh || visit.crew.OnTheirWay() > 0) visit.memory->settled = env_.clock.Monotonic();
+  visit.request = std::move(request);
+  return visit;
+}
+
+// Deleted or past its lifetime: what waits is cancelled, what is idle goes, what works may finish.
+Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) {
+  const api::ObjectMeta& meta = visit.request.metadata;
+  bool working = false;
+  for (const api::Operation& operation : visit.operations) {
+    if (api::Terminal(operation.status.state)) continue;
+    working = true;
+    env_.Wake(kOperationKey, operation.metadata.ns, operation.metadata.name);
+  }
+  for (const CrewMember& member : visit.crew.members) {
+    if (!member.may_run()) continue;
+    working = true;
+    env_.Wake(kPodKey, member.row.metadata.ns, member.row.metadata.name);
+  }
+  const api::ComputeRequestStatus before = visit.request.status;
+  visit.acceptance.condition = {"Accepted", "False", meta.deleting() ? "Deleting" : "Expired", why,
+                                "", meta.generation};
+  visit.request.status.desired_pods = 0;
+  if (working || !meta.deleting()) {
+    LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
+    return working ? Again(seconds(2)) : Again();
+  }
+  LS_RETURN_IF_ERROR(RemoveFinalizer(visit.request));
+  return Again();
+}
+
+// Secrets are read by name, when a generation is accepted first and while something is missing.
+void RequestReconciler::AcceptSecrets(Visit& visit) {
+  if (!visit.acceptance.references) return;
+  Memory& memory = *visit.memory;
+  const MonotonicTime now = env_.clock.Monotonic();
+  const bool stale = memory.secrets_generation != visit.request.metadata.generation ||
+                     (!memory.secret_missing.empty() && now - memory.secrets_read > kSecretsAgain);
+  if (stale) {
+    const Status checked = CheckSecrets(env_.cluster, *visit.acceptance.references,
+                                        visit.request.spec.purpose);
+    memory.secrets_read = now;
+    memory.secrets_generation = visit.request.metadata.generation;
+    memory.secret_missing = checked ? "" : checked.error().message;
+  }
+  if (!memory.secret_missing.empty()) {
+    visit.acceptance.condition.status = "False";
+    visit.acceptance.condition.reason = "SecretMissing";
+    visit.acceptance.condition.message = memory.secret_missing;
+  }
+}
+
+Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
+  const MonotonicTime now = env_.clock.Monotonic();
+  const auto written = ca_written_.find(ns);
+  if (written != ca_written_.end() && now - written->second < std::chrono::minutes(10)) return {};
+  const api::Json data = {{"data", {{kCaKey, env_.settings.ca_pem}}}};
+  api::Json object = data;
+  object["apiVersion"] = "v1";
+  object["kind"] = "ConfigMap";
+  object["metadata"] = {{"name", kCaConfigMap},
+                        {"namespace", ns},
+                        {"labels", {{api::kLabelManagedBy, "longshore"}}}};
+  auto made = env_.cluster.Create(kube::kConfigMaps, ns, object);
+  if (!made && made.error().code == Code::kAlreadyExists) {
+    made = env_.cluster.Patch(kube::kConfigMaps, ns, kCaConfigMap, kube::PatchType::kMerge, data,
+                              "");
+  }
+  if (!made) return Annotate(made.error(), "ConfigMap longshore-ca in namespace " + ns);
+  ca_written_[ns] = now;
+  return {};
+}
+
+Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
+                                               const api::ComputeRequestStatus& before) {
+  api::ComputeRequestStatus& status = visit.request.status;
+  const int64_t generation = visit.request.metadata.generation;
+  status.observed_generation = generation;
+  status.pods = visit.crew.Counts();
+  if (!visit.acceptance.choice.reason.empty()) status.image = visit.acceptance.choice;
+  if (visit.acceptance.references) {
+    status.location =
+        Clip(placement::Locate(visit.acceptance.references->source, *env_.cluster.View()).reason,
+             1000);
+  }
+  std::vector<api::Condition> conditions = {visit.acceptance.condition};
+  const bool restarted =
+      env_.clock.Monotonic() - env_.started < seconds(visit.request.spec.scaling.idle_seconds) &&
+      Since(visit.request.metadata.creation_timestamp, env_.clock.Now()) >
+          env_.clock.Monotonic() - env_.started;
+  const bool has_rules =
+      visit.acceptance.references && !visit.acceptance.references->rules.empty();
+  for (api::Condition& condition :
+       MakeConditions({visit.crew, visit.scaling, has_rules, restarted, status.desired_pods,
+                       visit.request.spec.pods.max, visit.memory->no_node, env_.clock.Now()})) {
+    conditions.push_back(std::move(condition));
+  }
+  for (api::Condition& condition : conditions) {
+    condition.observed_generation = generation;
+    condition.message = Clip(condition.message);
+    api::SetCondition(status.conditions, condition, env_.NowText());
+  }
+  if (api::WriteJson(status) == api::WriteJson(before)) return {};
+  return WriteStatus(env_.cluster, visit.request);
+}
+
+void RequestReconciler::AnnounceChanges(const Visit& visit,
+                                        const api::ComputeRequestStatus& before) {
+  const api::ComputeRequest& request = visit.request;
+  const auto flipped = [&](const char* type) {
+    const api::Condition* was = api::FindCondition(before.conditions, type);
+    const api::Condition* is = api::FindCondition(request.status.conditions, type);
+    return is != nullptr && (was == nullptr || was->status != is->status) ? is : nullptr;
+  };
+  if (visit.decided) {
+    const api::ScalingDecision& decision = request.status.last_decision;
+    LogInfo("crew resized", {{"request", request.metadata.Key()},
+                             {"from", decision.from},
+                             {"to", decision.to},
+                             {"cause", decision.cause},
+                             {"message", decision.message}});
+    AnnounceDecision(env_.events, request);
+    env_.tally.scaled(decision.cause);
+    env_.cluster.Event(ToJson(request), false, decision.cause, "Scale", decision.message);
+  }
+  if (const api::Condition* accepted = flipped("Accepted")) {
+    env_.cluster.Event(ToJson(request), accepted->status != "True", accepted->reason, "Accept",
+                       accepted->message);
+  }
+  const api::Condition* provisioned = flipped("PodsProvisioned");
+  if (provisioned != nullptr && provisioned->status == "True" &&
+      request.status.last_decision.cause == kCauseRequested) {
+    AnnounceReady(env_.events, request);
+  }
+}
+
+}  // namespace longshore::controller

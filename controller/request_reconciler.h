@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A ComputeRequest from acceptance to its end: decides how many pods there should be, writes that
+// down, and then makes rows or drains pods until it is so. Level-based; runs on the reconcile thread.
+// What it keeps in memory only delays decisions after a restart, never changes them.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controller/acceptance.h"
+#include "controller/crew.h"
+#include "controller/dispatcher.h"
+#include "controller/environment.h"
+#include "controller/pod_reconciler.h"
+
+namespace longshore::controller {
+
+class RequestReconciler {
+ public:
+  RequestReconciler(Environment& env, PodReconciler& pods, Dispatcher& dispatcher)
+      : env_(env), pods_(pods), dispatcher_(dispatcher) {}
+
+  Result<Again> Reconcile(const std::string& ns, const std::string& name);
+
+ private:
+  // By request UID.
+  struct Memory {
+    MonotonicTime settled;       // since when no pod has been on its way
+    MonotonicTime secrets_read;  // the last look at the secrets, and for which generation
+    int64_t secrets_generation = -1;
+    std::string secret_missing;  // what was wrong with them
+    std::string no_node;         // why nothing could be placed
+  };
+  struct Visit {
+    api::ComputeRequest request;
+    Acceptance acceptance;
+    Crew crew;
+    std::vector<api::Operation> operations;
+    ScalingVerdict scaling;
+    bool decided = false;  // last_decision is new
+    Memory* memory = nullptr;
+  };
+
+  Result<bool> EnsureFinalizer(api::ComputeRequest& request);
+  Result<Again> OnEnding(Visit& visit, const std::string& why);
+  Status RemoveFinalizer(const api::ComputeRequest& request);
+  Visit Look(api::ComputeRequest request);
+  void AcceptSecrets(Visit& visit);
+  Status EnsureCaConfigMap(const std::string& ns);
+
+  void Decide(Visit& visit);
+  void DecideSize(Visit& visit, int to, const char* cause, const std::string& message);
+  void EvaluateUsage(Visit& visit);
+  Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
+  void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
+
+  Result<Again> Provision(Visit& visit);
+  Status DrainSurplus(Visit& visit);
+  void Prune(const Visit& visit);
+  Status EnsureCheck(const Visit& visit);
+
+  Environment& env_;
+  PodReconciler& pods_;
+  Dispatcher& dispatcher_;
+  std::map<std::string, Memory> memory_;
+  std::map<std::string, MonotonicTime> ca_written_;  // by namespace
+};
+
+}  // namespace longshore::controller

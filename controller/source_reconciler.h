@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SourceReady and RepositoryReady: what the newest check of a source proved. Level-based: reads the
+// finished Check operations and writes the two statuses. Runs on the reconcile thread.
+#pragma once
+
+#include <string>
+
+#include "controller/environment.h"
+
+namespace longshore::controller {
+
+class SourceReconciler {
+ public:
+  explicit SourceReconciler(Environment& env) : env_(env) {}
+
+  Result<Again> Reconcile(const std::string& ns, const std::string& name);
+
+ private:
+  std::optional<api::Operation> NewestCheck(const api::BackupSource& source) const;
+  Status WriteSource(api::BackupSource& source, const api::Operation& check);
+  Status WriteRepository(const api::Operation& check);
+
+  Environment& env_;
+};
+
+}  // namespace longshore::controller
