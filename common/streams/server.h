@@ -25,7 +25,8 @@ struct Handshake {
   std::string remote_address;
 };
 
-// Called on the server's thread, one at a time: never block. `identity` is what Authenticate gave.
+// Called on the server's thread, one at a time: never block, never stop the server. `identity` is
+// what Authenticate gave. Each OnOpen is followed by one OnClose, also when the server stops.
 class ServerHandler {
  public:
   virtual ~ServerHandler() = default;
@@ -59,7 +60,7 @@ class Server {
   // Queues a message. Thread-safe. Unknown or closed ids are ignored (OnClose says so).
   void Send(ConnectionId id, std::string message);
   void Close(ConnectionId id, const std::string& reason);
-  // Runs a function on the server's thread. Thread-safe.
+  // Runs a function on the server's thread, unless it stops. Thread-safe.
   void Post(std::function<void()> function);
   size_t connections() const;
   void Stop();  // idempotent; joins

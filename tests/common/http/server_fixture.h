@@ -12,8 +12,8 @@
 
 #include "common/http/client.h"
 #include "common/http/server.h"
-#include "tests/common/http/raw_connection.h"
 #include "tests/common/tls/certificates.h"
+#include "tests/common/tls/raw_connection.h"
 
 namespace longshore::http {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See raw_connection.h.
-#include "tests/common/http/raw_connection.h"
+#include "tests/common/tls/raw_connection.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See server.h. Everything runs on one thread; other threads only post to it. A connection goes
+// through: accepted (waits for its first byte) -> in line for a handshake slot -> TLS and upgrade
+// request -> authenticated by the handler -> open -> closed. Silence ends it at each stage.
+#include "common/streams/server.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <csignal>
+#include <deque>
+#include <thread>
+#include <unordered_map>
+
+#include "common/base/mutex.h"
+#include "common/streams/session.h"
+#include "common/tls/reloader.h"
+
+namespace longshore::streams {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kBacklog = 4096;
+// Over this a handshake gives its slot to one that waits: a flood of half-open ones holds nobody
+// up.
+constexpr auto kFairHandshakeTime = std::chrono::seconds(1);
+
+}  // namespace
+
+class Server::Impl final : public SessionHost {
+ public:
+  Impl(ServerOptions given, ServerHandler& handler);
+  Status Start();
+  void Stop();
+  void Send(ConnectionId id, std::string message);
+  void Close(ConnectionId id, const std::string& reason);
+
+  // For sessions.
+  const ServerOptions& options() const override { return options_; }
+  ServerHandler& handler() override { return handler_; }
+  std::shared_ptr<Gate> gate() override { return gate_; }
+  void AwaitSlot(const std::shared_ptr<Session>& session) override;
+  void ReturnSlot(Session& session) override;
+  void OnOpened() override { ++open_count; }
+  void OnEnded(Session& session) override LS_EXCLUDES(mutex_);
+
+  int port = 0;
+  std::atomic<size_t> open_count{0};
+
+ private:
+  using SessionPtr = std::shared_ptr<Session>;
+
+  Status Listen();
+  void Accept();
+  void Sweep();
+  void StopOnThread();
+  void GrantSlots();
+
+  const ServerOptions options_;
+  asio::io_context io_{1};
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>(io_);
+  ServerHandler& handler_;
+  tls::Reloader certificates_;
+  SslContextPtr context_;  // of the newest certificate
+  tcp::acceptor acceptor_{io_};
+  asio::steady_timer sweep_timer_{io_};
+  std::thread thread_;
+  std::atomic<bool> started_{false}, stopping_{false};
+  ConnectionId next_id_ = 1;
+  std::deque<std::weak_ptr<Session>> waiting_;  // for a slot
+  std::deque<std::weak_ptr<Session>> shaking_;  // in a slot, oldest first
+  size_t slots_used_ = 0;
+  Mutex mutex_;  // for Send from other threads; taken for the look-up only
+  std::unordered_map<ConnectionId, SessionPtr> sessions_ LS_GUARDED_BY(mutex_);
+};
+
+Server::Impl::Impl(ServerOptions given, ServerHandler& handler)
+    : options_(std::move(given)),
+      handler_(handler),
+      certificates_({options_.certificate_file, options_.key_file, ""}) {}
+
+Status Server::Impl::Listen() {
+  error_code error;
+  const auto address = asio::ip::make_address(options_.address, error);
+  if (error) return InvalidArgument("listen address \"" + options_.address + "\"");
+  const tcp::endpoint endpoint(address, static_cast<uint16_t>(options_.port));
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(kBacklog, error);
+  if (error) {
+    return Unavailable("listen on " + options_.address + ":" + std::to_string(options_.port) +
+                       ": " + error.message());
+  }
+  port = acceptor_.local_endpoint(error).port();
+  return {};
+}
+
+Status Server::Impl::Start() {
+  std::signal(SIGPIPE, SIG_IGN);
+  LS_RETURN_IF_ERROR(certificates_.Load());
+  context_ = ShareContext(certificates_.Get().get());
+  LS_RETURN_IF_ERROR(Listen());
+  started_ = true;
+  Accept();
+  Sweep();
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "ls-streams");
+    const auto work = asio::make_work_guard(io_);
+    io_.run();
+  });
+  return {};
+}
+
+void Server::Impl::Accept() {
+  acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+    if (stopping_) return;
+    if (error) {  // out of descriptors: sessions that end make room; don't spin until then
+      auto pause = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(50));
+      return pause->async_wait([this, pause](error_code) { Accept(); });
+    }
+    const tls::ContextPtr newest = certificates_.Get();
+    if (newest.get() != context_->native_handle()) context_ = ShareContext(newest.get());
+    bool room;
+    SessionPtr session;
+    {
+      MutexLock lock(mutex_);
+      room = sessions_.size() < options_.max_connections;
+      if (room) {
+        session = std::make_shared<Session>(*this, next_id_++, std::move(socket), context_);
+        sessions_.emplace(session->id, session);
+      }
+    }
+    if (room) session->Begin();
+    Accept();
+  });
+}
+
+void Server::Impl::AwaitSlot(const SessionPtr& session) {
+  waiting_.push_back(session);
+  GrantSlots();
+}
+
+void Server::Impl::GrantSlots() {
+  while (slots_used_ < options_.max_handshakes && !waiting_.empty()) {
+    const SessionPtr session = waiting_.front().lock();
+    waiting_.pop_front();
+    if (!session) continue;
+    ++slots_used_;
+    shaking_.push_back(session);
+    session->Handshake();
+  }
+}
+
+void Server::Impl::ReturnSlot(Session& session) {
+  if (!std::exchange(session.has_slot, false)) return;
+  --slots_used_;
+  if (!stopping_) GrantSlots();
+}
+
+void Server::Impl::OnEnded(Session& session) {
+  if (session.open()) --open_count;
+  MutexLock lock(mutex_);
+  sessions_.erase(session.id);
+}
+
+void Server::Impl::Sweep() {
+  if (stopping_) return;
+  std::vector<SessionPtr> expired;
+  const auto now = Clock::now();
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, session] : sessions_) {
+      if (session->Expired(now)) expired.push_back(session);
+    }
+  }
+  for (const SessionPtr& session : expired) session->End("silent");
+  while (!shaking_.empty()) {
+    const SessionPtr oldest = shaking_.front().lock();
+    if (oldest && oldest->has_slot) {
+      if (waiting_.empty() || now - oldest->slot_since() < kFairHandshakeTime) break;
+      oldest->End("handshake slower than others that wait");
+    }
+    shaking_.pop_front();
+  }
+  const auto often = std::min(options_.silence_timeout, options_.handshake_timeout) / 4;
+  sweep_timer_.expires_after(std::clamp<std::chrono::milliseconds>(
+      often, std::chrono::milliseconds(10), std::chrono::milliseconds(500)));
+  sweep_timer_.async_wait([this](error_code error) {
+    if (!error) Sweep();
+  });
+}
+
+void Server::Impl::Send(ConnectionId id, std::string message) {
+  SessionPtr session;
+  {
+    MutexLock lock(mutex_);
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return;
+    session = found->second;
+  }
+  const bool fits = session->Reserve(message.size());
+  // Moved, not copied: the last owner of a session must be the server's thread.
+  asio::post(io_, [session = std::move(session), fits, message = std::move(message)]() mutable {
+    if (!fits) return session->End("too slow: the send queue is full");
+    session->Enqueue(std::move(message));
+  });
+}
+
+void Server::Impl::Close(ConnectionId id, const std::string& reason) {
+  asio::post(io_, [this, id, reason] {
+    SessionPtr session;
+    {
+      MutexLock lock(mutex_);
+      if (const auto found = sessions_.find(id); found != sessions_.end()) session = found->second;
+    }
+    if (session) session->CloseGently(reason);
+  });
+}
+
+void Server::Impl::StopOnThread() {
+  error_code ignored;
+  acceptor_.close(ignored);
+  sweep_timer_.cancel();
+  std::vector<SessionPtr> all;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, session] : sessions_) all.push_back(session);
+  }
+  for (const SessionPtr& session : all) session->End("the server stops");
+  io_.stop();
+}
+
+void Server::Impl::Stop() {
+  if (!started_ || stopping_.exchange(true)) return;
+  gate_->Shut();
+  asio::post(io_, [this] { StopOnThread(); });
+  thread_.join();
+}
+
+Server::Server(ServerOptions options, ServerHandler& handler)
+    : impl_(std::make_unique<Impl>(std::move(options), handler)) {}
+Server::~Server() { Stop(); }
+Status Server::Start() { return impl_->Start(); }
+int Server::port() const { return impl_->port; }
+void Server::Send(ConnectionId id, std::string message) { impl_->Send(id, std::move(message)); }
+void Server::Close(ConnectionId id, const std::string& reason) { impl_->Close(id, reason); }
+void Server::Post(std::function<void()> function) { impl_->gate()->Post(std::move(function)); }
+size_t Server::connections() const { return impl_->open_count; }
+void Server::Stop() { impl_->Stop(); }
+
+}  // namespace longshore::streams
