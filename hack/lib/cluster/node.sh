@@ -1,0 +1,150 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# One node: its network namespace, its cgroups, its processes, and their removal.
+
+# Hierarchies in which a node has a subtree: those of cgroup v1 that are mounted, and the unified one.
+_cgroup_hierarchies() {
+  awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts
+}
+
+make_bridge() {
+  if ! ip link show "$CLUSTER_BRIDGE" >/dev/null 2>&1; then
+    ip link add "$CLUSTER_BRIDGE" type bridge
+    ip addr add "$CLUSTER_HOST/24" dev "$CLUSTER_BRIDGE"
+    ip link set "$CLUSTER_BRIDGE" up
+  fi
+  # Every kubelet, containerd and watcher of configuration takes inotify instances of the one kernel.
+  sysctl -qw net.ipv4.ip_forward=1 fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=524288
+}
+
+# make_node_network N: a namespace on the bridge; this machine routes to its pods. Services are reached from here
+# through node 1, whose kube-proxy translates them.
+make_node_network() {
+  local i=$1 netns ip link=lsveth$1
+  netns=$(node_netns "$i") ip=$(node_ip "$i")
+  if ! ip -n "$netns" route show default 2>/dev/null | grep -q .; then
+    ip netns del "$netns" 2>/dev/null || true
+    ip link del "$link" 2>/dev/null || true
+    ip netns add "$netns"
+    ip link add "$link" type veth peer name eth0 netns "$netns"
+    ip link set "$link" master "$CLUSTER_BRIDGE" up
+    ip -n "$netns" addr add "$ip/24" dev eth0
+    ip -n "$netns" link set lo up
+    ip -n "$netns" link set eth0 up
+    ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1 \
+      net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0
+    ip -n "$netns" route add default via "$CLUSTER_HOST"
+  fi
+  ip route replace "$(node_pods "$i")" via "$ip"
+  if ((i == 1)); then ip route replace "$CLUSTER_SERVICES" via "$ip"; fi
+}
+
+# _in_node N: prints the words that run a command in the node's network. Not `ip netns exec`: that
+# mounts another /sys, which hides the cgroups.
+_in_node() { echo nsenter "--net=/run/netns/$(node_netns "$1")"; }
+
+make_node_cgroups() {
+  local hierarchy folder file
+  for hierarchy in $(_cgroup_hierarchies); do
+    folder=$hierarchy/node-$1
+    mkdir -p "$folder"
+    for file in cpuset.cpus cpuset.mems; do      # cgroup v1 lets no process in while these are empty
+      if [ -e "$hierarchy/$file" ] && [ -z "$(cat "$folder/$file")" ]; then
+        cat "$hierarchy/$file" >"$folder/$file"
+      fi
+    done
+  done
+}
+
+start_containerd() {
+  local config=$LONGSHORE_CLUSTER/etc/containerd-$1.toml
+  mkdir -p "$(node_data "$1")" "$(node_run "$1")"
+  make_node_cgroups "$1"
+  write_cni_config "$1"
+  write_containerd_config "$1"
+  # shellcheck disable=SC2046  # words
+  daemon "containerd-$1" "$config" $(_in_node "$1") "$LONGSHORE_BIN/containerd" --config "$config" --log-level warn
+}
+
+start_kubelet() {
+  local config=$LONGSHORE_CLUSTER/etc/kubelet-$1.yaml labels
+  labels=topology.kubernetes.io/region=local,topology.kubernetes.io/zone=$(node_zone "$1")
+  labels+=,topology.longshore.dev/rack=rack-$1
+  write_kubelet_config "$1"
+  # shellcheck disable=SC2046  # words
+  daemon "kubelet-$1" "$config" $(_in_node "$1") "$LONGSHORE_BIN/kubelet" --config="$config" \
+    --kubeconfig="$LONGSHORE_CLUSTER/etc/node-$1.kubeconfig" --hostname-override="node-$1" \
+    --root-dir="$(node_data "$1")/kubelet" --cert-dir="$(node_data "$1")/kubelet-pki" \
+    --node-ip="$(node_ip "$1")" --node-labels="$labels"
+}
+
+start_kube_proxy() {
+  local config=$LONGSHORE_CLUSTER/etc/kube-proxy-$1.yaml
+  write_kube_proxy_config "$1"
+  # shellcheck disable=SC2046  # words
+  daemon "kube-proxy-$1" "$config" $(_in_node "$1") "$LONGSHORE_BIN/kube-proxy" --config="$config"
+}
+
+nodes_are_ready() {
+  local ready
+  ready=$(kube get nodes -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' \
+    2>/dev/null | grep -c True) || true
+  ((ready >= $1))
+}
+
+# remove_node N: from a cluster that goes on with fewer.
+remove_node() {
+  say "node-$1 is no longer wanted"
+  kube delete node "node-$1" --ignore-not-found >/dev/null
+  stop_node_processes "$1"
+  remove_node_leftovers "$1"
+}
+
+# stop_node_processes N: the kubelet first, lest it start again what is ended here; then every process in the
+# node's cgroups; then containerd's records of them, whose removal ends the shims; then containerd.
+stop_node_processes() {
+  local i=$1 task hierarchy
+  stop_daemon "kubelet-$i" 5
+  stop_daemon "kube-proxy-$i" 2
+  for hierarchy in $(_cgroup_hierarchies); do
+    find "$hierarchy/node-$i" -name cgroup.procs -exec cat {} + 2>/dev/null
+  done | sort -u | xargs -r kill -KILL 2>/dev/null || true
+  if daemon_alive "containerd-$i" && containerd_is_ready "$i"; then
+    for task in $(node_ctr "$i" tasks ls -q 2>/dev/null); do
+      node_ctr "$i" tasks rm -f "$task" >/dev/null 2>&1 || true
+    done
+  fi
+  stop_daemon "containerd-$i" 5
+  # Shims whose containerd died before them; they name the node's socket in their command line.
+  for task in $(_node_shims "$i"); do kill -KILL "$task" 2>/dev/null || true; done
+}
+
+_node_shims() {
+  local socket file
+  socket=$(node_run "$1")/containerd.sock
+  for file in /proc/[0-9]*/cmdline; do
+    if tr '\0' ' ' 2>/dev/null <"$file" | grep -q -- "containerd-shim-runc-v2 .*-address $socket "; then
+      file=${file#/proc/}
+      echo "${file%/cmdline}"
+    fi
+  done
+}
+
+# remove_node_leftovers N: mounts, network, cgroups and data.
+remove_node_leftovers() {
+  local i=$1 hierarchy
+  unmount_below "$(node_run "$i")"
+  unmount_below "$(node_data "$i")"
+  ip route del "$(node_pods "$i")" 2>/dev/null || true
+  ip netns del "$(node_netns "$i")" 2>/dev/null || true
+  ip link del "lsveth$i" 2>/dev/null || true
+  for hierarchy in $(_cgroup_hierarchies); do
+    find "$hierarchy/node-$i" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  done
+  rm -rf "$(node_data "$i")" "$(node_run "$i")" "$LONGSHORE_CLUSTER/pki/node-$i."*
+}
+
+remove_bridge() {
+  ip route del "$CLUSTER_SERVICES" 2>/dev/null || true
+  ip link del "$CLUSTER_BRIDGE" 2>/dev/null || true
+}
