@@ -82,6 +82,7 @@ Json PodView(const Json& row, const std::optional<UsageSample>& usage) {
       {"message", TextOrNull(kube::StringAt(row, "/status/message"))},
       {"since", TextOrNull(kube::StringAt(row, "/status/lastTransitionTime"))},
       {"cause", TextOrNull(kube::StringAt(row, "/spec/cause"))},
+      {"vetting", TextOrNull(kube::StringAt(row, "/status/vetting"))},
       {"usage", usage && usage->age_ms <= kFreshUsageMs ? UsageView(*usage) : Json()},
   };
   // The idempotency key is its owner's: whoever knows it could take over the answer.

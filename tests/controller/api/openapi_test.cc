@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/api/openapi.h"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "common/base/strings.h"
+#include "controller/api/context.h"
+
+namespace longshore::controller {
+namespace {
+
+Json Document() { return *api::ParseJson(kOpenApiDocument); }
+
+// Neither an undocumented route nor a documented one that doesn't exist.
+TEST(OpenApiTest, HasExactlyTheRoutesOfTheServer) {
+  std::set<std::string> documented, served = {"GET /openapi.json"};
+  const Json document = Document();
+  for (const auto& [path, methods] : document.at("paths").items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      std::string upper = method;
+      std::transform(upper.begin(), upper.end(), upper.begin(), ::toupper);
+      documented.insert(upper + " " + path);
+    }
+  }
+  for (const Route& route : Routes())
+    served.insert(std::string(route.method) + " " + route.pattern);
+  EXPECT_EQ(documented, served);
+}
+
+void CollectReferences(const Json& json, std::set<std::string>& references) {
+  if (json.is_object() && json.contains("$ref")) {
+    references.insert(json.at("$ref").get<std::string>());
+  }
+  if (json.is_structured()) {
+    for (const auto& item : json.items()) CollectReferences(item.value(), references);
+  }
+}
+
+TEST(OpenApiTest, EveryReferenceLeadsSomewhere) {
+  const Json document = Document();
+  std::set<std::string> references;
+  CollectReferences(document, references);
+  EXPECT_GT(references.size(), 20u);
+  for (const std::string& reference : references) {
+    ASSERT_EQ(reference.front(), '#');
+    EXPECT_TRUE(document.contains(Json::json_pointer(reference.substr(1)))) << reference;
+  }
+}
+
+TEST(OpenApiTest, EveryPathParameterIsDeclared) {
+  const Json document = Document();
+  for (const auto& [path, methods] : document.at("paths").items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      std::set<std::string> declared;
+      for (const Json& parameter : operation.value("parameters", Json::array())) {
+        const std::string reference = parameter.value("$ref", "");
+        const Json& resolved =
+            reference.empty() ? parameter : document.at(Json::json_pointer(reference.substr(1)));
+        if (resolved.at("in") == "path") declared.insert(resolved.at("name"));
+      }
+      for (const std::string& name : declared) {
+        EXPECT_NE(path.find("{" + name + "}"), std::string::npos) << method << " " << path;
+      }
+      EXPECT_EQ(declared.size(), static_cast<size_t>(std::count(path.begin(), path.end(), '{')))
+          << method << " " << path;
+    }
+  }
+}
+
+// The schemas of specs hold exactly the fields that are read: one changed without the other fails.
+struct FieldNames {
+  static constexpr bool kReading = true;
+  std::set<std::string> names;
+  template <class V>
+  void operator()(const char* name, V&) {
+    names.insert(name);
+  }
+};
+template <class T>
+void ExpectSameFields(const char* schema) {
+  FieldNames read;
+  T value{};
+  Describe(read, value);
+  std::set<std::string> documented;
+  const Json properties = Document().at("components").at("schemas").at(schema).at("properties");
+  for (const auto& item : properties.items()) documented.insert(item.key());
+  EXPECT_EQ(documented, read.names) << schema;
+}
+
+TEST(OpenApiTest, SchemasHaveTheFieldsThatAreRead) {
+  ExpectSameFields<api::ComputeRequestSpec>("ComputeRequestSpec");
+  ExpectSameFields<api::ComputeRequestStatus>("ComputeRequestStatus");
+  ExpectSameFields<api::PodCounts>("PodCounts");
+  ExpectSameFields<api::Scaling>("Scaling");
+  ExpectSameFields<api::ScalingSignal>("ScalingSignal");
+  ExpectSameFields<api::Threshold>("Threshold");
+  ExpectSameFields<api::OperationSpec>("OperationSpec");
+  ExpectSameFields<api::OperationStatus>("OperationStatus");
+  ExpectSameFields<api::OperationProgress>("Progress");
+  ExpectSameFields<api::RestoreTarget>("RestoreTarget");
+  ExpectSameFields<api::CopySummary>("CopySummary");
+  ExpectSameFields<api::ScalingDecision>("ScalingDecision");
+}
+
+}  // namespace
+}  // namespace longshore::controller
