@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxTokenBytes = 16 << 10;
 
 struct Credentials {
-  SslContextPtr context;
+  tls::ContextPtr context;
   std::string token;
 };
 
@@ -40,9 +40,9 @@ Result<Credentials> ReadCredentials(const ClientOptions& options, const std::str
   if (credentials.token.empty() || !printable) {
     return InvalidArgument(options.token_file + " holds no token");
   }
-  credentials.context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
-  auto configured =
-      tls::ConfigureClient(credentials.context->native_handle(), {ca_pem, "", "", server_name});
+  credentials.context.reset(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  if (!credentials.context) return Internal("no TLS context");
+  auto configured = tls::ConfigureClient(credentials.context.get(), {ca_pem, "", "", server_name});
   if (!configured) return Annotate(std::move(configured).error(), options.ca_file);
   return credentials;
 }
@@ -98,14 +98,14 @@ class Client::Impl::Attempt : public std::enable_shared_from_this<Attempt> {
         credentials_(std::move(credentials)),
         resolver_(client.io_),
         timer_(client.io_),
-        socket_(client.io_, *credentials_.context) {}
+        socket_(tcp::socket(client.io_), credentials_.context) {}
 
   void Begin();
   void Enqueue(std::string message);
   void End(const std::string& reason);
 
  private:
-  tcp::socket& Lowest() { return beast::get_lowest_layer(socket_); }
+  tcp::socket& Lowest() { return socket_.next_layer().socket(); }
   void Dial(const tcp::resolver::results_type& addresses);
   void OnConnected(error_code error);
   void OnTlsDone(error_code error);
@@ -116,7 +116,7 @@ class Client::Impl::Attempt : public std::enable_shared_from_this<Attempt> {
   std::string TlsFailure(error_code error);
 
   Impl& client_;
-  Credentials credentials_;  // before socket_, which uses its context to the end
+  Credentials credentials_;
   tcp::resolver resolver_;
   asio::steady_timer timer_;
   WebSocket socket_;
@@ -158,19 +158,19 @@ void Client::Impl::Attempt::Dial(const tcp::resolver::results_type& addresses) {
 void Client::Impl::Attempt::OnConnected(error_code error) {
   if (error || ended_) return End("connect: " + error.message());
   Lowest().set_option(tcp::no_delay(true), error);
+  socket_.next_layer().Start(TlsStream::Role::kClient);
   const std::string name = client_.ServerName();
   error_code not_an_address;
   asio::ip::make_address(name, not_an_address);
   if (not_an_address) {  // addresses are no SNI
-    SSL_set_tlsext_host_name(socket_.next_layer().native_handle(), name.c_str());
+    SSL_set_tlsext_host_name(socket_.next_layer().ssl(), name.c_str());
   }
   socket_.next_layer().async_handshake(
-      asio::ssl::stream_base::client,
       [self = shared_from_this()](error_code failed) { self->OnTlsDone(failed); });
 }
 
 std::string Client::Impl::Attempt::TlsFailure(error_code error) {
-  const auto verdict = SSL_get_verify_result(socket_.next_layer().native_handle());
+  const auto verdict = SSL_get_verify_result(socket_.next_layer().ssl());
   if (verdict == X509_V_OK) return "TLS handshake: " + error.message();
   return "TLS verification of \"" + client_.ServerName() +
          "\" failed: " + X509_verify_cert_error_string(verdict);

@@ -63,7 +63,6 @@ class Server::Impl final : public SessionHost {
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>(io_);
   ServerHandler& handler_;
   tls::Reloader certificates_;
-  SslContextPtr context_;  // of the newest certificate
   tcp::acceptor acceptor_{io_};
   asio::steady_timer sweep_timer_{io_};
   std::thread thread_;
@@ -101,7 +100,6 @@ Status Server::Impl::Listen() {
 Status Server::Impl::Start() {
   std::signal(SIGPIPE, SIG_IGN);
   LS_RETURN_IF_ERROR(certificates_.Load());
-  context_ = ShareContext(certificates_.Get().get());
   LS_RETURN_IF_ERROR(Listen());
   started_ = true;
   Accept();
@@ -121,15 +119,14 @@ void Server::Impl::Accept() {
       auto pause = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(50));
       return pause->async_wait([this, pause](error_code) { Accept(); });
     }
-    const tls::ContextPtr newest = certificates_.Get();
-    if (newest.get() != context_->native_handle()) context_ = ShareContext(newest.get());
     bool room;
     SessionPtr session;
     {
       MutexLock lock(mutex_);
       room = sessions_.size() < options_.max_connections;
       if (room) {
-        session = std::make_shared<Session>(*this, next_id_++, std::move(socket), context_);
+        session =
+            std::make_shared<Session>(*this, next_id_++, std::move(socket), certificates_.Get());
         sessions_.emplace(session->id, session);
       }
     }

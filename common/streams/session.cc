@@ -47,8 +47,8 @@ void Session::Begin() {
 void Session::Handshake() {
   has_slot = true;
   slot_since_ = last_byte_ = Clock::now();
+  socket_.next_layer().Start(TlsStream::Role::kServer);
   socket_.next_layer().async_handshake(
-      asio::ssl::stream_base::server,
       [self = shared_from_this()](error_code error) { self->OnTlsDone(error); });
 }
 
@@ -102,10 +102,26 @@ void Session::Refuse(http::status status) {
   if (status == http::status::unauthorized) {
     refusal_->set(http::field::www_authenticate, "Bearer");
   }
-  http::async_write(
-      socket_.next_layer(), *refusal_, [self = shared_from_this()](error_code, size_t) {
-        self->socket_.next_layer().async_shutdown([self](error_code) { self->End("refused"); });
-      });
+  http::async_write(socket_.next_layer(), *refusal_,
+                    [self = shared_from_this()](error_code, size_t) { self->Linger(); });
+}
+
+// Closing at once, with bytes of the peer unread, would reset the connection and lose the refusal.
+void Session::Linger() {
+  socket_.next_layer().Shutdown();
+  linger_.expires_after(std::chrono::milliseconds(500));
+  linger_.async_wait([weak = weak_from_this()](error_code) {
+    if (const auto self = weak.lock()) self->End("refused");
+  });
+  Drain();
+}
+
+void Session::Drain() {
+  Lowest().async_read_some(asio::buffer(scrap_),
+                           [self = shared_from_this()](error_code error, size_t) {
+                             if (error || self->ended_) return self->End("refused");
+                             self->Drain();
+                           });
 }
 
 void Session::OnOpen(error_code error, const std::string& identity) {

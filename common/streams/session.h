@@ -4,6 +4,7 @@
 // thread; server.cc owns it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -54,8 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Session(SessionHost& host, ConnectionId id, tcp::socket socket, SslContextPtr context)
-      : id(id), host_(host), context_(std::move(context)), socket_(std::move(socket), *context_) {
+  Session(SessionHost& host, ConnectionId id, tcp::socket socket, tls::ContextPtr context)
+      : id(id), host_(host), socket_(std::move(socket), std::move(context)) {
     error_code ignored;
     remote_ = Lowest().remote_endpoint(ignored).address().to_string(ignored);
     Lowest().set_option(tcp::no_delay(true), ignored);
@@ -82,22 +83,25 @@ class Session : public std::enable_shared_from_this<Session> {
   bool has_slot = false;
 
  private:
-  tcp::socket& Lowest() { return beast::get_lowest_layer(socket_); }
+  tcp::socket& Lowest() { return socket_.next_layer().socket(); }
   void OnTlsDone(error_code error);
   void OnUpgradeRequest(error_code error);
   void Decide(const Result<std::string>& identity);
   void Refuse(http::status status);
+  void Linger();
+  void Drain();
   void OnOpen(error_code error, const std::string& identity);
   void Read();
   void Write();
 
   SessionHost& host_;
-  SslContextPtr context_;  // before socket_, which uses it to the end
   WebSocket socket_;
   std::string remote_, path_;
   beast::flat_buffer buffer_;
   std::unique_ptr<http::request_parser<http::empty_body>> upgrade_;
   std::unique_ptr<http::response<http::empty_body>> refusal_;
+  asio::steady_timer linger_{socket_.get_executor()};
+  std::array<char, 512> scrap_;
   std::deque<std::string> queue_;
   std::atomic<size_t> queued_bytes_{0};
   std::string close_reason_;
