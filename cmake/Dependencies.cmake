@@ -7,6 +7,25 @@ find_package(OpenSSL 3.0 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
+
+# longshore_third_party(NAME IMPORTED FILE...): IMPORTED as it is (a shared library), but the archives
+# FILE... in programs that have the property LONGSHORE_ARCHIVES: the worker goes into images of any base.
+function(longshore_third_party name imported)
+  set(archives "")
+  foreach(file ${ARGN})
+    find_library(archive_${file} NAMES ${file} REQUIRED)
+    list(APPEND archives "${archive_${file}}")
+  endforeach()
+  add_library(${name} INTERFACE)
+  target_link_libraries(${name} INTERFACE
+    "$<IF:$<BOOL:$<TARGET_PROPERTY:LONGSHORE_ARCHIVES>>,${archives},${imported}>")
+  target_include_directories(${name} SYSTEM INTERFACE
+    "$<TARGET_PROPERTY:${imported},INTERFACE_INCLUDE_DIRECTORIES>")
+endfunction()
+longshore_third_party(third_party_crypto OpenSSL::Crypto libcrypto.a)
+longshore_third_party(third_party_ssl OpenSSL::SSL libssl.a libcrypto.a)
+longshore_third_party(third_party_protobuf_lite protobuf::libprotobuf-lite libprotobuf-lite.a)
+
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
 pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf)

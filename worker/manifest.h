@@ -13,9 +13,10 @@
 
 namespace longshore::worker {
 
-// A database. Rows of a table are hashed as md5(row::text); the two halves of the hash, as signed
-// 64-bit numbers, are summed over all rows, each in a lane of its own: equal content gives equal
-// sums in any order of rows, and a repeated row counts twice.
+// A table. Each row's text is hashed by hashtextextended (PostgreSQL 11 and newer) with the seeds 0
+// and 1, and each hash is summed over all rows in a lane of its own: equal content gives equal sums
+// in any order of rows, and a repeated row counts twice. Finds every accident; it is no signature.
+inline constexpr char kRowHash[] = "hashtextextended(row::text, 0 and 1), summed";
 struct TableDigest {
   std::string name;  // as SQL writes it: public.orders, "My Schema"."T"
   int64_t rows = 0;
@@ -81,6 +82,7 @@ void Describe(A& a, FileDigest& v) {
 struct Manifest {
   int format = 1;
   std::string kind;  // "postgresql", "filesystem"
+  std::string hash;  // how rows are hashed: kRowHash
   DatabaseTraits database;
   std::vector<TableDigest> tables;
   std::vector<SequenceRange> sequences;
@@ -92,6 +94,7 @@ template <class A>
 void Describe(A& a, Manifest& v) {
   a("format", v.format);
   a("kind", v.kind);
+  a("hash", v.hash);
   a("database", v.database);
   a("tables", v.tables);
   a("sequences", v.sequences);

@@ -179,6 +179,8 @@ std::vector<std::string> TarVerifier::Finish() {
   for (Manifest* side : {&expected, &found_}) {
     side->tables.clear();
     side->sequences.clear();
+    side->hash.clear();
+    side->large_objects = 0;
     for (FileDigest& file : side->files) file.mode = file.mtime_ns = 0;
     std::erase_if(side->files, [&](const FileDigest& file) {
       const auto& doubtful = manifest_.changed_while_read;
