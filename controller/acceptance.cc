@@ -62,7 +62,7 @@ Status CheckSecret(Cluster& cluster, const std::string& field, const std::string
 
 }  // namespace
 
-std::string SourceNamespace(const api::NamespacedRef& ref, const std::string& own) {
+std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own) {
   return ref.ns.empty() ? own : ref.ns;
 }
 
@@ -74,7 +74,7 @@ bool Admits(const api::BackupSource& source, const std::string& ns) {
 
 Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const std::string& ns = request.metadata.ns;
-  const std::string source_ns = SourceNamespace(request.spec.source_ref, ns);
+  const std::string source_ns = NamespaceOfSource(request.spec.source_ref, ns);
   const std::string& source_name = request.spec.source_ref.name;
   Acceptance made;
   auto source = Find<api::BackupSource>(cluster, source_ns, source_name);

@@ -38,7 +38,7 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request);
 Status CheckSecrets(Cluster& cluster, const References& references, const std::string& purpose);
 
 // The namespace that a reference without one means.
-std::string SourceNamespace(const api::NamespacedRef& ref, const std::string& own);
+std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own);
 // Whether requests of the namespace may use the source.
 bool Admits(const api::BackupSource& source, const std::string& ns);
 

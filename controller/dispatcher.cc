@@ -33,7 +33,7 @@ bool Before(const api::Operation& a, const api::Operation& b) {
 }
 
 std::string SourceKey(const api::Operation& operation) {
-  return SourceNamespace(operation.spec.source_ref, operation.metadata.ns) + "/" +
+  return NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns) + "/" +
          operation.spec.source_ref.name;
 }
 
@@ -93,7 +93,7 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
 
 bool Dispatcher::WithinCaps(const api::Operation& operation, const Round& round) const {
   const auto source = Find<api::BackupSource>(
-      env_.cluster, SourceNamespace(operation.spec.source_ref, operation.metadata.ns),
+      env_.cluster, NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns),
       operation.spec.source_ref.name);
   if (!source) return false;  // its own reconciler says so
   const auto busy = round.busy_by_source.find(SourceKey(operation));

@@ -24,7 +24,7 @@ Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::s
   if (!operation) return Again();
   if (api::Terminal(operation->status.state)) {
     if (operation->spec.type == api::kCheck) {
-      env_.Wake(kSourceKey, SourceNamespace(operation->spec.source_ref, ns),
+      env_.Wake(kSourceKey, NamespaceOfSource(operation->spec.source_ref, ns),
                 operation->spec.source_ref.name);
     }
     return Again();
@@ -75,7 +75,7 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
     return {"RequestNotFound", "spec.requestRef: there is no ComputeRequest " +
                                    operation.spec.request_ref.name + " in namespace " + ns};
   }
-  const std::string source_ns = SourceNamespace(operation.spec.source_ref, ns);
+  const std::string source_ns = NamespaceOfSource(operation.spec.source_ref, ns);
   const auto source =
       Find<api::BackupSource>(env_.cluster, source_ns, operation.spec.source_ref.name);
   if (!source || !Admits(*source, ns)) {

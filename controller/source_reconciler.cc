@@ -22,7 +22,7 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(
     auto check = ReadObject<api::Operation>(object);
     if (!check || !api::Terminal(check->status.state) ||
         check->status.state == api::kCancelled ||
-        SourceNamespace(check->spec.source_ref, check->metadata.ns) != source.metadata.ns) {
+        NamespaceOfSource(check->spec.source_ref, check->metadata.ns) != source.metadata.ns) {
       continue;
     }
     if (!newest || newest->status.completion_time < check->status.completion_time) {

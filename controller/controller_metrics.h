@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's metrics, and the Tally through which the reconcilers count. Used by main.cc.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/metrics/registry.h"
+#include "controller/environment.h"
+#include "controller/reconcile_loop.h"
+#include "controller/stream_hub.h"
+
+namespace longshore::controller {
+
+class ControllerMetrics {
+ public:
+  ControllerMetrics();
+
+  Tally MakeTally();
+  // Sets what is counted elsewhere, then renders everything.
+  std::string Text(const ReconcileLoop& loop, const StreamHub& hub, const kube::WorkQueue& queue,
+                   const UsageStore& usage, std::chrono::milliseconds cache_age);
+
+ private:
+  metrics::Registry registry_;
+  std::map<std::string, metrics::Counter*> pod_moves_, operation_moves_, decisions_;
+  metrics::Histogram& crossing_to_decision_;
+  metrics::Histogram& planned_to_available_;
+  std::map<std::string, metrics::Gauge*> gauges_;
+};
+
+}  // namespace longshore::controller

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/live_state.h"
+
+#include <algorithm>
+
+#include "controller/operation_moves.h"
+
+namespace longshore::controller {
+namespace {
+
+// Longer than anybody keeps samples.
+constexpr std::chrono::hours kAll{48};
+
+}  // namespace
+
+LiveState::LiveState(const Cluster& cluster, const UsageStore& usage,
+                     const PressureStore& pressure, const VerdictStore& verdicts,
+                     const WorkerTable& workers, const Clock& clock)
+    : cluster_(cluster),
+      usage_(usage),
+      pressure_(pressure),
+      verdicts_(verdicts),
+      workers_(workers),
+      clock_(clock) {}
+
+std::vector<UsageSample> LiveState::Usage(const std::string& pod_uid, size_t limit) const {
+  const auto samples = usage_.Last(pod_uid, kAll);
+  const MonotonicTime now = clock_.Monotonic();
+  std::vector<UsageSample> shown;
+  for (size_t i = samples.size() - std::min(limit, samples.size()); i < samples.size(); ++i) {
+    UsageSample sample;
+    sample.time = FormatTime(samples[i].end);
+    sample.age_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - samples[i].received).count();
+    for (size_t signal = 0; signal < kSignals; ++signal) {
+      sample.signals[SignalName(static_cast<Signal>(signal))] = samples[i].values[signal];
+    }
+    shown.push_back(std::move(sample));
+  }
+  return shown;
+}
+
+std::optional<api::OperationProgress> LiveState::Progress(const std::string& operation_ns,
+                                                          const std::string& name) const {
+  const auto operation = Find<api::Operation>(cluster_, operation_ns, name);
+  if (!operation || !Active(*operation)) return std::nullopt;
+  const auto row = Find<api::BackupPod>(cluster_, operation_ns, operation->status.pod);
+  if (!row) return std::nullopt;
+  const auto worker = workers_.Facts(row->status.pod_uid);
+  if (!worker || !worker->progress ||
+      static_cast<int64_t>(worker->progress->epoch()) != operation->status.epoch) {
+    return std::nullopt;
+  }
+  return FromMessage(*worker->progress, FormatTime(worker->progress_time));
+}
+
+std::vector<Verdict> LiveState::Verdicts(const std::string& pod_uid) const {
+  return verdicts_.Get(pod_uid);
+}
+
+placement::PressureMap LiveState::NodePressure() const { return pressure_.Get(); }
+
+int64_t LiveState::WorkerAgeMs(const std::string& pod_uid) const {
+  const auto worker = workers_.Facts(pod_uid);
+  if (!worker) return -1;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Monotonic() - worker->heard)
+      .count();
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Command line of longshore-controller.
+#pragma once
+
+#include <string>
+
+namespace longshore::controller {
+
+struct Options {
+  std::string kubeconfig;
+  int api_port = 8443, streams_port = 9443, health_port = 9090;
+  std::string tls_dir = "/etc/longshore/tls";
+  std::string ca_file = "/etc/longshore/ca/ca.crt";
+  std::string worker_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
+  std::string audience = "longshore-controller";
+  std::string log_level = "info";
+};
+
+enum class Parsed { kRun, kExitSuccess, kExitUsage };
+// Prints help, version or the error itself.
+Parsed ParseOptions(int argc, char** argv, Options& options);
+
+}  // namespace longshore::controller

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/pod_index.h"
+
+#include "common/api/meta.h"
+
+namespace longshore::controller {
+
+std::optional<IndexedPod> PodIndex::OnChange(const kube::ObjectPtr& before,
+                                             const kube::ObjectPtr& after) {
+  const kube::ObjectPtr& any = after ? after : before;
+  if (!any || kube::LabelOf(*any, api::kLabelManagedBy) != "longshore") return std::nullopt;
+  IndexedPod pod{std::string(kube::NamespaceOf(*any)), std::string(kube::NameOf(*any)),
+                 std::string(kube::LabelOf(*any, api::kLabelRequest)),
+                 std::string(kube::StringAt(*any, "/spec/nodeName"))};
+  MutexLock lock(mutex_);
+  if (before && (!after || kube::UidOf(*before) != kube::UidOf(*after))) {
+    by_uid_.erase(std::string(kube::UidOf(*before)));
+  }
+  if (after) by_uid_[std::string(kube::UidOf(*after))] = pod;
+  return pod;
+}
+
+std::optional<IndexedPod> PodIndex::Find(const std::string& uid) const {
+  MutexLock lock(mutex_);
+  const auto found = by_uid_.find(uid);
+  if (found == by_uid_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace longshore::controller

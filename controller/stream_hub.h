@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's end of all streams: node agents, workers and extenders on one server. Puts what
+// they say into the stores and wakes the reconcilers; decides nothing. Constructed by main.cc.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "common/base/mutex.h"
+#include "common/messages/agent.pb.h"
+#include "common/streams/server.h"
+#include "controller/stream_authenticator.h"
+#include "controller/pod_index.h"
+#include "controller/pressure_store.h"
+#include "controller/usage_store.h"
+#include "controller/verdict_store.h"
+#include "controller/worker_table.h"
+
+namespace longshore::controller {
+
+struct HubStores {
+  UsageStore& usage;
+  PressureStore& pressure;
+  VerdictStore& verdicts;
+  WorkerTable& workers;
+  // Pods that have a new sample: their requests should be looked at.
+  std::function<void(const std::vector<std::string>& pod_uids)> sampled;
+  // Only samples of our own pods are kept, and an agent may speak for its own node's only.
+  const PodIndex& index;
+};
+
+class StreamHub : public streams::ServerHandler {
+ public:
+  StreamHub(streams::ServerOptions options, StreamAuthenticator& authenticator, HubStores stores);
+  ~StreamHub() override;  // stops
+
+  Status Start();
+  void Stop();  // idempotent
+  int port() const { return server_.port(); }
+  // Queues a message on a worker's stream.
+  void Send(streams::ConnectionId id, std::string message) { server_.Send(id, std::move(message)); }
+
+  struct Counts {
+    size_t agents = 0, workers = 0, extenders = 0;
+    uint64_t reports = 0, refused = 0, bad_messages = 0, foreign_samples = 0;
+  };
+  Counts counts() const;
+
+  void Authenticate(const streams::Handshake& handshake, Decision done) override;
+  void OnOpen(streams::ConnectionId id, const std::string& path,
+              const std::string& identity) override;
+  void OnMessage(streams::ConnectionId id, std::string_view message) override;
+  void OnClose(streams::ConnectionId id, const std::string& reason) override;
+
+ private:
+  struct Peer {
+    std::string path, identity;
+    std::string epoch;  // agents: of the hello
+  };
+  Status OnAgentMessage(Peer& peer, std::string_view bytes);
+  uint64_t KeepOwn(messages::UsageReport& report, const std::string& node) const;
+  Status OnPressureMessage(std::string_view bytes);
+  void SendPressure(const std::stop_token& stop);
+
+  StreamAuthenticator& authenticator_;
+  HubStores stores_;
+  mutable Mutex mutex_;
+  std::map<streams::ConnectionId, Peer> peers_ LS_GUARDED_BY(mutex_);
+  Counts counts_ LS_GUARDED_BY(mutex_);
+  streams::Server server_;
+  std::jthread pressure_thread_;
+};
+
+}  // namespace longshore::controller
