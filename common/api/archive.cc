@@ -35,6 +35,8 @@ Result<Json> ParseJson(std::string_view text) {
   } catch (const Json::parse_error& error) {
     // The library's text quotes the input, which may hold a secret: only the place is passed on.
     return InvalidArgument("malformed JSON at byte " + std::to_string(error.byte));
+  } catch (const Json::exception&) {
+    return InvalidArgument("JSON with a number out of range");  // "1e999" is another exception
   }
 }
 

@@ -169,6 +169,15 @@ TEST(ParseJsonTest, SaysWhereAndNeverWhat) {
   }
 }
 
+// The library throws another exception for these than for malformed text; found by a fuzzer.
+TEST(ParseJsonTest, RefusesNumbersOutOfRange) {
+  for (const char* text : {"1e999", "[-1e400]", "{\"a\":30011e333333}"}) {
+    const auto json = ParseJson(text);
+    ASSERT_FALSE(json.has_value()) << text;
+    EXPECT_EQ(json.error().message, "JSON with a number out of range");
+  }
+}
+
 // A body of brackets must not exhaust the stack: what is parsed is also copied and written.
 TEST(ParseJsonTest, BoundsTheNesting) {
   const auto nested = [](size_t depth) {
