@@ -101,47 +101,46 @@ remove_node() {
 }
 
 # stop_node_processes N: the kubelet first, lest it start again what is ended here; then every process in the
-# node's cgroups; then containerd's records of them, whose removal ends the shims; then containerd.
+# node's cgroups; then containerd, and the shims, which outlive it.
 stop_node_processes() {
-  local i=$1 task hierarchy
-  stop_daemon "kubelet-$i" 5
-  stop_daemon "kube-proxy-$i" 2
+  local i=$1 hierarchy
+  stop_daemon "kubelet-$i" 0
+  stop_daemon "kube-proxy-$i" 0
+  stop_daemon "containerd-$i" 0
+  _node_shims "$i" | xargs -r kill -KILL 2>/dev/null || true
   for hierarchy in $(_cgroup_hierarchies); do
     find "$hierarchy/node-$i" -name cgroup.procs -exec cat {} + 2>/dev/null
   done | sort -u | xargs -r kill -KILL 2>/dev/null || true
-  if daemon_alive "containerd-$i" && containerd_is_ready "$i"; then
-    for task in $(node_ctr "$i" tasks ls -q 2>/dev/null); do
-      node_ctr "$i" tasks rm -f "$task" >/dev/null 2>&1 || true
-    done
-  fi
-  stop_daemon "containerd-$i" 5
-  # Shims whose containerd died before them; they name the node's socket in their command line.
-  for task in $(_node_shims "$i"); do kill -KILL "$task" 2>/dev/null || true; done
 }
 
+# _node_shims N: the process ids of those that have the node's socket as an argument.
 _node_shims() {
-  local socket file
-  socket=$(node_run "$1")/containerd.sock
-  for file in /proc/[0-9]*/cmdline; do
-    if tr '\0' ' ' 2>/dev/null <"$file" | grep -q -- "containerd-shim-runc-v2 .*-address $socket "; then
-      file=${file#/proc/}
-      echo "${file%/cmdline}"
-    fi
-  done
+  { grep -lzxF -- "$(node_run "$1")/containerd.sock" /proc/[0-9]*/cmdline 2>/dev/null || true; } |
+    { xargs -r grep -lzF -- containerd-shim-runc-v2 2>/dev/null || true; } |
+    sed 's|^/proc/\([0-9]*\)/.*|\1|'
 }
 
 # remove_node_leftovers N: mounts, network, cgroups and data.
 remove_node_leftovers() {
-  local i=$1 hierarchy
+  local i=$1 tries=25
   unmount_below "$(node_run "$i")"
   unmount_below "$(node_data "$i")"
   ip route del "$(node_pods "$i")" 2>/dev/null || true
   ip netns del "$(node_netns "$i")" 2>/dev/null || true
   ip link del "lsveth$i" 2>/dev/null || true
+  # A killed process leaves its cgroup a moment later.
+  until _remove_node_cgroups "$i" || ((tries-- == 0)); do sleep 0.2; done
+  delete_later "$(node_data "$i")"
+  rm -rf "$(node_run "$i")" "$LONGSHORE_CLUSTER"/{pki,etc}/node-"$i".*
+}
+
+_remove_node_cgroups() {
+  local hierarchy left=0
   for hierarchy in $(_cgroup_hierarchies); do
-    find "$hierarchy/node-$i" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    [ -d "$hierarchy/node-$1" ] || continue
+    find "$hierarchy/node-$1" -depth -type d -exec rmdir {} + 2>/dev/null || left=1
   done
-  rm -rf "$(node_data "$i")" "$(node_run "$i")" "$LONGSHORE_CLUSTER/pki/node-$i."*
+  return "$left"
 }
 
 remove_bridge() {

@@ -36,8 +36,14 @@ _daemon_inputs() {
   } | sha256sum | cut -c1-16
 }
 
-# When a process started, in clock ticks since boot; the 22nd field counts from after the name in parentheses.
-_start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# When a process started, in clock ticks since boot (the 22nd field; the name in parentheses is cut off); nothing if
+# it has ended.
+_start_time() {
+  local stat
+  { read -r stat; } 2>/dev/null <"/proc/$1/stat" || return 0
+  read -ra stat <<<"${stat##*) }"
+  [ "${stat[0]}" = Z ] || echo "${stat[19]}"
+}
 
 # daemon_pid NAME: its process id if it is alive and still that process.
 daemon_pid() {
@@ -48,21 +54,24 @@ daemon_pid() {
 
 daemon_alive() { daemon_pid "$1" >/dev/null; }
 
-# stop_daemon NAME [SECONDS]: asks, and after that time insists.
+# stop_daemon NAME [SECONDS]: asks, and after that time insists; returns when it is gone. 0 is for what leaves nothing
+# that is worth its saving.
 stop_daemon() {
-  local pid tries=$((${2:-10} * 20))
+  local pid tries=$((${2:-10} * 10))
   if pid=$(daemon_pid "$1"); then
-    kill "$pid" 2>/dev/null || true
-    while daemon_alive "$1" && ((tries-- > 0)); do sleep 0.05; done
+    if ((tries > 0)); then kill "$pid" 2>/dev/null || true; fi
+    while ((tries-- > 0)) && daemon_alive "$1"; do sleep 0.1; done
     kill -KILL "$pid" 2>/dev/null || true
+    while daemon_alive "$1"; do sleep 0.05; done
   fi
   rm -f "$LONGSHORE_CLUSTER/pid/$1"
 }
 
-stop_all_daemons() {
+# kill_all_daemons: when the data goes too, none needs time to put it in order.
+kill_all_daemons() {
   local file
   for file in "$LONGSHORE_CLUSTER"/pid/*; do
-    if [ -e "$file" ]; then stop_daemon "${file##*/}" & fi
+    if [ -e "$file" ]; then stop_daemon "${file##*/}" 0 & fi
   done
   wait
 }
@@ -72,4 +81,11 @@ unmount_below() {
   local mount
   awk -v root="$1/" 'index($5, root) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
     while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
+}
+
+# delete_later FOLDER: puts it out of sight at once, and deletes it (and what an interrupted deletion left) in the
+# background: unpacked images are tens of thousands of files, which takes a busy disk many seconds.
+delete_later() {
+  if [ -e "$1" ]; then mv "$1" "$(mktemp -d "$LONGSHORE_STATE/.deleting.XXXXXX")"; fi
+  setsid nice -n 10 bash -c 'rm -rf "$1"/.deleting.*' - "$LONGSHORE_STATE" >/dev/null 2>&1 </dev/null 9>&- &
 }
