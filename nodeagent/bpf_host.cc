@@ -151,7 +151,8 @@ Status BpfHost::Impl::Open(const BpfConfig& config, bool with_block) {
   bpf_map__set_max_entries(skeleton_->maps.cpu_members, 2 * config.max_cgroups);
   bpf_map__set_max_entries(skeleton_->maps.io_members, 2 * config.max_cgroups);
   bpf_map__set_max_entries(skeleton_->maps.free_indices, config.max_cgroups);
-  bpf_program__set_autoload(skeleton_->progs.on_block_complete, with_block);
+  bpf_program__set_autoload(skeleton_->progs.on_block_issue, with_block);
+  bpf_program__set_autoload(skeleton_->progs.on_block_requeue, with_block);
   if (const int error = agent_bpf__load(skeleton_); error != 0) return ErrnoError(-error, "load");
   LS_RETURN_IF_ERROR(counters_.Map(skeleton_->maps.counters));
   LS_RETURN_IF_ERROR(slots_.Map(skeleton_->maps.slots));
@@ -171,8 +172,12 @@ Status BpfHost::Impl::FillIndices() {
 Status BpfHost::Impl::Attach(bool with_block) {
   std::vector<bpf_program*> programs = {
       skeleton_->progs.on_cgroup_mkdir, skeleton_->progs.on_cgroup_rmdir,
-      skeleton_->progs.on_cgroup_attach, skeleton_->progs.on_sched_switch};
-  if (with_block) programs.push_back(skeleton_->progs.on_block_complete);
+      skeleton_->progs.on_cgroup_attach, skeleton_->progs.on_process_exit,
+      skeleton_->progs.on_sched_switch};
+  if (with_block) {
+    programs.push_back(skeleton_->progs.on_block_issue);
+    programs.push_back(skeleton_->progs.on_block_requeue);
+  }
   for (bpf_program* program : programs) {
     bpf_link* link = bpf_program__attach(program);
     if (link == nullptr)

@@ -4,7 +4,7 @@
  *
  * Nothing is timed here. The kernel keeps exact counters in each task; we note them when a task
  * gets a CPU and add the difference to its cgroup when it leaves. Block I/O is taken from the
- * request at completion, whose bio names the cgroup that pays.
+ * request at issue, whose bio names the cgroup that pays.
  *
  * Only tp_btf and raw_tp: kernels under lockdown refuse fentry and kprobes. Kernel >= 5.11
  * (bpf_get_current_task_btf), with BTF.
@@ -137,12 +137,10 @@ static __always_inline __u32 task_index(struct task_struct *task)
 
 /* ---- CPU time and run-queue wait ---- */
 
-static __always_inline __u64 run_delay_of(struct task_struct *task)
-{
-	if (!bpf_core_field_exists(task->sched_info.run_delay))
-		return 0;
-	return task->sched_info.run_delay;
-}
+struct reading {
+	__u64 exec_ns;
+	__u64 wait_ns;
+};
 
 /* True for the classes whose switch-in sets se.prev_sum_exec_runtime. */
 static __always_inline bool is_fair(struct task_struct *task)
@@ -151,17 +149,29 @@ static __always_inline bool is_fair(struct task_struct *task)
 	       task->policy == SCHED_IDLE;
 }
 
+/* Reads each counter once: another CPU may bring it forward between two reads, and what it adds
+ * there would be lost. */
+static __always_inline struct reading read_task(struct task_struct *task)
+{
+	struct reading now = {};
+
+	now.exec_ns = task->se.sum_exec_runtime;
+	if (bpf_core_field_exists(task->sched_info.run_delay))
+		now.wait_ns = task->sched_info.run_delay;
+	return now;
+}
+
 /* Adds what `task` has used since it was noted. Interrupts are off. */
 static __always_inline struct agent_counters *settle(struct agent_slot *slot,
-						     struct task_struct *task)
+						     struct task_struct *task, struct reading now)
 {
 	bool noted = slot->pid == (__u32)task->pid;
 	struct agent_counters *found;
 	__u32 index;
 
-	/* Not noted: its switch-in was not shown to us (seen on 6.18 when certain tasks leave the
-	 * CPU), or exec() gave a thread the pid of its leader. The scheduler's own note of where
-	 * the slice began serves then. */
+	/* Not noted: its switch-in was not shown to us (seen on 6.18, where no BPF runs on top of
+	 * certain tasks, so also not when they leave the CPU), or exec() gave a thread the pid of
+	 * its leader. The scheduler's own note of where the slice began serves then. */
 	index = noted ? slot->index : task_index(task);
 	if (index == AGENT_INDEX_NONE)
 		return 0;
@@ -173,20 +183,21 @@ static __always_inline struct agent_counters *settle(struct agent_slot *slot,
 	if (!found)
 		return 0;
 	if (noted) {
-		found->cpu_ns += task->se.sum_exec_runtime - slot->exec_ns;
-		found->run_queue_wait_ns += run_delay_of(task) - slot->wait_ns;
+		found->cpu_ns += now.exec_ns - slot->exec_ns;
+		found->run_queue_wait_ns += now.wait_ns - slot->wait_ns;
 	} else {
-		found->cpu_ns += task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
+		found->cpu_ns += now.exec_ns - task->se.prev_sum_exec_runtime;
 	}
 	return found;
 }
 
-static __always_inline void note(struct agent_slot *slot, struct task_struct *task)
+static __always_inline void note(struct agent_slot *slot, struct task_struct *task,
+				 struct reading now)
 {
 	slot->pid = task->pid;
 	slot->index = task_index(task);
-	slot->exec_ns = task->se.sum_exec_runtime;
-	slot->wait_ns = run_delay_of(task);
+	slot->exec_ns = now.exec_ns;
+	slot->wait_ns = now.wait_ns;
 }
 
 SEC("tp_btf/sched_switch")
@@ -197,12 +208,12 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 
 	if (!slot)
 		return 0; /* never: one slot per possible CPU */
-	settled = settle(slot, prev);
+	settled = settle(slot, prev, read_task(prev));
 	if (settled)
 		settled->slices++;
 	/* The wait of `next` that ends now is added to its run_delay after this point, so it is
 	 * counted when `next` leaves the CPU or at the next flush. */
-	note(slot, next);
+	note(slot, next, read_task(next));
 	return 0;
 }
 
@@ -213,29 +224,56 @@ int flush_running_task(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct agent_slot *slot = this_slot();
+	struct reading now;
 
 	if (!slot)
 		return 0;
-	settle(slot, task);
-	note(slot, task);
+	now = read_task(task);
+	settle(slot, task, now);
+	note(slot, task, now);
+	return 0;
+}
+
+/* What follows in do_exit() moves the scheduler's note of where the slice began (autogroup), so a
+ * slice that was not noted is settled before. The flush may interrupt: the swap of the pid, which
+ * is last, decides which of the two counts. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_process_exit)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct agent_slot *slot = this_slot();
+	struct agent_counters *found;
+	struct reading now;
+	__u64 began;
+	__u32 before;
+
+	if (!slot || slot->pid == (__u32)task->pid || !is_fair(task))
+		return 0;
+	before = slot->pid;
+	now = read_task(task);
+	began = task->se.prev_sum_exec_runtime;
+	slot->index = task_index(task);
+	slot->exec_ns = now.exec_ns;
+	slot->wait_ns = now.wait_ns;
+	if (__sync_val_compare_and_swap(&slot->pid, before, (__u32)task->pid) != before)
+		return 0;
+	if (slot->index == AGENT_INDEX_NONE)
+		return 0;
+	found = counters_of(slot, slot->index);
+	if (found)
+		__sync_fetch_and_add(&found->cpu_ns, now.exec_ns - began);
 	return 0;
 }
 
 /* ---- block I/O ---- */
 
-SEC("tp_btf/block_rq_complete")
-int BPF_PROG(on_block_complete, struct request *rq, int error, unsigned int bytes)
+static __always_inline struct agent_counters *payer_of(struct request *rq)
 {
-	__u32 op = rq->cmd_flags & REQ_OP_MASK;
-	struct agent_counters *found;
 	struct agent_member *member;
 	struct blkcg_gq *group;
-	struct bio *bio;
+	struct bio *bio = rq->bio;
 	__u64 id;
 
-	if (op != REQ_OP_READ && op != REQ_OP_WRITE)
-		return 0;
-	bio = rq->bio;
 	if (!bio)
 		return 0; /* the driver's own request: nobody's */
 	group = bio->bi_blkg;
@@ -248,21 +286,43 @@ int BPF_PROG(on_block_complete, struct request *rq, int error, unsigned int byte
 		member = bpf_map_lookup_elem(&cpu_members, &id);
 	else
 		member = bpf_map_lookup_elem(&io_members, &id);
-	if (!member)
-		return 0;
-	found = counters_of(this_slot(), member->index);
-	if (!found)
-		return 0;
-	/* A request may complete in parts: bytes are per part, the operation ends with the last. */
+	return member ? counters_of(this_slot(), member->index) : 0;
+}
+
+static __always_inline void count_request(struct request *rq, __s64 sign)
+{
+	__u32 op = rq->cmd_flags & REQ_OP_MASK;
+	struct agent_counters *payer;
+
+	if (op != REQ_OP_READ && op != REQ_OP_WRITE)
+		return;
+	payer = payer_of(rq);
+	if (!payer)
+		return;
 	if (op == REQ_OP_READ) {
-		__sync_fetch_and_add(&found->read_bytes, bytes);
-		if (bytes >= rq->__data_len)
-			__sync_fetch_and_add(&found->read_ops, 1);
+		__sync_fetch_and_add(&payer->read_bytes, sign * rq->__data_len);
+		__sync_fetch_and_add(&payer->read_ops, sign);
 	} else {
-		__sync_fetch_and_add(&found->write_bytes, bytes);
-		if (bytes >= rq->__data_len)
-			__sync_fetch_and_add(&found->write_ops, 1);
+		__sync_fetch_and_add(&payer->write_bytes, sign * rq->__data_len);
+		__sync_fetch_and_add(&payer->write_ops, sign);
 	}
+}
+
+/* At issue, not at completion: completions come in interrupts, and a kernel that runs no BPF on top
+ * of certain tasks (see settle()) hides some of them. All bios of a request pay from one cgroup:
+ * the block layer doesn't merge across. */
+SEC("tp_btf/block_rq_issue")
+int BPF_PROG(on_block_issue, struct request *rq)
+{
+	count_request(rq, 1);
+	return 0;
+}
+
+/* The driver gave it back; what is left of it will be issued again. */
+SEC("tp_btf/block_rq_requeue")
+int BPF_PROG(on_block_requeue, struct request *rq)
+{
+	count_request(rq, -1);
 	return 0;
 }
 

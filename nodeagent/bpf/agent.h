@@ -23,7 +23,7 @@ enum {
 };
 
 /* One per (CPU, index); read through mmap. CPU fields are written with interrupts off by the
- * owning CPU only; block fields atomically, because a completion may interrupt another. */
+ * owning CPU only; block fields atomically, because one may interrupt another. */
 struct agent_counters {
 	__u64 cpu_ns;
 	__u64 run_queue_wait_ns;

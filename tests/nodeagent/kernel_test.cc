@@ -275,8 +275,8 @@ void DirectIo(const std::string& file) {
   }
 }
 
-// Bytes are exactly what the kernel accounted to the task; and to the cgroup, where blk-throttle
-// counts (since 6.10 it does so only once a limit was set on the device).
+// Bytes are exactly what was transferred, and read what the kernel accounted to the task; and to
+// the cgroup, where blk-throttle counts (since 6.10 only once a limit was set on the device).
 TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
   TestCgroups cgroups("block");
   cgroups.Make("podblock/c1");
@@ -296,8 +296,9 @@ TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
   ASSERT_EQ(::read(out[0], truth.data(), sizeof truth), ssize_t{sizeof truth});
   agent.After(milliseconds(50));
   const Counters& counted = agent.pod("block").totals.counters;
-  EXPECT_EQ(truth[1], 8u << 20);
-  EXPECT_EQ(counted.write_bytes, truth[1]);
+  // The task's own figure also has the metadata that it dirtied, which the journal writes later.
+  EXPECT_EQ(counted.write_bytes, 8u << 20);
+  EXPECT_GE(truth[1], counted.write_bytes);
   EXPECT_GE(truth[0], 2u << 20);
   EXPECT_EQ(counted.read_bytes, truth[0]);
   EXPECT_GE(counted.read_ops, 32u);

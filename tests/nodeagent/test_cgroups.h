@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ class TestCgroups {
   // `path` below kubepods, e.g. "burstable/podX/c1", in every hierarchy; parents too.
   void Make(const std::string& path);
   void Remove(const std::string& path);
-  // A process that joins the cgroup, then runs `work` and ends.
+  // A process that runs `work` there and ends. `work` must not allocate where the test has other
+  // threads.
   pid_t Run(const std::string& path, const std::function<void()>& work);
   // Moves a process from outside.
   void Move(const std::string& path, pid_t pid);

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/daemon.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/files.h"
+#include "common/base/log.h"
+#include "common/base/strings.h"
+#include "nodeagent/report.h"
+
+#ifndef LONGSHORE_VERSION
+#define LONGSHORE_VERSION "0.0.0"
+#endif
+
+namespace longshore::nodeagent {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// A kubelet may still be starting; a capability or a kernel does not change by itself.
+constexpr std::chrono::milliseconds kRetryNotFound{1000};
+constexpr std::chrono::milliseconds kRetryRefused{30000};
+
+http::ServerOptions HealthPort(int port) {
+  http::ServerOptions server;
+  server.port = port;
+  server.threads = 1;  // each thread is memory on every node
+  server.max_threads = 4;
+  return server;
+}
+
+http::Response Text(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = std::move(body);
+  return response;
+}
+
+streams::ClientOptions StreamOptions(const Options& options) {
+  streams::ClientOptions stream;
+  stream.host = options.controller_host;
+  stream.port = options.controller_port;
+  stream.path = "/v1/agents";
+  stream.ca_file = options.ca_file;
+  stream.token_file = options.token_file;
+  return stream;
+}
+
+}  // namespace
+
+nanoseconds PhaseOf(std::string_view node, nanoseconds interval) {
+  uint64_t hash = 14695981039346656037u;  // FNV-1a, the same in every version of this program
+  for (const char c : node) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return nanoseconds(hash % static_cast<uint64_t>(interval.count()));
+}
+
+Daemon::Daemon(Options options, const Clock& clock)
+    : options_(std::move(options)),
+      clock_(clock),
+      metrics_(registry_),
+      health_(HealthPort(options_.health_port)) {
+  AddHealth();
+}
+
+Daemon::~Daemon() { Stop(); }
+
+void Daemon::AddHealth() {
+  health_.Handle("GET", "/healthz", [](const http::Request&) { return Text(200, "ok\n"); });
+  health_.Handle("GET", "/readyz", [this](const http::Request&) {
+    MutexLock lock(mutex_);
+    return unready_.empty() ? Text(200, "ok\n") : Text(503, unready_ + "\n");
+  });
+  health_.Handle("GET", "/metrics",
+                 [this](const http::Request&) { return Text(200, registry_.Text()); });
+}
+
+Status Daemon::Start() {
+  LS_RETURN_IF_ERROR(health_.Start());
+  thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
+  pthread_setname_np(thread_.native_handle(), "measure");
+  return {};
+}
+
+void Daemon::Stop() {
+  thread_.request_stop();
+  {
+    MutexLock lock(mutex_);
+    stopped_.notify_all();
+    if (waking_ != nullptr) waking_->Wake();  // only an eventfd: it calls nothing of ours
+  }
+  if (thread_.joinable()) thread_.join();
+  health_.Stop();
+}
+
+void Daemon::SetUnready(const std::string& reason) {
+  MutexLock lock(mutex_);
+  unready_ = reason;
+}
+
+// True when stopped meanwhile.
+bool Daemon::SleepFor(const std::stop_token& stop, std::chrono::milliseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  MutexLock lock(mutex_);
+  while (!stop.stop_requested()) {
+    if (stopped_.wait_until(mutex_, until) == std::cv_status::timeout) break;
+  }
+  return stop.stop_requested();
+}
+
+std::unique_ptr<Measurement> Daemon::Prepare(const std::stop_token& stop) {
+  std::string said;
+  while (!stop.stop_requested()) {
+    auto started = Measurement::Start(options_.cgroup_root, options_.max_cgroups, clock_);
+    if (started.has_value()) return *std::move(started);
+    const Error& error = started.error();
+    SetUnready(error.message);
+    if (std::exchange(said, error.message) != error.message) {
+      LogError("cannot measure; trying again", {{"error", error.ToString()}});
+    }
+    if (SleepFor(stop, error.code == Code::kNotFound ? kRetryNotFound : kRetryRefused)) break;
+  }
+  return nullptr;
+}
+
+messages::AgentHello Daemon::Hello(const Measurement& measurement) const {
+  messages::AgentHello hello;
+  hello.set_node(options_.node_name);
+  hello.set_version(LONGSHORE_VERSION);
+  const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
+  const auto started = clock_.Monotonic().time_since_epoch();
+  hello.set_epoch(std::string(boot.has_value() ? Trim(*boot) : "unknown-boot") + "/" +
+                  std::to_string(std::chrono::duration_cast<nanoseconds>(started).count()));
+  for (const std::string& signal : measurement.degraded()) hello.add_degraded(signal);
+  return hello;
+}
+
+void Daemon::Run(const std::stop_token& stop) {
+  const std::unique_ptr<Measurement> measurement = Prepare(stop);
+  if (measurement == nullptr) return;
+  {
+    MutexLock lock(mutex_);
+    waking_ = &measurement->kernel();
+  }
+  metrics_.SetLoaded(true);
+  LogInfo("measuring", {{"node", options_.node_name},
+                        {"cgroup_root", measurement->layout().root},
+                        {"cpu_tree", measurement->layout().cpu.directory},
+                        {"io_tree", measurement->layout().io.directory},
+                        {"degraded", Join(measurement->degraded(), ",")},
+                        {"pods", measurement->collector().pods()}});
+  Measure(*measurement, stop);
+  MutexLock lock(mutex_);
+  waking_ = nullptr;
+}
+
+// The first moment at this node's phase, by the wall clock; later ones follow the monotonic clock,
+// so a stepped wall clock changes no interval.
+MonotonicTime Daemon::FirstTick() const {
+  const nanoseconds interval = options_.interval;
+  const nanoseconds wall = clock_.Now().time_since_epoch();
+  const nanoseconds past = (wall - PhaseOf(options_.node_name, interval)) % interval;
+  return clock_.Monotonic() + (interval - past);
+}
+
+void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
+  Reporter reporter(StreamOptions(options_), Hello(measurement));
+  if (const Status started = reporter.Start(); !started.has_value()) {
+    LogError("cannot report", {{"error", started.error().ToString()}});
+    SetUnready(started.error().message);
+    return;
+  }
+  Collector& collector = measurement.collector();
+  uint64_t sequence = 0;
+  for (MonotonicTime tick = FirstTick(); !stop.stop_requested(); tick += options_.interval) {
+    while (clock_.Monotonic() < tick && !stop.stop_requested()) collector.WaitUntil(tick);
+    if (stop.stop_requested()) break;
+    const MonotonicTime begin = clock_.Monotonic();
+    if (const auto late = (begin - tick) / options_.interval; late > 0) {
+      metrics_.MissedTicks(static_cast<uint64_t>(late));
+      tick += late * options_.interval;
+    }
+    const Sample sample = collector.Take();
+    reporter.Offer(MakeReport(sample, ++sequence));
+    metrics_.AfterSample(sample, clock_.Monotonic() - begin, reporter.counts());
+    if (sequence == 1) SetUnready("");
+  }
+}
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/measurement.h"
+
+#include <utility>
+
+namespace longshore::nodeagent {
+
+Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgroup_root,
+                                                        uint32_t max_cgroups, const Clock& clock) {
+  auto made = std::unique_ptr<Measurement>(new Measurement);
+  LayoutOptions where;
+  where.cgroup_root = cgroup_root;
+  LS_ASSIGN_OR_RETURN(made->layout_, DiscoverLayout(where));
+  const CgroupLayout& layout = made->layout_;
+
+  BpfConfig config;
+  config.max_cgroups = max_cgroups;
+  config.cpu_hierarchy = layout.cpu.hierarchy;
+  config.io_hierarchy = layout.io.hierarchy;
+  config.cpu_from_cpuacct = !layout.cpu.v2;
+  LS_ASSIGN_OR_RETURN(made->host_, BpfHost::Load(config));
+
+  CollectorOptions options;
+  made->collector_ = std::make_unique<Collector>(options, layout, *made->host_, clock);
+  LS_RETURN_IF_ERROR(made->collector_->Start());
+
+  made->degraded_ = made->host_->degraded();
+  if (layout.io.directory.empty() && made->degraded_.empty()) {
+    made->degraded_.push_back("block-io");
+  }
+  if (layout.memory.directory.empty()) made->degraded_.push_back("memory");
+  if (!ReadPressure(layout.pressure_directory, options.proc)) {
+    made->degraded_.push_back("pressure");
+  }
+  return made;
+}
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/metrics.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/files.h"
+#include "common/base/strings.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+metrics::Counter* Lost(metrics::Registry& registry, const std::string& reason) {
+  return &registry.MakeCounter("longshore_nodeagent_lost_updates_total",
+                               "What could not be attributed to a pod, by reason",
+                               {{"reason", reason}});
+}
+
+double OwnCpuSeconds() {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+double OwnResidentBytes() {
+  const auto statm = ReadFile("/proc/self/statm");
+  if (!statm.has_value()) return 0;
+  const auto fields = Split(*statm, ' ');
+  const auto pages = fields.size() > 1 ? ParseInt(fields[1]) : Result<int64_t>(Internal("statm"));
+  return pages.has_value() ? static_cast<double>(*pages * ::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+AgentMetrics::AgentMetrics(metrics::Registry& r)
+    : loaded_(r.MakeGauge("longshore_nodeagent_bpf_loaded", "1 while the BPF programs measure")),
+      pods_(r.MakeGauge("longshore_nodeagent_pods", "Pods that are measured")),
+      connected_(r.MakeGauge("longshore_nodeagent_controller_connected",
+                             "1 while a stream to the controller is open")),
+      resident_bytes_(r.MakeGauge("longshore_nodeagent_resident_bytes",
+                                  "Memory of this process, its maps too")),
+      sample_seconds_(r.MakeHistogram("longshore_nodeagent_sample_seconds",
+                                      "Time to take and hand over one sample",
+                                      {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1})),
+      missed_ticks_(r.MakeCounter("longshore_nodeagent_missed_ticks_total",
+                                  "Samples that were left out because the node was too busy")),
+      sent_{&r.MakeCounter("longshore_nodeagent_reports_sent_total", "Reports sent")},
+      replaced_{&r.MakeCounter("longshore_nodeagent_reports_replaced_total",
+                               "Reports not sent, made superfluous by the next")},
+      finals_dropped_{&r.MakeCounter("longshore_nodeagent_finals_dropped_total",
+                                     "Last records of pods that were dropped")},
+      cpu_seconds_{
+          &r.MakeCounter("longshore_nodeagent_cpu_seconds_total", "CPU this process used")},
+      lost_no_index_{Lost(r, "no_index")},
+      lost_events_{Lost(r, "event_ring_full")},
+      lost_owner_{Lost(r, "no_owner")},
+      lost_switches_{Lost(r, "unknown_slice")},
+      lost_internal_{Lost(r, "map_refused")},
+      lost_recursion_{Lost(r, "recursion")},
+      lost_uncounted_{Lost(r, "member_map_full")} {}
+
+void AgentMetrics::Following::Set(double total) {
+  if (total > last) counter->Increment(total - last);
+  last = total;
+}
+
+void AgentMetrics::SetLoaded(bool loaded) { loaded_.Set(loaded ? 1 : 0); }
+
+void AgentMetrics::MissedTicks(uint64_t count) {
+  missed_ticks_.Increment(static_cast<double>(count));
+}
+
+void AgentMetrics::AfterSample(const Sample& sample, std::chrono::nanoseconds took,
+                               const Reporter::Counts& reports) {
+  sample_seconds_.Observe(std::chrono::duration<double>(took).count());
+  pods_.Set(static_cast<double>(sample.pods.size()));
+  connected_.Set(reports.connected ? 1 : 0);
+  resident_bytes_.Set(OwnResidentBytes());
+  cpu_seconds_.Set(OwnCpuSeconds());
+  sent_.Set(static_cast<double>(reports.sent));
+  replaced_.Set(static_cast<double>(reports.replaced));
+  finals_dropped_.Set(static_cast<double>(reports.finals_dropped));
+  lost_no_index_.Set(static_cast<double>(sample.lost.no_index));
+  lost_events_.Set(static_cast<double>(sample.lost.events));
+  lost_owner_.Set(static_cast<double>(sample.lost.owner));
+  lost_switches_.Set(static_cast<double>(sample.lost.switches));
+  lost_internal_.Set(static_cast<double>(sample.lost.internal));
+  lost_recursion_.Set(static_cast<double>(sample.lost.recursion));
+  lost_uncounted_.Set(static_cast<double>(sample.uncounted_cgroups));
+}
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's own metrics: what it sent and lost, and what it costs. Per-pod usage goes to the
+// controller, not here. Called by daemon.cc.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/metrics/registry.h"
+#include "nodeagent/collector.h"
+#include "nodeagent/reporter.h"
+
+namespace longshore::nodeagent {
+
+// Written by the measuring thread only.
+class AgentMetrics {
+ public:
+  explicit AgentMetrics(metrics::Registry& registry);
+
+  void SetLoaded(bool loaded);
+  void AfterSample(const Sample& sample, std::chrono::nanoseconds took,
+                   const Reporter::Counts& reports);
+  void MissedTicks(uint64_t count);
+
+ private:
+  // A counter that follows a total kept elsewhere.
+  struct Following {
+    metrics::Counter* counter;
+    double last = 0;
+    void Set(double total);
+  };
+
+  metrics::Gauge& loaded_;
+  metrics::Gauge& pods_;
+  metrics::Gauge& connected_;
+  metrics::Gauge& resident_bytes_;
+  metrics::Histogram& sample_seconds_;
+  metrics::Counter& missed_ticks_;
+  Following sent_, replaced_, finals_dropped_, cpu_seconds_;
+  Following lost_no_index_, lost_events_, lost_owner_, lost_switches_, lost_internal_,
+      lost_recursion_, lost_uncounted_;
+};
+
+}  // namespace longshore::nodeagent
