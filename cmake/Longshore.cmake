@@ -48,9 +48,11 @@ function(longshore_add_program name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS})
   install(TARGETS ${name} COMPONENT ${name})
+  add_dependencies(programs ${name})
 endfunction()
 
-# What a preset needs to build for one kind of test, so that sanitizer builds skip the rest.
+# What a run needs to build: the demo the programs, a sanitizer preset the unit tests.
+add_custom_target(programs)
 add_custom_target(unit_tests)
 add_custom_target(fuzzers)
 
