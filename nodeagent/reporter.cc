@@ -20,7 +20,13 @@ Reporter::~Reporter() { Stop(); }
 
 Status Reporter::Start() { return client_.Start(); }
 
-void Reporter::Stop() { client_.Stop(); }
+void Reporter::Stop() {
+  {
+    MutexLock lock(mutex_);
+    said_unreachable_ = true;  // our own end is no news
+  }
+  client_.Stop();
+}
 
 void Reporter::OnOpen() {
   messages::AgentMessage message;

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attribution with the kernel side faked; directories stand for cgroups (there, too, the inode
+// number is the id).
+#include "nodeagent/cgroup_tree.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/nodeagent/fake_kernel.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+class CgroupTreeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    base_ = fs::temp_directory_path() / ("longshore-tree-" + std::to_string(::getpid()));
+    fs::remove_all(base_);
+    fs::create_directories(base_ / "cpu/kubepods");
+    fs::create_directories(base_ / "io/kubepods");
+    layout_.cpu = {(base_ / "cpu/kubepods").string(), 0, true};
+    layout_.io = {(base_ / "io/kubepods").string(), 7, false};
+    Restart();
+  }
+  void TearDown() override { fs::remove_all(base_); }
+
+  void Restart() { tree_ = std::make_unique<CgroupTree>(layout_, kernel_, milliseconds(2000)); }
+  uint64_t Make(Tree tree, const std::string& path) {
+    const fs::path full =
+        fs::path(tree == Tree::kCpu ? layout_.cpu.directory : layout_.io.directory) / path;
+    fs::create_directories(full);
+    struct stat status{};
+    EXPECT_EQ(::stat(full.c_str(), &status), 0);
+    return status.st_ino;
+  }
+  uint64_t Root(Tree tree) { return Make(tree, "."); }
+  void Write(const std::string& file, const std::string& text) {
+    std::ofstream(base_ / file) << text;
+  }
+  void Walk() {
+    const Status walked = tree_->Walk(now_);
+    ASSERT_TRUE(walked.has_value()) << walked.error().ToString();
+  }
+  void Drain() {
+    std::vector<CgroupEvent> events;
+    kernel_.DrainEvents(events);
+    for (const CgroupEvent& event : events) tree_->Apply(event, now_);
+  }
+  // The pods after time has passed.
+  std::map<std::string, PodTotals> PodsAfter(milliseconds time) {
+    now_ += time;
+    Drain();
+    tree_->Expire(now_);
+    std::map<std::string, PodTotals> pods;
+    for (PodTotals& totals : tree_->Totals()) pods[totals.uid] = totals;
+    return pods;
+  }
+
+  fs::path base_;
+  CgroupLayout layout_;
+  FakeKernel kernel_;
+  std::unique_ptr<CgroupTree> tree_;
+  CgroupTree::TimePoint now_{std::chrono::seconds(100)};
+};
+
+TEST_F(CgroupTreeTest, AContainersTimeBelongsToItsPod) {
+  Make(Tree::kCpu, "burstable/podA/c1");
+  const uint64_t c2 = Make(Tree::kCpu, "burstable/podA/c2");
+  const uint64_t b = Make(Tree::kCpu, "podB");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, c2, 500);
+  kernel_.UseCpu(Tree::kCpu, b, 70);
+  const auto pods = PodsAfter(milliseconds(0));
+  ASSERT_EQ(pods.size(), 2u);
+  EXPECT_EQ(pods.at("A").counters.cpu_ns, 500u);
+  EXPECT_EQ(pods.at("A").relative_path, "/burstable/podA");
+  EXPECT_EQ(pods.at("B").counters.cpu_ns, 70u);
+  EXPECT_EQ(tree_->node_cpu_ns(), 570u);
+}
+
+// Equal ids in the two hierarchies are two different cgroups.
+TEST_F(CgroupTreeTest, IdsOfDifferentTreesNeverMix) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 4242, "podA");
+  kernel_.MakeCgroup(Tree::kIo, Root(Tree::kIo), 4242, "podB");
+  kernel_.counters[kernel_.members.at({Tree::kIo, 4242}).index].read_bytes = 9;
+  kernel_.UseCpu(Tree::kCpu, 4242, 5);
+  const auto pods = PodsAfter(milliseconds(0));
+  ASSERT_EQ(pods.size(), 2u);
+  EXPECT_EQ(pods.at("A").counters.cpu_ns, 5u);
+  EXPECT_EQ(pods.at("A").counters.read_bytes, 0u);
+  EXPECT_EQ(pods.at("B").counters.read_bytes, 9u);
+}
+
+// A pod that came and went between two samples is reported, in full, `final` exactly once.
+TEST_F(CgroupTreeTest, AShortLivedPodIsReportedInFullAndOnce) {
+  Walk();
+  const uint64_t root = Root(Tree::kCpu);
+  kernel_.MakeCgroup(Tree::kCpu, root, 11, "podS");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, "c1");
+  kernel_.UseCpu(Tree::kCpu, 12, 3'000'000);
+  kernel_.RemoveCgroup(Tree::kCpu, 12);
+  kernel_.RemoveCgroup(Tree::kCpu, 11);
+  auto pods = PodsAfter(milliseconds(500));
+  ASSERT_EQ(pods.size(), 1u);
+  EXPECT_FALSE(pods.at("S").final) << "still within its tombstone";
+  kernel_.UseCpu(Tree::kCpu, 12, 7);  // a dying task's last slice
+  pods = PodsAfter(milliseconds(2500));
+  ASSERT_EQ(pods.size(), 1u);
+  EXPECT_TRUE(pods.at("S").final);
+  EXPECT_EQ(pods.at("S").counters.cpu_ns, 3'000'007u);
+  EXPECT_TRUE(PodsAfter(milliseconds(1000)).empty());
+  EXPECT_EQ(tree_->node_cpu_ns(), 3'000'007u) << "the node's sum never falls";
+  EXPECT_EQ(kernel_.members.size(), 2u) << "only the two roots";
+}
+
+TEST_F(CgroupTreeTest, AContainerThatGoesLeavesItsTimeWithThePod) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podS");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, "c1");
+  kernel_.UseCpu(Tree::kCpu, 12, 40);
+  PodsAfter(milliseconds(10));
+  kernel_.RemoveCgroup(Tree::kCpu, 12);
+  PodsAfter(milliseconds(10));
+  const auto pods = PodsAfter(milliseconds(3000));
+  EXPECT_FALSE(pods.at("S").final);
+  EXPECT_EQ(pods.at("S").counters.cpu_ns, 40u);
+}
+
+TEST_F(CgroupTreeTest, APodEndsOnlyWhenItIsGoneInBothTrees) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podS");
+  kernel_.MakeCgroup(Tree::kIo, Root(Tree::kIo), 21, "podS");
+  kernel_.RemoveCgroup(Tree::kCpu, 11);
+  PodsAfter(milliseconds(0));
+  EXPECT_FALSE(PodsAfter(milliseconds(5000)).at("S").final);
+  kernel_.RemoveCgroup(Tree::kIo, 21);
+  PodsAfter(milliseconds(0));
+  EXPECT_TRUE(PodsAfter(milliseconds(5000)).at("S").final);
+}
+
+// What was used before we came is taken from the kernel's totals, and only once.
+TEST_F(CgroupTreeTest, APodOlderThanUsStartsFromTheKernelsTotals) {
+  Make(Tree::kCpu, "podA");
+  Make(Tree::kIo, "podA");
+  Write("cpu/kubepods/podA/cpu.stat", "usage_usec 5000\nuser_usec 1\n");
+  Write("io/kubepods/podA/blkio.throttle.io_service_bytes_recursive",
+        "254:0 Read 100\nTotal 100\n");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, Make(Tree::kCpu, "podA"), 11);
+  Walk();
+  const auto pods = PodsAfter(milliseconds(0));
+  EXPECT_EQ(pods.at("A").counters.cpu_ns, 5'000'011u);
+  EXPECT_EQ(pods.at("A").counters.read_bytes, 100u);
+  EXPECT_EQ(tree_->node_cpu_ns(), 11u) << "the node counts since the programs were attached";
+}
+
+TEST_F(CgroupTreeTest, AWalkFindsWhatEventsDidNotTell) {
+  Walk();
+  const uint64_t pod = Make(Tree::kCpu, "burstable/podL");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, pod, 8);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("L").counters.cpu_ns, 8u);
+  fs::remove_all(base_ / "cpu/kubepods/burstable/podL");
+  Walk();
+  EXPECT_FALSE(PodsAfter(milliseconds(100)).at("L").final);
+  EXPECT_TRUE(PodsAfter(milliseconds(2500)).at("L").final);
+}
+
+// Both its events were lost: nobody knows the name, but its time stays in the node's sum and its
+// index is freed. An event that is only late isn't taken for a lost one.
+TEST_F(CgroupTreeTest, AMemberThatNobodyKnowsIsSummedAndFreed) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 77, "podX", /*lose_event=*/true);
+  kernel_.UseCpu(Tree::kCpu, 77, 123);
+  Walk();
+  EXPECT_TRUE(kernel_.members.contains({Tree::kCpu, 77}));
+  Walk();
+  EXPECT_FALSE(kernel_.members.contains({Tree::kCpu, 77}));
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
+  EXPECT_EQ(tree_->node_cpu_ns(), 123u);
+}
+
+TEST_F(CgroupTreeTest, CgroupsInsideAContainerShareItsIndex) {
+  Make(Tree::kCpu, "burstable/podN/c1/init/deep");
+  const uint64_t container = Make(Tree::kCpu, "burstable/podN/c1");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, container, 9);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("N").counters.cpu_ns, 9u) << "not once per level";
+}
+
+TEST_F(CgroupTreeTest, WithoutRoomForMembersTheyAreCountedAsUncounted) {
+  Walk();
+  Make(Tree::kCpu, "podA");
+  kernel_.refuse_members = true;
+  Walk();
+  EXPECT_EQ(tree_->uncounted(), 1u);
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
+}
+
+TEST_F(CgroupTreeTest, AGoneKubepodsIsAnErrorThatNamesIt) {
+  fs::remove_all(base_ / "cpu/kubepods");
+  const Status walked = tree_->Walk(now_);
+  ASSERT_FALSE(walked.has_value());
+  EXPECT_EQ(walked.error().code, Code::kNotFound);
+  EXPECT_NE(walked.error().message.find("cpu/kubepods"), std::string::npos);
+}
+
+// On cgroup v2 there is one tree for all; io_nodes of a second would count everything twice.
+TEST_F(CgroupTreeTest, OneHierarchyIsWalkedOnce) {
+  layout_.io = layout_.cpu;
+  Restart();
+  const uint64_t pod = Make(Tree::kCpu, "podA");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, pod, 6);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("A").counters.cpu_ns, 6u);
+  EXPECT_TRUE(kernel_.ListMembers(Tree::kIo).empty());
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole agent in one process: BPF on the running kernel, cgroups of the test's own, a stream
+// server in the controller's place. Skipped, with the reason, where BPF cannot be loaded.
+#include "nodeagent/daemon.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/http/client.h"
+#include "tests/nodeagent/agent_stream.h"
+#include "tests/nodeagent/test_cgroups.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DaemonTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    static const std::string why_not = TestCgroups::WhyNot();
+    if (!why_not.empty()) GTEST_SKIP() << why_not;
+    controller_.Start();
+    const streams::ClientOptions client = controller_.Client();
+    options_.controller_host = client.host;
+    options_.controller_port = client.port;
+    options_.ca_file = client.ca_file;
+    options_.token_file = client.token_file;
+    options_.node_name = "node-7";
+    options_.health_port = 0;
+    options_.interval = std::chrono::milliseconds(200);
+  }
+  std::string Get(const Daemon& daemon, const std::string& path, int status) {
+    http::ClientOptions options;
+    options.base_url = "http://127.0.0.1:" + std::to_string(daemon.health_port());
+    const auto client = http::Client::Create(options);
+    EXPECT_TRUE(client.has_value());
+    http::ClientRequest request;
+    request.path = path;
+    const auto response = (*client)->Send(request);
+    EXPECT_TRUE(response.has_value());
+    if (!response.has_value()) return "";
+    EXPECT_EQ(response->status, status);
+    return response->body;
+  }
+
+  AgentStream controller_;
+  Options options_;
+};
+
+// The sum over the interval that the controller computes from two reports.
+TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
+  TestCgroups cgroups("daemon");
+  cgroups.Make("burstable/podrep/c1");
+  options_.cgroup_root = cgroups.root();
+  Daemon daemon(options_, Clock::Real());
+  ASSERT_TRUE(daemon.Start().has_value());
+  ASSERT_TRUE(controller_.Await([](const auto& all) { return all.size() >= 3; }));
+  EXPECT_EQ(controller_.All()[0].hello().node(), "node-7");
+  EXPECT_EQ(
+      WaitFor(cgroups.Run("burstable/podrep/c1", [] { Spin(std::chrono::milliseconds(300)); })), 0);
+  EXPECT_TRUE(controller_.Await([](const auto& all) {
+    const messages::UsageReport& last = all.back().usage();
+    return last.pods_size() == 1 && last.pods(0).pod_uid() == "rep" &&
+           last.pods(0).cpu_ns() >= 300'000'000;
+  }));
+  EXPECT_EQ(Get(daemon, "/readyz", 200), "ok\n");
+  const std::string metrics = Get(daemon, "/metrics", 200);
+  EXPECT_THAT(metrics, HasSubstr("longshore_nodeagent_bpf_loaded 1"));
+  EXPECT_THAT(metrics, HasSubstr("longshore_nodeagent_pods 1"));
+  cgroups.Remove("burstable/podrep");
+  EXPECT_TRUE(controller_.Await([](const auto& all) {
+    const messages::UsageReport& last = all.back().usage();
+    return last.pods_size() == 1 && last.pods(0).final();
+  }));
+  daemon.Stop();
+  uint64_t sequence = 0;
+  for (const messages::AgentMessage& message : controller_.All()) {
+    if (!message.has_usage()) continue;
+    EXPECT_EQ(message.usage().sequence(), sequence + 1);
+    sequence = message.usage().sequence();
+  }
+}
+
+// The kubelet may start after the agent: it waits, says so, and goes on by itself.
+TEST_F(DaemonTest, WaitsForTheKubeletsCgroups) {
+  options_.cgroup_root = "/longshore-test-late-" + std::to_string(::getpid());
+  Daemon daemon(options_, Clock::Real());
+  ASSERT_TRUE(daemon.Start().has_value());
+  std::string reason;
+  for (int i = 0; i < 100 && reason.find(options_.cgroup_root) == std::string::npos; ++i) {
+    reason = Get(daemon, "/readyz", 503);
+  }
+  EXPECT_THAT(reason, HasSubstr(options_.cgroup_root));
+  TestCgroups cgroups("late");
+  EXPECT_TRUE(controller_.Await([](const auto& all) { return all.size() >= 2; }));
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent

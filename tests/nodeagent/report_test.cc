@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace longshore::nodeagent {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+PodSample Pod(const std::string& uid, uint64_t cpu_ns, bool final = false) {
+  PodSample pod;
+  pod.totals.uid = uid;
+  pod.totals.counters.cpu_ns = cpu_ns;
+  pod.totals.counters.run_queue_wait_ns = 2;
+  pod.totals.counters.read_bytes = 3;
+  pod.totals.counters.write_bytes = 4;
+  pod.totals.counters.read_ops = 5;
+  pod.totals.counters.write_ops = 6;
+  pod.totals.final = final;
+  pod.memory = {7, 8};
+  return pod;
+}
+
+Sample At(int64_t milliseconds, std::vector<PodSample> pods) {
+  Sample sample;
+  sample.end = MonotonicTime(std::chrono::milliseconds(milliseconds));
+  sample.start = sample.end - std::chrono::seconds(1);
+  sample.wall_end = WallTime(std::chrono::seconds(1'800'000'000));
+  sample.pods = std::move(pods);
+  sample.node_cpu_ns = 1000;
+  sample.cpu_capacity_milli = 2000;
+  sample.memory = {11, 12};
+  return sample;
+}
+
+TEST(MakeReportTest, CarriesEveryFieldInTheUnitOfItsName) {
+  Sample sample = At(5000, {Pod("a", 1), Pod("b", 9, true)});
+  sample.pressure = Pressure{21, 22, 23};
+  sample.lost.no_index = 3;
+  sample.lost.switches = 2;
+  sample.uncounted_cgroups = 1;
+  const messages::UsageReport report = MakeReport(sample, 17);
+  EXPECT_EQ(report.sequence(), 17u);
+  EXPECT_EQ(report.interval_start_ns(), 4'000'000'000);
+  EXPECT_EQ(report.interval_end_ns(), 5'000'000'000);
+  EXPECT_EQ(report.wall_end_ns(), 1'800'000'000'000'000'000);
+  EXPECT_EQ(report.lost_updates(), 6u);
+  ASSERT_EQ(report.pods_size(), 2);
+  const messages::PodCounters& pod = report.pods(0);
+  EXPECT_EQ(pod.pod_uid(), "a");
+  EXPECT_EQ(pod.cpu_ns(), 1u);
+  EXPECT_EQ(pod.run_queue_wait_ns(), 2u);
+  EXPECT_EQ(pod.read_bytes(), 3u);
+  EXPECT_EQ(pod.write_bytes(), 4u);
+  EXPECT_EQ(pod.read_ops(), 5u);
+  EXPECT_EQ(pod.write_ops(), 6u);
+  EXPECT_EQ(pod.memory_usage_bytes(), 7u);
+  EXPECT_EQ(pod.memory_working_set_bytes(), 8u);
+  EXPECT_FALSE(pod.final());
+  EXPECT_TRUE(report.pods(1).final());
+  const messages::NodeCounters& node = report.node();
+  EXPECT_EQ(node.cpu_ns(), 1000u);
+  EXPECT_EQ(node.cpu_capacity_milli(), 2000u);
+  EXPECT_EQ(node.memory_available_bytes(), 11u);
+  EXPECT_EQ(node.memory_capacity_bytes(), 12u);
+  EXPECT_TRUE(node.psi_valid());
+  EXPECT_EQ(node.psi_cpu_some_us(), 21u);
+  EXPECT_EQ(node.psi_io_some_us(), 22u);
+  EXPECT_EQ(node.psi_memory_some_us(), 23u);
+}
+
+// Unknown pressure must not look like none.
+TEST(MakeReportTest, UnknownPressureIsMarked) {
+  EXPECT_FALSE(MakeReport(At(5000, {}), 1).node().psi_valid());
+}
+
+TEST(RenderTest, RatesAreBetweenTheSamplesAndTheBusiestComesFirst) {
+  const Sample before = At(1000, {Pod("idle", 100), Pod("busy", 1'000'000'000)});
+  const Sample now = At(3000, {Pod("idle", 100), Pod("busy", 2'000'000'000)});
+  const auto json = nlohmann::json::parse(RenderJson(before, now));
+  ASSERT_EQ(json["pods"].size(), 2u);
+  EXPECT_EQ(json["pods"][0]["uid"], "busy");
+  EXPECT_DOUBLE_EQ(json["pods"][0]["cpuCores"].get<double>(), 0.5);
+  EXPECT_EQ(json["pods"][0]["cpuNanoseconds"], 2'000'000'000u);
+  EXPECT_DOUBLE_EQ(json["pods"][1]["cpuCores"].get<double>(), 0.0);
+  EXPECT_TRUE(json["node"]["pressure"].is_null());
+  EXPECT_THAT(RenderTable(before, now), HasSubstr("busy"));
+  EXPECT_THAT(RenderTable(before, now), HasSubstr("500m"));
+}
+
+// A new pod has used all of its time since it was made; a counter that fell gives no negative rate.
+TEST(RenderTest, NewPodsCountFromZeroAndNoRateIsNegative) {
+  const Sample before = At(1000, {Pod("fell", 5'000'000'000)});
+  const Sample now = At(2000, {Pod("fell", 1), Pod("new", 250'000'000, true)});
+  const auto json = nlohmann::json::parse(RenderJson(before, now));
+  EXPECT_EQ(json["pods"][0]["uid"], "new");
+  EXPECT_DOUBLE_EQ(json["pods"][0]["cpuCores"].get<double>(), 0.25);
+  EXPECT_DOUBLE_EQ(json["pods"][1]["cpuCores"].get<double>(), 0.0);
+  const std::string table = RenderTable(before, now);
+  EXPECT_THAT(table, HasSubstr("(gone)"));
+  EXPECT_THAT(table, Not(HasSubstr("-")));
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent
