@@ -20,6 +20,7 @@
 #include "agent_bpf.skel.h"
 #include "common/base/files.h"
 #include "common/base/log.h"
+#include "common/base/strings.h"
 #include "nodeagent/bpf/agent.h"
 
 namespace longshore::nodeagent {
@@ -87,7 +88,10 @@ Error Explain(Error error, const std::string& words) {
     error.code = Code::kFailedPrecondition;
     error.message += " (needs a kernel >= 5.11 with BTF)";
   }
-  if (!words.empty()) error.message += "; libbpf: " + words;
+  // One line: each of libbpf's begins with its name.
+  for (const std::string& line : Split(words, '\n')) {
+    if (!line.empty()) error.message += "; " + line;
+  }
   return Annotate(std::move(error), "BPF programs");
 }
 
