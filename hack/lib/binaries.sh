@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Kubernetes, etcd, containerd and CoreDNS from source: each folder of hack/kubernetes is a Go module that pins
-# one of them. A set of binaries is kept as $LONGSHORE_CACHE/binaries/NAME-VERSION-HASH, where HASH covers all that
-# went in, and linked from $LONGSHORE_CACHE/bin. Used by hack/setup.
+# Kubernetes, etcd, containerd and CoreDNS from source: each folder of hack/kubernetes is a Go
+# module that pins one of them. A set of binaries is kept as
+# $LONGSHORE_CACHE/binaries/NAME-VERSION-HASH, where HASH covers all that went in, and linked from
+# $LONGSHORE_CACHE/bin. Used by hack/setup.
 
 GO_TOOLCHAIN=go1.26.8                 # fetched as a module where the machine's Go is older
 BINARY_SETS=(etcd kubernetes containerd coredns)
@@ -39,8 +40,11 @@ pinned_version() {
 
 # What decides a set's content: its module, the flags below and the compiler.
 _set_hash() {
-  { content_hash "$LONGSHORE_ROOT/hack/kubernetes/$1"; declare -f _go_arguments; echo "$GO_TOOLCHAIN"; } |
-    sha256sum | cut -c1-10
+  {
+    content_hash "$LONGSHORE_ROOT/hack/kubernetes/$1"
+    declare -f _go_arguments
+    echo "$GO_TOOLCHAIN"
+  } | sha256sum | cut -c1-10
 }
 
 # find_go: sets GO to a Go command that can run GO_TOOLCHAIN; Debian 12's own is too old for that.
@@ -67,7 +71,8 @@ _fetch_go() {
   private_apt bookworm-backports "$work/apt"
   export APT_CONFIG=$work/apt/apt.conf
   apt-get update -q
-  version=$(apt-cache depends golang-go | sed -n 's/.*Depends: \(golang-1\.[0-9]*\)-go.*/\1/p' | head -n 1)
+  version=$(apt-cache depends golang-go |
+    sed -n 's/.*Depends: \(golang-1\.[0-9]*\)-go.*/\1/p' | head -n 1)
   cd "$work"
   apt-get download -q "$version-go" "$version-src"
   for package in ./*.deb; do dpkg -x "$package" "$work/root"; done
@@ -78,8 +83,8 @@ _fetch_go() {
   rm -rf "$work"
 }
 
-# _go_arguments SET VERSION: sets arguments and target for `go build`. The versions are linked in because
-# clients ask for them, and a plain build says v0.0.0.
+# _go_arguments SET VERSION: sets arguments and target for `go build`. The versions are linked in
+# because clients ask for them, and a plain build says v0.0.0.
 _go_arguments() {
   local link="-s -w" package
   arguments=(-trimpath -mod=readonly -buildvcs=false -modcacherw) target=tool output=.
@@ -98,8 +103,8 @@ _go_arguments() {
   arguments+=(-ldflags "$link")
 }
 
-# _build_set SET VERSION FOLDER: one builder at a time per set; what was compiled before an interruption is kept
-# in Go's own cache, and FOLDER appears only when complete.
+# _build_set SET VERSION FOLDER: one builder at a time per set; what was compiled before an
+# interruption is kept in Go's own cache, and FOLDER appears only when complete.
 _build_set() {
   set -euo pipefail
   local folder=$3 arguments target output

@@ -9,7 +9,8 @@ packages_in() { sed 's/#.*//' "$1" | awk 'NF { print $1 }'; }
 # missing_packages: those of the names on its input that are not installed.
 missing_packages() {
   local installed
-  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p')
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null |
+    sed -n 's/^installed //p')
   grep -vxF -f <(printf '%s\n' "$installed") || true
 }
 

@@ -3,7 +3,7 @@
 # Where things are. Every script under hack/ sources this first; people may source it too, to get
 # the cluster's kubectl and kubeconfig into their shell.
 #
-#   LONGSHORE_CACHE  what takes long to make and can be made again: binaries, root file systems, ccache
+#   LONGSHORE_CACHE  what takes long to make, and can be made again: binaries, file systems, ccache
 #   LONGSHORE_STATE  what a running cluster needs: keys, etcd's data, logs, process ids
 
 LONGSHORE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

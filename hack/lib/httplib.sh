@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# cpp-httplib, one header: Debian 12 has 0.11, whose limits can be passed and whose errors leak, so the
-# source package of Debian sid is fetched and its header put where CMake looks. Used by hack/setup.
+# cpp-httplib, one header: Debian 12 has 0.11, whose limits can be passed and whose errors leak, so
+# the source package of Debian sid is fetched and its header put where CMake looks. Used by
+# hack/setup.
 
 HTTPLIB_VERSION=0.41.0                 # the upstream version that we build and test with
 HTTPLIB_SHA256=e9112546                # how its httplib.h begins when hashed
@@ -26,7 +27,8 @@ _fetch_httplib() {
   export APT_CONFIG=$work/apt/apt.conf
   apt-get update -q
   cd "$work"
-  # The pinned version while the mirror has it, else the newest: the tests in common/http hold for either.
+  # The pinned version while the mirror has it, else the newest: the tests in common/http hold for
+  # either.
   version=$(apt-cache showsrc cpp-httplib | sed -n 's/^Version: //p' |
     grep -m1 -F "$HTTPLIB_VERSION" || true)
   apt-get source -q --download-only "cpp-httplib${version:+=$version}"
@@ -36,7 +38,10 @@ _fetch_httplib() {
   hash=$(sha256sum <"$header")
   case $version in
     "$HTTPLIB_VERSION"*)
-      [[ $hash == "$HTTPLIB_SHA256"* ]] || { echo "httplib.h of $version hashes to $hash"; return 1; } ;;
+      if [[ $hash != "$HTTPLIB_SHA256"* ]]; then
+        echo "httplib.h of $version hashes to $hash"
+        return 1
+      fi ;;
     *) echo "note: $HTTPLIB_VERSION is gone from the mirror, took $version ($hash)" ;;
   esac
   version=${version%%[+-]*}

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Container images without a registry: built by buildah, kept as blobs, imported into each node with only
-# the layers that it lacks. Used by hack/images, and by hack/cluster for the pause image.
+# Container images without a registry: built by buildah, kept as blobs, imported into each node with
+# only the layers that it lacks. Used by hack/images, and by hack/cluster for the pause image.
 #
 # An image is a folder of images/ with a Containerfile, whose head may say:
 #   # base: NAME          another image of ours, given to the build as argument BASE
 #   # rootfs: SUITE       or a Debian root file system (lib/rootfs.sh)
-#   # needs: PATH...      files put beside the Containerfile: build/... is the release build, bin/... the cache's
+#   # needs: PATH...      files put beside it: build/... is the release build, bin/... the cache's
 #   # prepare: COMMAND    run beside the Containerfile before the build
 # It is built again only if any of that changed.
 
@@ -15,7 +15,9 @@ IMAGES_CACHE=$LONGSHORE_CACHE/images
 IMAGES_BUILD=${LONGSHORE_BUILD:-$LONGSHORE_ROOT/build/release}
 IMAGES_PREFIX=longshore.local
 
-image_names() { find "$IMAGES_DIR" -mindepth 2 -maxdepth 2 -name Containerfile -printf '%h\n' | sed 's|.*/||' | sort; }
+image_names() {
+  find "$IMAGES_DIR" -mindepth 2 -maxdepth 2 -name Containerfile -printf '%h\n' | sed 's|.*/||' | sort
+}
 
 # image_says NAME KEY: the values of a line of the Containerfile's head.
 image_says() { sed -n "s/^# $2: *//p" "$IMAGES_DIR/$1/Containerfile"; }
@@ -60,7 +62,8 @@ image_build() {
   base=$(image_lacks "$name")
   [ -z "$base" ] || die "image $name needs what isn't built: $(tr '\n' ' ' <<<"$base")"
   hash=$(_image_hash "$name")
-  if [ "$(cat "$IMAGES_CACHE/$name.hash" 2>/dev/null)" = "$hash" ] && _image_complete "$name"; then return; fi
+  if [ "$(cat "$IMAGES_CACHE/$name.hash" 2>/dev/null)" = "$hash" ] &&
+    _image_complete "$name"; then return; fi
   logged "image-$name" _image_build "$name"
   echo "$hash" >"$IMAGES_CACHE/$name.hash"
 }
@@ -79,19 +82,22 @@ _image_blobs() {
   local digest
   digest=$(image_digest "$1") || return 0
   _blob "$digest"
-  jq -r '(.config, .layers[]).digest | "blobs/sha256/" + ltrimstr("sha256:")' "$IMAGES_CACHE/$(_blob "$digest")"
+  jq -r '(.config, .layers[]).digest | "blobs/sha256/" + ltrimstr("sha256:")' \
+    "$IMAGES_CACHE/$(_blob "$digest")"
 }
 
 # _drop_old_blobs: those of no image as it is now.
 _drop_old_blobs() {
-  local file
+  local file used
+  used=$(for file in "$IMAGES_CACHE"/*.digest; do _image_blobs "$(basename "$file" .digest)"; done)
   find "$IMAGES_CACHE/blobs" -type f -printf 'blobs/sha256/%f\n' |
-    { grep -vxF -f <(for file in "$IMAGES_CACHE"/*.digest; do _image_blobs "$(basename "$file" .digest)"; done) || true; } |
+    { grep -vxF -f <(printf '%s\n' "$used") || true; } |
     while read -r file; do rm -f "$IMAGES_CACHE/$file"; done
 }
 
 buildah_here() {
-  buildah --root "$LONGSHORE_CACHE/buildah" --runroot /run/longshore-buildah --storage-driver overlay "$@"
+  buildah --root "$LONGSHORE_CACHE/buildah" --runroot /run/longshore-buildah \
+    --storage-driver overlay "$@"
 }
 
 # Layers are kept uncompressed: they never leave this machine, and unpack in a third of the time.
@@ -105,7 +111,9 @@ _image_build() {
     strip -o "$context/${file##*/}" "$file"
     chmod 755 "$context/${file##*/}"
   done
-  for base in $(image_says "$name" base); do argument=(--build-arg "BASE=$IMAGES_PREFIX/$base:dev"); done
+  for base in $(image_says "$name" base); do
+    argument=(--build-arg "BASE=$IMAGES_PREFIX/$base:dev")
+  done
   for base in $(image_says "$name" rootfs); do
     _rootfs_image "$base"
     argument=(--build-arg "BASE=$IMAGES_PREFIX/rootfs-$base:dev")

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What a person sees while scripts work: named stages with times, a heartbeat in long ones, the end of
-# the log when one fails, and a table at the end of where the time went.
+# What a person sees while scripts work: named stages with times, a heartbeat in long ones, the end
+# of the log when one fails, and a table at the end of where the time went.
 #
 #   stages setup build test        the plan, so that each stage can say what is left
 #   stage build                    begins a stage (and ends the one before)
 #   logged ninja ninja -C build    runs a command with its output in a log file
 #   stage_table                    ends the last stage; prints the table (the outermost script only)
 
-LONGSHORE_DEPTH=$((${LONGSHORE_DEPTH:-0} + 1))   # a script called by a script indents and has no table
+LONGSHORE_DEPTH=$((${LONGSHORE_DEPTH:-0} + 1))   # a script in a script indents, and has no table
 export LONGSHORE_DEPTH
 _stage_plan=() _stage_names=() _stage_seconds=() _stage_name='' _stage_start=0
 _log_indent=$(printf '%*s' $(((LONGSHORE_DEPTH - 1) * 4)) '')
@@ -58,10 +58,12 @@ stage_table() {
   printf '%-28s %9s\n' total "$(duration $total)"
 }
 
-# logged NAME COMMAND...: output goes to $LONGSHORE_LOGS/NAME.log. Every 15 s a line says that it is still
-# running, and how long it took the last time; on failure the log's tail is shown. Returns its status.
+# logged NAME COMMAND...: output goes to $LONGSHORE_LOGS/NAME.log. Every 15 s a line says that it is
+# still running, and how long it took the last time; on failure the log's tail is shown. Returns its
+# status.
 logged() {
-  local name=$1 log=$LONGSHORE_LOGS/$1.log took=$LONGSHORE_CACHE/times/$1 start=$SECONDS status=0 pid
+  local name=$1 log=$LONGSHORE_LOGS/$1.log took=$LONGSHORE_CACHE/times/$1
+  local start=$SECONDS status=0 pid
   shift
   mkdir -p "${log%/*}" "${took%/*}"
   "$@" >"$log" 2>&1 </dev/null &

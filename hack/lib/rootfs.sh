@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian root file systems by mmdebstrap, from the mirror that this machine's apt uses. They are what base images
-# are made of, and where tests find the tools of the world outside the cluster. Used by hack/setup and hack/images.
+# Debian root file systems by mmdebstrap, from the mirror that this machine's apt uses. They are
+# what base images are made of, and where tests find the tools of the world outside the cluster.
+# Used by hack/setup and hack/images.
 #
-# Each is kept by suite and package list: $LONGSHORE_CACHE/rootfs/SUITE-HASH.tar; hack/setup's stage makes the ones
-# that hack/images needs.
+# Each is kept by suite and package list: $LONGSHORE_CACHE/rootfs/SUITE-HASH.tar; hack/setup's stage
+# makes the ones that hack/images needs.
 
 # packages in every base image beyond mmdebstrap's minbase
 ROOTFS_BASE_PACKAGES=ca-certificates
@@ -22,7 +23,8 @@ make_all_rootfs() {
 # rootfs_tar SUITE PACKAGES: makes it if missing; prints its path.
 rootfs_tar() {
   local tar
-  tar=$LONGSHORE_CACHE/rootfs/$1-$(printf '%s' "$1 $2 $(declare -f _make_rootfs)" | sha256sum | cut -c1-10).tar
+  tar=$(printf '%s' "$1 $2 $(declare -f _make_rootfs)" | sha256sum | cut -c1-10)
+  tar=$LONGSHORE_CACHE/rootfs/$1-$tar.tar
   if [ ! -s "$tar" ]; then
     say "making a root file system of Debian $1" >&2
     logged "rootfs-$1" _make_rootfs "$1" "$2" "$tar" >&2
@@ -68,9 +70,10 @@ _unpack_outside() {
   mv "$ROOTFS_OUTSIDE.new" "$ROOTFS_OUTSIDE"
 }
 
-# outside COMMAND...: runs it in that root file system, in a mount namespace of its own that ends with it: /dev, /proc,
-# /tmp and name resolution are this machine's, and so is $LONGSHORE_OUTSIDE_SHARE (a folder) under the same path. Nothing
-# else of this machine is seen, and the network is the host's.
+# outside COMMAND...: runs it in that root file system, in a mount namespace of its own that ends
+# with it: /dev, /proc, /tmp and name resolution are this machine's, and so is
+# $LONGSHORE_OUTSIDE_SHARE (a folder) under the same path. Nothing else of this machine is seen, and
+# the network is the host's.
 outside() {
   # shellcheck disable=SC2016  # expanded inside
   unshare --mount --propagation private bash -euc '

@@ -45,8 +45,8 @@ start_controllers() {
     --kubeconfig="$etc/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
 }
 
-# start_dns: CoreDNS on this machine, behind the cluster's usual DNS service, so that names still resolve when
-# nodes are taken away in tests.
+# start_dns: CoreDNS on this machine, behind the cluster's usual DNS service, so that names still
+# resolve when nodes are taken away in tests.
 start_dns() {
   local etc=$LONGSHORE_CLUSTER/etc
   write_config "$etc/Corefile" <<EOF

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # many of these names are used where it is sourced
 # SPDX-License-Identifier: Apache-2.0
 # The cluster's addresses, names and folders; sourced by hack/cluster and hack/images.
 #
@@ -33,7 +33,8 @@ all_node_numbers() {
   } | sed 's/.*node-//' | sort -nu
 }
 
-# node_ctr N ARGUMENTS...: containerd's client, without its warning on each call that cgroup v1 will go.
+# node_ctr N ARGUMENTS...: containerd's client, without its warning on each call that cgroup v1 will
+# go.
 node_ctr() {
   local i=$1
   shift

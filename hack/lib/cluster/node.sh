@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One node: its network namespace, its cgroups, its processes, and their removal.
 
-# Hierarchies in which a node has a subtree: those of cgroup v1 that are mounted, and the unified one.
+# The mounted cgroup hierarchies, of either version: a node has a subtree in each.
 _cgroup_hierarchies() {
   awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts
 }
@@ -13,12 +13,13 @@ make_bridge() {
     ip addr add "$CLUSTER_HOST/24" dev "$CLUSTER_BRIDGE"
     ip link set "$CLUSTER_BRIDGE" up
   fi
-  # Every kubelet, containerd and watcher of configuration takes inotify instances of the one kernel.
-  sysctl -qw net.ipv4.ip_forward=1 fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=524288
+  # Each kubelet and containerd takes inotify instances, all of the one kernel.
+  sysctl -qw net.ipv4.ip_forward=1 fs.inotify.max_user_instances=8192 \
+    fs.inotify.max_user_watches=524288
 }
 
-# make_node_network N: a namespace on the bridge; this machine routes to its pods. Services are reached from here
-# through node 1, whose kube-proxy translates them.
+# make_node_network N: a namespace on the bridge; this machine routes to its pods. Services are
+# reached from here through node 1, whose kube-proxy translates them.
 make_node_network() {
   local i=$1 netns ip link=lsveth$1
   netns=$(node_netns "$i") ip=$(node_ip "$i")
@@ -48,7 +49,7 @@ make_node_cgroups() {
   for hierarchy in $(_cgroup_hierarchies); do
     folder=$hierarchy/node-$1
     mkdir -p "$folder"
-    for file in cpuset.cpus cpuset.mems; do      # cgroup v1 lets no process in while these are empty
+    for file in cpuset.cpus cpuset.mems; do  # cgroup v1 lets no process in without
       if [ -e "$hierarchy/$file" ] && [ -z "$(cat "$folder/$file")" ]; then
         cat "$hierarchy/$file" >"$folder/$file"
       fi
@@ -63,7 +64,8 @@ start_containerd() {
   write_cni_config "$1"
   write_containerd_config "$1"
   # shellcheck disable=SC2046  # words
-  daemon "containerd-$1" "$config" $(_in_node "$1") "$LONGSHORE_BIN/containerd" --config "$config" --log-level warn
+  daemon "containerd-$1" "$config" $(_in_node "$1") \
+    "$LONGSHORE_BIN/containerd" --config "$config" --log-level warn
 }
 
 start_kubelet() {
@@ -86,9 +88,9 @@ start_kube_proxy() {
 }
 
 nodes_are_ready() {
-  local ready
-  ready=$(kube get nodes -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' \
-    2>/dev/null | grep -c True) || true
+  local ready condition='.status.conditions[?(@.type=="Ready")].status'
+  ready=$(kube get nodes -o jsonpath="{range .items[*]}{$condition}{'\\n'}{end}" 2>/dev/null |
+    grep -c True) || true
   ((ready >= $1))
 }
 
@@ -100,8 +102,8 @@ remove_node() {
   remove_node_leftovers "$1"
 }
 
-# stop_node_processes N: the kubelet first, lest it start again what is ended here; then every process in the
-# node's cgroups; then containerd, and the shims, which outlive it.
+# stop_node_processes N: the kubelet first, lest it start again what is ended here; then containerd
+# and its shims, which outlive it; then whatever is left in the node's cgroups.
 stop_node_processes() {
   local i=$1 hierarchy
   stop_daemon "kubelet-$i" 0

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The configuration files of one node's containerd, kubelet and kube-proxy. Comments say what running several nodes
-# on one machine asks for beyond the defaults.
+# The configuration files of one node's containerd, kubelet and kube-proxy. Comments say what
+# running several nodes on one machine asks for beyond the defaults.
 
-# write_cni_config N: point-to-point links, so that also traffic between pods of a node is routed and
-# kube-proxy sees both directions of it; a shared bridge would answer past it.
+# write_cni_config N: point-to-point links, so that also traffic between pods of a node is routed
+# and kube-proxy sees both directions of it; a shared bridge would answer past it.
 write_cni_config() {
   local folder
   folder=$(node_data "$1")/cni
@@ -19,7 +19,7 @@ EOF
 
 # write_containerd_config N
 #   restrict_oom_score_adj: not every machine lets root lower a process's score
-#   netns_mounts_under_state_dir: each node keeps its pods' namespaces apart, so that they can be removed with it
+#   netns_mounts_under_state_dir: each node's pods have their namespaces apart, and go with it
 write_containerd_config() {
   write_config "$LONGSHORE_CLUSTER/etc/containerd-$1.toml" <<EOF
 version = 3
@@ -80,7 +80,8 @@ evictionHard: {}
 nodeStatusUpdateFrequency: 4s
 nodeLeaseDurationSeconds: 20
 EOF
-  # Pods on the cluster's network ask the DNS service; what uses the host's network asks this machine's CoreDNS.
+  # Pods on the cluster's network ask the DNS service; what uses the host's network asks this
+  # machine's CoreDNS.
   echo "nameserver $CLUSTER_HOST" >"$LONGSHORE_CLUSTER/etc/resolv.conf"
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# The cluster's certificate authority, the certificates it issues, and a kubeconfig for each of its clients.
-# Made once; a node added later gets its own then.
+# The cluster's certificate authority, the certificates it issues, and a kubeconfig for each of its
+# clients. Made once; a node added later gets its own then.
 
 # make_certificates NODES
 make_certificates() {

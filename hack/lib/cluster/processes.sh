@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Daemons of the cluster as plain processes in sessions of their own, so that they outlive the shell that
-# started them. A pid file holds the process id, its start time (ids are reused) and a hash of what it was started with.
+# Daemons of the cluster as plain processes in sessions of their own, so that they outlive the shell
+# that started them. A pid file holds the process id, its start time (ids are reused) and a hash of
+# what it was started with.
 
-# daemon NAME CONFIG COMMAND...: starts it unless it runs already with the same command line, binary and CONFIG
-# (a file, or -); restarts it if those changed.
+# daemon NAME CONFIG COMMAND...: starts it unless it runs already with the same command line, binary
+# and CONFIG (a file, or -); restarts it if those changed.
 daemon() {
   local name=$1 config=$2 file=$LONGSHORE_CLUSTER/pid/$1 inputs pid
   shift 2
@@ -19,7 +20,8 @@ daemon() {
   printf '%s\n%s\n%s\n' "$pid" "$(_start_time "$pid")" "$inputs" >"$file"
 }
 
-# write_config PATH: its input, unless the file has that content; some daemons end when their file is touched.
+# write_config PATH: its input, unless the file has that content; some daemons end when their file
+# is touched.
 write_config() {
   local new
   new=$(cat)
@@ -36,8 +38,8 @@ _daemon_inputs() {
   } | sha256sum | cut -c1-16
 }
 
-# When a process started, in clock ticks since boot (the 22nd field; the name in parentheses is cut off); nothing if
-# it has ended.
+# When a process started, in clock ticks since boot (the 22nd field; the name in parentheses is cut
+# off); nothing if it has ended.
 _start_time() {
   local stat
   { read -r stat; } 2>/dev/null <"/proc/$1/stat" || return 0
@@ -54,8 +56,8 @@ daemon_pid() {
 
 daemon_alive() { daemon_pid "$1" >/dev/null; }
 
-# stop_daemon NAME [SECONDS]: asks, and after that time insists; returns when it is gone. 0 is for what leaves nothing
-# that is worth its saving.
+# stop_daemon NAME [SECONDS]: asks, and after that time insists; returns when it is gone. 0 is for
+# what leaves nothing that is worth its saving.
 stop_daemon() {
   local pid tries=$((${2:-10} * 10))
   if pid=$(daemon_pid "$1"); then
@@ -83,9 +85,11 @@ unmount_below() {
     while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
 }
 
-# delete_later FOLDER: puts it out of sight at once, and deletes it (and what an interrupted deletion left) in the
-# background: unpacked images are tens of thousands of files, which takes a busy disk many seconds.
+# delete_later FOLDER: puts it out of sight at once, and deletes it (and what an interrupted
+# deletion left) in the background: unpacked images are tens of thousands of files, which takes a
+# busy disk many seconds.
 delete_later() {
   if [ -e "$1" ]; then mv "$1" "$(mktemp -d "$LONGSHORE_STATE/.deleting.XXXXXX")"; fi
-  setsid nice -n 10 bash -c 'rm -rf "$1"/.deleting.*' - "$LONGSHORE_STATE" >/dev/null 2>&1 </dev/null 9>&- &
+  setsid nice -n 10 find "$LONGSHORE_STATE" -maxdepth 1 -name '.deleting.*' -exec rm -rf {} + \
+    >/dev/null 2>&1 </dev/null 9>&- &
 }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# hack/cluster status: each process and each node, as a table or as JSON; fails unless all of them are well.
+# hack/cluster status: each process and each node, as a table or as JSON; fails unless all of them
+# are well.
 
 status() {
   local json
@@ -14,7 +15,7 @@ status() {
 }
 
 _status_json() {
-  local file name pid nodes='{"items":[]}' api=false
+  local file name pid rss nodes='{"items":[]}' api=false
   if [ -s "$LONGSHORE_KUBECONFIG" ] && api_is_ready; then
     api=true
     nodes=$(kube get nodes -o json)
@@ -23,8 +24,9 @@ _status_json() {
     [ -e "$file" ] || continue
     name=${file##*/}
     pid=$(daemon_pid "$name") || pid=0
-    printf '%s %s %s\n' "$name" "$pid" \
-      "$( ((pid == 0)) && echo 0 || awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$pid/status")"
+    rss=0
+    if ((pid > 0)); then rss=$(awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$pid/status"); fi
+    printf '%s %s %s\n' "$name" "$pid" "$rss"
   done | jq -R -s --argjson nodes "$nodes" --argjson api "$api" --argjson wanted "$(node_count)" \
     --arg kubeconfig "$LONGSHORE_KUBECONFIG" '
     [split("\n")[] | select(. != "") | split(" ")
