@@ -55,6 +55,12 @@ bool WorkWaits(const std::vector<api::Operation>& operations) {
   });
 }
 
+bool CheckRuns(const std::vector<api::Operation>& operations) {
+  return std::any_of(operations.begin(), operations.end(), [](const api::Operation& o) {
+    return o.spec.type == api::kCheck && !o.status.pod.empty() && !api::Terminal(o.status.state);
+  });
+}
+
 Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& request) const {
   Round round;
   round.request = Find<api::ComputeRequest>(env_.cluster, ns, request);

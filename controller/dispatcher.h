@@ -33,5 +33,7 @@ class Dispatcher {
 
 // Whether operations wait for pods of the request.
 bool WorkWaits(const std::vector<api::Operation>& operations);
+// Whether one of them checks a login right now.
+bool CheckRuns(const std::vector<api::Operation>& operations);
 
 }  // namespace longshore::controller

@@ -103,7 +103,10 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   visit.operations = OfRequest<api::Operation>(env_.cluster, ns, name);
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
   visit.memory = &memory->second;
-  if (fresh || visit.crew.OnTheirWay() > 0) visit.memory->settled = env_.clock.Monotonic();
+  // A check is part of accepting a source, not load that more pods could share.
+  if (fresh || visit.crew.OnTheirWay() > 0 || CheckRuns(visit.operations)) {
+    visit.memory->settled = env_.clock.Monotonic();
+  }
   visit.request = std::move(request);
   return visit;
 }
@@ -140,7 +143,7 @@ void RequestReconciler::AcceptSecrets(Visit& visit) {
   Memory& memory = *visit.memory;
   const MonotonicTime now = env_.clock.Monotonic();
   const bool stale = memory.secrets_generation != visit.request.metadata.generation ||
-                     (!memory.secret_missing.empty() && now - memory.secrets_read > kSecretsAgain);
+                     (!memory.secret_missing.empty() && now - memory.secrets_read >= kSecretsAgain);
   if (stale) {
     const Status checked = CheckSecrets(env_.cluster, *visit.acceptance.references,
                                         visit.request.spec.purpose);

@@ -37,16 +37,16 @@ stock_restic dump "$(record .dataSnapshot)" "$(record .dataPath)" |
 echo "restored $(sql -d restored -c 'SELECT pg_size_pretty(pg_database_size(current_database()))')"
 
 # --- compare -----------------------------------------------------------------------------------
-# The row's text under fixed settings, hashed; the two halves of the hash summed over all rows.
+# The row's text under fixed settings, hashed with two seeds; each hash summed over all rows.
 settings="SET search_path = ''; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';
 SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmlbinary = 'base64';"
 tables=0 rows=0
 while read -r table; do
   name=$(jq -r .name <<<"$table")
   found=$(sql -d restored <<<"$settings
-    SELECT count(*) || ' ' || coalesce(sum(('x' || left(h, 16))::bit(64)::bigint), 0)
-      || ' ' || coalesce(sum(('x' || right(h, 16))::bit(64)::bigint), 0)
-    FROM (SELECT md5((r.*)::text) AS h FROM ONLY $name AS r OFFSET 0) AS hashed;")
+    SELECT count(*) || ' ' || coalesce(sum(hashtextextended(t, 0)), 0)
+      || ' ' || coalesce(sum(hashtextextended(t, 1)), 0)
+    FROM (SELECT (r.*)::text AS t FROM ONLY $name AS r OFFSET 0) AS rows;")
   wanted=$(jq -r '"\(.rows) \(.lane1) \(.lane2)"' <<<"$table")
   [ "$found" = "$wanted" ] || { echo "$name differs: recorded $wanted, found $found"; exit 1; }
   tables=$((tables + 1)) rows=$((rows + ${found%% *}))

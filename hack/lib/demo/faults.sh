@@ -21,7 +21,7 @@ new_request() { longshore request "$@" --policy "${policy:-standard}" -o name | 
 end_request() { longshore request delete "$1" >/dev/null; }
 operation_state() { longshore operations get "$1" -o json | jq -r .status.state; }
 snapshots() {
-  RESTIC_PASSWORD_FILE=$demo/escrow/repository-key "$LONGSHORE_BIN/restic" --repository-file "$demo/secrets/repository-url" \
+  RESTIC_PASSWORD_FILE=$demo/escrow/repository-key "$ROOTFS_OUTSIDE/usr/bin/restic" --repository-file "$demo/secrets/repository-url" \
     --cacert "$demo/pki/ca.crt" --no-cache --no-lock snapshots --json | jq length
 }
 

@@ -74,7 +74,7 @@ start_repository() {
   mkdir -p "$demo/repository"
   printf 'orders:{SHA}%s\n' \
     "$(openssl dgst -sha1 -binary "$demo/secrets/repository-login" | base64)" >"$demo/secrets/htpasswd"
-  setsid "$LONGSHORE_BIN/rest-server" --path "$demo/repository" --listen :8000 \
+  setsid "$ROOTFS_OUTSIDE/usr/bin/restic-rest-server" --path "$demo/repository" --listen :8000 \
     --append-only --private-repos --htpasswd-file "$demo/secrets/htpasswd" \
     --tls --tls-cert "$demo/pki/repository.crt" --tls-key "$demo/pki/repository.key" \
     >>"$demo/rest-server.log" 2>&1 </dev/null &
