@@ -63,14 +63,18 @@ stage_table() {
 # status.
 logged() {
   local name=$1 log=$LONGSHORE_LOGS/$1.log took=$LONGSHORE_CACHE/times/$1
-  local start=$SECONDS status=0 pid
+  local start=$SECONDS status=0 pid heart=''
   shift
   mkdir -p "${log%/*}" "${took%/*}"
+  set -m                                # a process group of its own, so that all of it can be ended
   "$@" >"$log" 2>&1 </dev/null &
   pid=$!
+  set +m
+  trap 'kill -TERM -- "-$pid" "$heart" 2>/dev/null; trap - INT TERM; exit 130' INT TERM
   _heartbeat "$pid" "$name" "$took" &
-  local heart=$!
+  heart=$!
   wait "$pid" || status=$?
+  trap - INT TERM
   kill "$heart" 2>/dev/null || true
   wait "$heart" 2>/dev/null || true
   if ((status == 0)); then
