@@ -35,6 +35,9 @@ struct SpawnSettings {
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+    // Not all descriptors are close-on-exec: Asio 1.74 opens its sockets without it, and a tool
+    // that holds the stream's socket would keep the connection open.
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     if (!command.directory.empty()) {
       posix_spawn_file_actions_addchdir_np(&actions, command.directory.c_str());
     }

@@ -63,6 +63,11 @@ TEST(RunTest, InheritsNothingOfTheWorkersEnvironment) {
   EXPECT_THAT(finished.out, HasSubstr("LC_ALL=C"));
 }
 
+TEST(RunTest, HandsNoDescriptorsOn) {
+  const UniqueFd open(::dup(STDERR_FILENO));                              // without close-on-exec
+  EXPECT_EQ(MustRun("ls /proc/self/fd | tr '\\n' ' '").out, "0 1 2 3 ");  // 3 is ls reading
+}
+
 TEST(RunTest, GivesToolsDefaultSignals) {
   // A writer whose reader is gone must die of SIGPIPE, which this program ignores.
   EXPECT_EQ(MustRun("(yes; echo $? >&2) | head -n 1").err, "141\n");
