@@ -52,11 +52,11 @@ class AgentStream : public streams::ServerHandler {
     return client;
   }
 
-  // Waits up to 10 s until the messages so far satisfy the condition.
+  // Waits up to 30 s until the messages so far satisfy the condition.
   using Messages = std::vector<messages::AgentMessage>;
   bool Await(const std::function<bool(const Messages&)>& condition) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return condition(messages_); });
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return condition(messages_); });
   }
   Messages All() {
     std::lock_guard lock(mutex_);

@@ -50,6 +50,18 @@ pid_t ForkInto(const std::string& v2_directory) {
   return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
+// As a kubelet does, from our root down to the parent of `leaf`. What the machine's root doesn't
+// hand down stays off.
+void EnableControllers(const fs::path& root, const fs::path& leaf) {
+  fs::path level = root;
+  for (const fs::path& name : leaf.lexically_relative(root)) {
+    for (const char* controller : {"+memory", "+io"}) {
+      std::ofstream(level / "cgroup.subtree_control") << controller;
+    }
+    level /= name;
+  }
+}
+
 void RemoveTree(const std::string& directory) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {
@@ -89,7 +101,11 @@ std::string TestCgroups::Directory(const CgroupMount& mount, const std::string& 
 }
 
 void TestCgroups::Make(const std::string& path) {
-  for (const CgroupMount& mount : mounts_) fs::create_directories(Directory(mount, path));
+  for (const CgroupMount& mount : mounts_) {
+    const std::string directory = Directory(mount, path);
+    fs::create_directories(directory);
+    if (mount.v2) EnableControllers(mount.path + root_, directory);
+  }
 }
 
 void TestCgroups::Remove(const std::string& path) {
