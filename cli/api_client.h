@@ -47,6 +47,11 @@ class ApiClient {
 // "/v1/pods?namespace=x&state=Available": values are encoded, empty ones left out.
 std::string WithQuery(const std::string& path, const std::map<std::string, std::string>& query);
 
+// Whether the same call may succeed later: what waits goes on waiting.
+inline bool IsTransient(const Error& error) {
+  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+}
+
 // The error of a status that is not 2xx, from its problem document.
 Error ErrorOfReply(int status, const std::string& body);
 

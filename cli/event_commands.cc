@@ -76,8 +76,7 @@ Status FollowEvents(Session& session, ApiClient& api, std::string after) {
     if (page) {
       PrintNew(session, *page);
       after = Text(*page, "/cursor");
-    } else if (page.error().code != Code::kUnavailable &&
-               page.error().code != Code::kDeadlineExceeded) {
+    } else if (!IsTransient(page.error())) {
       return page.error();
     }
     const auto pause = std::chrono::milliseconds(page ? 0 : 1000);

@@ -158,7 +158,7 @@ Result<Json> Follow(Session& session, ApiClient& api, const FollowOptions& optio
   while (true) {
     auto operations = ReadFollowed(api, options);
     // A restart of the controller is no reason to stop following.
-    if (!operations && operations.error().code != Code::kUnavailable) return operations.error();
+    if (!operations && !IsTransient(operations.error())) return operations.error();
     if (operations) {
       screen.Show(*operations);
       if (std::all_of(operations->begin(), operations->end(), HasEnded)) {

@@ -102,6 +102,10 @@ std::string Refusal(const Json& request) {
   return "";
 }
 
+int64_t UsablePods(const Json& request) {
+  return Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
+}
+
 // What the request waits for, from its conditions: one line for people.
 std::string WaitsFor(const Json& request) {
   const int64_t usable =
@@ -116,32 +120,39 @@ std::string WaitsFor(const Json& request) {
   return line;
 }
 
-// Until as many pods as were asked for at first can be used. A refusal may heal (somebody makes the
-// missing policy), so it is believed when it has lasted for five seconds.
+// A refusal may heal (somebody makes the missing policy), so it is believed when it has lasted.
+class LastingRefusal {
+ public:
+  Status Check(const Json& request, MonotonicTime now) {
+    const std::string refusal = Refusal(request);
+    if (refusal.empty()) since_.reset();
+    if (!refusal.empty() && !since_) since_ = now;
+    if (!since_ || now - *since_ < std::chrono::seconds(5)) return {};
+    return FailedPrecondition("the request cannot be served: " + refusal);
+  }
+
+ private:
+  std::optional<MonotonicTime> since_;
+};
+
+// Until as many pods as were asked for at first can be used. An outage of the API is waited out.
 Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created,
                          std::chrono::seconds timeout) {
   const std::string path =
       "/v1/requests/" + Text(created, "/namespace") + "/" + Text(created, "/name");
-  const MonotonicTime start = session.io.clock.Monotonic();
-  std::optional<MonotonicTime> refused_since;
-  std::string last_line;
+  const std::string again = "; look again: longshore request get " + Text(created, "/name");
+  const MonotonicTime end = session.io.clock.Monotonic() + timeout;
+  LastingRefusal refusal;
+  std::string line, last_line;
   while (true) {
-    LS_ASSIGN_OR_RETURN(const Json request, api.Get(path));
-    const int64_t usable =
-        Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
-    if (usable >= Number(request, "/spec/pods/initial")) return request;
-    const MonotonicTime now = session.io.clock.Monotonic();
-    const std::string refusal = Refusal(request);
-    if (refusal.empty()) refused_since.reset();
-    if (!refusal.empty() && !refused_since) refused_since = now;
-    if (refused_since && now - *refused_since >= std::chrono::seconds(5)) {
-      return FailedPrecondition("the request cannot be served: " + refusal);
-    }
-    const std::string line = WaitsFor(request);
+    const auto request = api.Get(path);
+    if (!request && !IsTransient(request.error())) return request.error();
+    if (request && UsablePods(*request) >= Number(*request, "/spec/pods/initial")) return *request;
+    if (request) LS_RETURN_IF_ERROR(refusal.Check(*request, session.io.clock.Monotonic()));
+    line = request ? WaitsFor(*request) : request.error().message;
     if (line != last_line) session.io.err << Printable(line) << std::endl;
     last_line = line;
-    const std::string again = "; look again: longshore request get " + Text(created, "/name");
-    if (now - start >= timeout) return Error{Code::kDeadlineExceeded, line + again};
+    if (session.io.clock.Monotonic() >= end) return Error{Code::kDeadlineExceeded, line + again};
     if (!session.io.sleep(std::chrono::milliseconds(300))) {
       return Error{Code::kCancelled, "the request stays" + again};
     }
