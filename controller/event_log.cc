@@ -21,7 +21,7 @@ std::string FormatCursor(const std::string& log_id, uint64_t revision) {
 }
 
 Result<Cursor> ParseCursor(const std::string& text) {
-  const size_t dash = text.rfind('-');
+  const size_t dash = text.find('-');
   if (dash == std::string::npos) return InvalidArgument("cursor: not one of this API's cursors");
   const auto revision = ParseInt(std::string_view(text).substr(dash + 1));
   if (!revision || *revision < 0) return InvalidArgument("cursor: not one of this API's cursors");

@@ -178,9 +178,9 @@ PostgresqlServer::PostgresqlServer() {
   Own(user_, data);
   process_ = MustStart(As(user_, {bin_ + "/postgres", "-D", data}));
   WaitForPort(port_, "postgres");
-  while (::access((folder_.path() + "/.s.PGSQL." + std::to_string(port_)).c_str(), F_OK) != 0) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  // It listens before it lets anybody in.
+  MustRun({"sh", "-c", "until pg_isready -q -h \"$0\" -p \"$1\"; do sleep 0.05; done",
+           folder_.path(), std::to_string(port_)});
   Sql("postgres", "CREATE ROLE backup LOGIN PASSWORD " + worker::QuoteLiteral(kBackupPassword) +
                       "; GRANT pg_read_all_data TO backup; CREATE ROLE restore LOGIN SUPERUSER "
                       "PASSWORD " +
@@ -299,6 +299,13 @@ std::string OutsideRestic(const messages::Repository& repository,
                                    folder.Write("ca", repository.ca_pem())};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return MustRun(argv);
+}
+
+bool DigestHoldsOutside(const std::string& record_json) {
+  const std::string recorded = MustRun({"jq", "-r", ".manifestDigest"}, record_json);
+  const std::string digest =
+      MustRun({"sha256sum"}, MustRun({"jq", "-cSj", ".manifest"}, record_json));
+  return digest.substr(0, 64) == Trim(recorded);
 }
 
 }  // namespace longshore::testing

@@ -161,8 +161,8 @@ agent_down() {
   tell "$(condition "$r" ScalingActive message)"
   sleep 15
   expect "pods after longer than the idle time" "$(longshore pods --request "$r" --state Available -o json | jq '.items | length')" 1
-  kubectl -n longshore-system patch daemonset longshore-nodeagent --type json \
-    -p '[{"op":"remove","path":"/spec/template/spec/nodeSelector"}]' >/dev/null
+  kubectl -n longshore-system patch daemonset longshore-nodeagent --type merge \
+    -p '{"spec":{"template":{"spec":{"nodeSelector":{"longshore.dev/nowhere":null}}}}}' >/dev/null
   kubectl -n longshore-system rollout status daemonset/longshore-nodeagent --timeout=60s >/dev/null
   within 60 "it shrinks again once the agents are back" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 0 ]'
   tell "ok: deconstructed once the agents were back"

@@ -8,6 +8,7 @@ declare -a figures=()
 step_number=0
 step_count=0
 step_title=''
+chaos=''
 demo_started=$EPOCHREALTIME
 
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}'; }
@@ -17,6 +18,14 @@ between() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", b - a}'; }  # seconds
 step() {
   step_number=$((step_number + 1)) step_title=$1
   printf '\n[%6ss] %d/%d %s\n' "$(seconds_since "$demo_started")" "$step_number" "$step_count" "$1"
+  if [ -n "$chaos" ]; then kill_controller & fi
+}
+
+# kill_controller: SIGKILL without notice, in the middle of the step.
+kill_controller() {
+  sleep 1.5
+  kubectl -n longshore-system delete pod -l app.kubernetes.io/name=longshore-controller \
+    --grace-period=0 --force >/dev/null 2>&1
 }
 
 # tell TEXT...: one line of what happened. show: the same for the lines of standard input.
