@@ -74,7 +74,15 @@ void MoveToPreparing(api::Operation& operation, const std::string& pod, const st
 bool TakeProgress(api::Operation& operation, const api::OperationProgress& progress) {
   const std::string before = operation.status.state;
   operation.status.state = progress.phase == "Committing" ? api::kCommitting : api::kRunning;
+  const api::OperationProgress last = operation.status.progress;
   operation.status.progress = progress;
+  if (progress.phase == "Committing" && progress.bytes_done == 0) {
+    // A worker that only commits counts nothing any more; what was copied stays copied.
+    operation.status.progress.bytes_done = last.bytes_done;
+    operation.status.progress.bytes_total = last.bytes_total;
+    operation.status.progress.items_done = last.items_done;
+    operation.status.progress.items_total = last.items_total;
+  }
   return operation.status.state != before;
 }
 

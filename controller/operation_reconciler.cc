@@ -139,6 +139,12 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
                              row->status.state == api::kAssigned ||
                              row->status.state == api::kProvisioning);
   if (lives) return !Leased(operation);
+  // A Pod that was removed by force may live on for a moment: its stream says so.
+  const auto worker = row ? env_.workers.Facts(row->status.pod_uid) : std::nullopt;
+  if (worker && worker->connected &&
+      env_.clock.Monotonic() - worker->heard < env_.settings.leader_grace) {
+    return false;
+  }
   const PodFacts cached = FactsOf(env_.cluster.Get(kube::kPods, ns, operation.status.pod));
   if (cached.alive()) return false;
   const auto pod = env_.cluster.Fetch(kube::kPods, ns, operation.status.pod);

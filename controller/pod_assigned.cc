@@ -166,7 +166,7 @@ Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
   const messages::OperationResult result = *seen.worker->result;
   TakeResult(operation, result, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
-  AnnounceFinished(env_.events, operation);
+  if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
   // Durable now: the worker may forget it.
   SendReleased(seen.row.status.pod_uid, result.epoch());
   return Free(seen, "Released");

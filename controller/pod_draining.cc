@@ -87,7 +87,7 @@ Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::stri
   if (waits) {
     TakeResult(*operation, result, env_.NowText());
     LS_RETURN_IF_ERROR(WriteOperation(*operation));
-    AnnounceFinished(env_.events, *operation);
+    if (api::Terminal(operation->status.state)) AnnounceFinished(env_.events, *operation);
   }
   SendReleased(uid, result.epoch());
   return Again();

@@ -174,7 +174,12 @@ void PodReconciler::FillPlacement(Seen& seen) {
   status.pod_ip = seen.pod.ip;
   if (!status.node_name.empty()) return;
   status.node_name = seen.pod.node;
-  status.vetting = env_.verdicts.Has(status.pod_uid) ? "Extender" : "WithoutExtender";
+  // A new leader was not told what was said before it: that is unknown, not "without".
+  if (env_.verdicts.Has(status.pod_uid)) {
+    status.vetting = "Extender";
+  } else if (!env_.Listening()) {
+    status.vetting = "WithoutExtender";
+  }
   status.tier = placement::TierName(placement::Tier::kUnknown);
   const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
                                               seen.row.spec.source_ref.name);
@@ -236,7 +241,7 @@ Result<Again> PodReconciler::OnAvailable(Seen& seen) {
     LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
                             "nothing was heard of the worker; offered again when it is back"));
     AnnounceWithdrawn(env_.events, seen.row);
-    return Again(kLookAgain);
+    return SyncCondition(seen, false);
   }
   LS_ASSIGN_OR_RETURN(const Again again, SyncCondition(seen, true));
   return again ? again : Again(silence);
@@ -255,6 +260,12 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
   }
   SettleStaleResult(seen);
   if (seen.pod.exists) return Again(kLookAgain);
+  // Its Pod was removed by force, its process lives on: stop what it does before that begins anew.
+  if (seen.connected() && seen.worker->running_epoch > seen.worker->cancel_sent) {
+    messages::ControllerMessage cancel;
+    cancel.mutable_cancel()->set_epoch(seen.worker->running_epoch);
+    env_.workers.Send(seen.row.status.pod_uid, cancel);
+  }
   env_.workers.Forget(seen.row.status.pod_uid);
   // Operations that were interrupted here may be tried elsewhere now.
   for (const api::Operation& operation : OfRequest<api::Operation>(

@@ -70,6 +70,7 @@ struct IdleEvidence {
 // Whether every signal of the pod stayed under `down` for the whole idle time, and the proof.
 std::optional<IdleEvidence> IdleFor(const PodUsage& pod, const ScalingInput& in) {
   if (!pod.idle || in.rules.empty() || !Fresh(pod, in.now)) return std::nullopt;
+  if (pod.age < in.idle) return std::nullopt;  // without an operation for as long, too
   const MonotonicTime start = in.now - in.idle;
   nanoseconds covered{0};
   bool from_the_start = false;

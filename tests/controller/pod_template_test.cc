@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Pod that is rendered for a row: names, security, steering and volumes.
+#include "controller/pod_template.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/pod_facts.h"
+#include "controller/pod_names.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+
+struct Parts {
+  Parts() {
+    request.metadata.name = "r";
+    request.metadata.ns = "backup";
+    request.metadata.uid = "request-uid";
+    request.spec.source_ref.name = "orders";
+    source.metadata.name = "orders";
+    source.metadata.ns = "backup";
+    source.spec.kind = "postgresql";
+    image.resources.requests = {{"cpu", "100m"}, {"memory", "128Mi"}};
+    policy.resources.requests = {{"cpu", "250m"}};
+    row = MakeRow(request, 1, 2, "image@sha256:1", {"node-2", "node-1"}, "Requested");
+    row.metadata.uid = "row-uid";
+  }
+  Json Render() const {
+    return RenderPod({row, request, policy, image, source, "controller:9443"});
+  }
+  api::ComputeRequest request;
+  api::BackupSource source;
+  api::SourceImageSpec image;
+  api::PodPolicySpec policy;
+  api::BackupPod row;
+};
+
+TEST(PodTemplateTest, NamesAreDeterministicAndDistinct) {
+  EXPECT_EQ(PodName("u", 1, 2), PodName("u", 1, 2));
+  EXPECT_NE(PodName("u", 1, 2), PodName("u", 12, 0));
+  EXPECT_NE(PodName("u", 1, 2), PodName("v", 1, 2));
+  EXPECT_THAT(PodName("u", 0, 0), testing::MatchesRegex("lsp-[0-9a-f]{10}"));
+}
+
+TEST(PodTemplateTest, PodIsOwnedByItsRowAndCarriesItsLabels) {
+  const Parts parts;
+  const Json pod = parts.Render();
+  EXPECT_EQ(pod["metadata"]["name"], parts.row.metadata.name);
+  EXPECT_EQ(pod["metadata"]["ownerReferences"][0]["uid"], "row-uid");
+  EXPECT_EQ(pod["metadata"]["labels"]["longshore.dev/source"], "orders");
+  EXPECT_EQ(pod["metadata"]["annotations"]["longshore.dev/source-namespace"], "backup");
+  EXPECT_TRUE(MadeFor(pod, "request-uid", 1, 2));
+  EXPECT_FALSE(MadeFor(pod, "request-uid", 1, 1));
+}
+
+TEST(PodTemplateTest, OneTermForEachCandidateNode) {
+  const Json pod = Parts().Render();
+  const Json& terms = pod["spec"]["affinity"]["nodeAffinity"]
+                         ["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+  ASSERT_EQ(terms.size(), 2u);
+  EXPECT_EQ(terms[0]["matchFields"][0]["values"], Json::array({"node-2"}));
+  Parts anywhere;
+  anywhere.row.spec.candidate_nodes.clear();
+  EXPECT_FALSE(anywhere.Render()["spec"].contains("affinity"));
+}
+
+TEST(PodTemplateTest, SecurityIsAsNarrowAsItGets) {
+  const Json spec = Parts().Render()["spec"];
+  EXPECT_EQ(spec["automountServiceAccountToken"], false);
+  EXPECT_EQ(spec["enableServiceLinks"], false);
+  EXPECT_EQ(spec["serviceAccountName"], "longshore-worker");
+  EXPECT_EQ(spec["priorityClassName"], "longshore-backup");
+  EXPECT_EQ(spec["schedulerName"], "longshore-scheduler");
+  EXPECT_EQ(spec["securityContext"]["runAsNonRoot"], true);
+  EXPECT_EQ(spec["securityContext"]["runAsUser"], 65532);
+  EXPECT_EQ(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+  const Json& container = spec["containers"][0];
+  EXPECT_EQ(container["securityContext"]["readOnlyRootFilesystem"], true);
+  EXPECT_EQ(container["securityContext"]["allowPrivilegeEscalation"], false);
+  EXPECT_EQ(container["securityContext"]["capabilities"]["drop"], Json::array({"ALL"}));
+  EXPECT_FALSE(container.contains("env"));
+}
+
+TEST(PodTemplateTest, PolicyOverridesResourcesOneByOneAndTheMarkerIsThere) {
+  const Json resources = Parts().Render()["spec"]["containers"][0]["resources"];
+  EXPECT_EQ(resources["requests"]["cpu"], "250m");
+  EXPECT_EQ(resources["requests"]["memory"], "128Mi");
+  EXPECT_EQ(resources["requests"]["longshore.dev/backup-pod"], "1");
+  EXPECT_EQ(resources["limits"]["longshore.dev/backup-pod"], "1");
+}
+
+TEST(PodTemplateTest, FilesystemIsReadByABackupAndWrittenByARestore) {
+  Parts parts;
+  parts.source.spec.filesystem = api::FilesystemAccess{"data"};
+  Json volume = parts.Render()["spec"]["volumes"].back();
+  EXPECT_EQ(volume["persistentVolumeClaim"]["readOnly"], true);
+  parts.request.spec.purpose = "Restore";
+  const Json spec = parts.Render()["spec"];
+  EXPECT_EQ(spec["volumes"].back()["persistentVolumeClaim"]["readOnly"], false);
+  EXPECT_EQ(spec["containers"][0]["volumeMounts"].back()["mountPath"], "/target");
+}
+
+// ---- what a Pod says ---------------------------------------------------------------------------
+
+PodFacts Facts(const char* json) {
+  return FactsOf(std::make_shared<const Json>(Json::parse(json)));
+}
+
+TEST(PodFactsTest, WhoEndedItIsTold) {
+  const auto facts = Facts(R"({"metadata": {"uid": "u"}, "status": {"phase": "Failed",
+      "conditions": [{"type": "DisruptionTarget", "status": "True",
+                      "reason": "EvictionByEvictionAPI", "message": "drain"}]}})");
+  EXPECT_TRUE(facts.ended);
+  EXPECT_EQ(facts.end_reason, "EvictionByEvictionAPI");
+  EXPECT_EQ(Facts(R"({"status": {"phase": "Failed", "reason": "Evicted"}})").end_reason, "Evicted");
+  EXPECT_EQ(Facts(R"({"status": {"phase": "Failed"}})").end_reason, "PodFailed");
+  EXPECT_FALSE(FactsOf(nullptr).exists);
+}
+
+TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
+  EXPECT_EQ(Facts(R"({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
+      "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})").trouble,
+            "Unschedulable");
+  const auto pull = Facts(R"({"spec": {"nodeName": "n"}, "status": {"containerStatuses": [
+      {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]}})");
+  EXPECT_EQ(pull.trouble, "ImagePullFailed");
+  EXPECT_THAT(pull.trouble_message, testing::HasSubstr("spec.image"));
+}
+
+}  // namespace
+}  // namespace longshore::controller

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A cluster in miniature for the reconcilers: a fake API server, kubelets that start pods, workers
+// that speak the real messages, agents that report usage, and a controller that can be killed and
+// started again. Time moves only by Run. What must always hold is checked after every step.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/kube/work_queue.h"
+#include "common/messages/worker.pb.h"
+#include "controller/reconcile_loop.h"
+#include "tests/controller/fake_cluster.h"
+
+namespace longshore::controller {
+
+inline constexpr char kNs[] = "backup";
+
+// The process in a pod: dies with its container, survives the controller.
+struct FakeWorker {
+  std::string pod, uid;
+  uint64_t connection = 0;  // 0: not connected
+  uint64_t last_epoch = 0, running_epoch = 0;
+  std::string operation;
+  int steps_left = 0;       // seconds of work
+  bool cancelled = false, gate_closed = false;
+  std::optional<messages::OperationResult> result;
+  int began = 0;            // operations begun, ever
+};
+
+class World {
+ public:
+  World();
+  ~World();
+
+  // Objects that most tests want: source orders (data on node-1), image, policy, repository, secrets.
+  void AddBasics();
+  void AddRequest(const std::string& name, int initial, int max, int idle_seconds = 15);
+  void AddOperation(const std::string& name, const std::string& request,
+                    const std::string& type = "Backup");
+
+  // Lets time pass in steps of 250 ms; each step runs kubelets, workers, agents and the controller.
+  void Run(std::chrono::milliseconds time);
+  // Runs until the condition holds; false after `limit`.
+  bool RunUntil(const std::function<bool()>& done,
+                std::chrono::seconds limit = std::chrono::seconds(60));
+  // The controller dies: memory is lost, workers stay. Then it starts again.
+  void Restart();
+
+  std::optional<api::ComputeRequest> Request(const std::string& name) const;
+  std::optional<api::Operation> Operation(const std::string& name) const;
+  std::vector<api::BackupPod> Rows(const std::string& request) const;
+  int InState(const std::string& request, const std::string& state) const;
+  int LivePods() const;
+  const api::Condition* Condition(const std::string& request, const std::string& type);
+  std::vector<Announcement> Announced(const std::string& type);
+  FakeWorker* WorkerOf(const std::string& pod);
+
+  FakeClock clock;
+  FakeCluster cluster{clock};
+  std::map<std::string, double> cpu;  // millicores by Pod name; absent: 5
+  bool agents_report = true;
+  bool kubelets_work = true;          // bind and start pods
+  bool extender_speaks = true;
+  int seconds_of_work = 3;
+  messages::OperationResult next_result;  // what work ends with; succeeded unless set
+  std::vector<std::string> violations;    // of what must always hold
+  int max_pods = 100;                     // cap that is checked
+
+ private:
+  struct Brain;  // the controller's memory
+  void Boot();
+  void StepController();
+  void RunKubelets();
+  void RunWorkers();
+  void RunAgents();
+  void StartWorker(const api::Json& pod);
+  void Connect(FakeWorker& worker);
+  void Deliver(uint64_t connection, const std::string& bytes);
+  void Say(FakeWorker& worker, const messages::WorkerMessage& message);
+  void OnAssign(FakeWorker& worker, const messages::Assign& assign);
+  void Work(FakeWorker& worker);
+  void OnChange(const kube::Resource& resource, const kube::ObjectPtr& before,
+                const kube::ObjectPtr& after);
+  void CheckInvariants();
+
+  std::unique_ptr<Brain> brain_;
+  std::map<std::string, FakeWorker> workers_;  // by Pod UID
+  std::vector<std::pair<uint64_t, std::string>> to_workers_;
+  uint64_t next_connection_ = 1;
+  MonotonicTime last_second_;
+  std::map<std::string, uint64_t> cpu_ns_;  // by Pod UID
+  size_t deletes_checked_ = 0;
+  std::vector<Announcement> heard_;         // all announcements of all brains
+  std::string cursor_;
+};
+
+}  // namespace longshore::controller
