@@ -30,13 +30,14 @@ std::pair<std::string, std::string> SourceProblem(const api::BackupSource& sourc
     return {"NotAllowed", "spec.sourceRef: the BackupSource doesn't admit namespace " + own +
                               "; add it to the source's spec.allowedNamespaces"};
   }
-  if (source.metadata.name.size() > kLongestLabel ||
-      request.metadata.name.size() > kLongestLabel) {
+  if (source.metadata.name.size() > kLongestLabel || request.metadata.name.size() > kLongestLabel) {
     return {"NotAllowed", "the names of source and request must not exceed 63 characters"};
   }
   if (source.spec.filesystem && source.metadata.ns != own && request.spec.purpose != "Verify") {
-    return {"NotAllowed", "spec.sourceRef: a filesystem source is mounted into its pods, so the "
-                          "request must be in the source's namespace " + source.metadata.ns};
+    return {"NotAllowed",
+            "spec.sourceRef: a filesystem source is mounted into its pods, so the "
+            "request must be in the source's namespace " +
+                source.metadata.ns};
   }
   return {};
 }
@@ -68,8 +69,7 @@ std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& 
 
 bool Admits(const api::BackupSource& source, const std::string& ns) {
   const auto& allowed = source.spec.allowed_namespaces;
-  return source.metadata.ns == ns ||
-         std::find(allowed.begin(), allowed.end(), ns) != allowed.end();
+  return source.metadata.ns == ns || std::find(allowed.begin(), allowed.end(), ns) != allowed.end();
 }
 
 Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
@@ -98,9 +98,9 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const std::string& repository_name = policy->spec.repository_ref.name;
   auto repository = Find<api::BackupRepository>(cluster, ns, repository_name);
   if (!repository) {
-    return Refuse(made, "RepositoryNotFound",
-                  NoSuch("the policy's spec.repositoryRef", "BackupRepository", repository_name,
-                         ns));
+    return Refuse(
+        made, "RepositoryNotFound",
+        NoSuch("the policy's spec.repositoryRef", "BackupRepository", repository_name, ns));
   }
   const auto image = std::find_if(images.begin(), images.end(), [&](const api::SourceImage& i) {
     return i.metadata.name == made.choice.name;
@@ -112,8 +112,9 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
     return Refuse(made, "InvalidResources", demand.error().message);
   }
   made.condition = {"Accepted", "True", "Valid", "every reference was found", "", 0};
-  made.references = References{*std::move(source), *std::move(policy), *std::move(repository),
-                               *image, made.choice, *std::move(rules)};
+  made.references =
+      References{*std::move(source), *std::move(policy), *std::move(repository), *image,
+                 made.choice,        *std::move(rules)};
   return made;
 }
 

@@ -26,8 +26,8 @@ struct References {
 
 struct Acceptance {
   std::optional<References> references;  // set when accepted
-  api::ImageChoice choice;               // also of a request that is not accepted, when there is one
-  api::Condition condition;              // type Accepted
+  api::ImageChoice choice;   // also of a request that is not accepted, when there is one
+  api::Condition condition;  // type Accepted
 };
 
 // From the caches only.

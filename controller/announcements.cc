@@ -56,9 +56,9 @@ void AnnounceDeconstructed(EventLog& events, const api::BackupPod& row) {
 }
 
 void AnnounceReady(EventLog& events, const api::ComputeRequest& request) {
-  AboutRequest(events, "RequestReady", request,
-               {{"available", request.status.pods.available},
-                {"assigned", request.status.pods.assigned}});
+  AboutRequest(
+      events, "RequestReady", request,
+      {{"available", request.status.pods.available}, {"assigned", request.status.pods.assigned}});
 }
 
 void AnnounceDecision(EventLog& events, const api::ComputeRequest& request) {

@@ -17,8 +17,8 @@ class Reader {
     LS_ASSIGN_OR_RETURN(const api::Json object, Fetch(kube::kSecrets, name));
     LS_ASSIGN_OR_RETURN(const std::string encoded, Value(object, "Secret", name, key));
     auto decoded = Base64Decode(encoded);
-    if (!decoded) return InvalidArgument("Secret " + ns_ + "/" + name + ": key " + key +
-                                         " is not base64");
+    if (!decoded)
+      return InvalidArgument("Secret " + ns_ + "/" + name + ": key " + key + " is not base64");
     return decoded;
   }
 
@@ -53,8 +53,8 @@ class Reader {
   const std::string ns_;
 };
 
-Status FillPostgresql(Reader& reader, const api::BackupSourceSpec& source,
-                      const std::string& login, messages::PostgresqlSource& out) {
+Status FillPostgresql(Reader& reader, const api::BackupSourceSpec& source, const std::string& login,
+                      messages::PostgresqlSource& out) {
   out.set_host(source.postgresql->host);
   out.set_port(static_cast<uint32_t>(source.postgresql->port));
   out.set_maintenance_database(source.postgresql->maintenance_database);
@@ -75,8 +75,8 @@ Status FillSource(Cluster& cluster, const api::BackupSource& source, const std::
                            " has no access that a worker understands");
   }
   const bool restores = type == api::kRestore;
-  const std::string& login = restores ? source.spec.restore_credentials_ref.name
-                                      : source.spec.credentials_ref.name;
+  const std::string& login =
+      restores ? source.spec.restore_credentials_ref.name : source.spec.credentials_ref.name;
   if (login.empty()) {
     return InvalidArgument("BackupSource " + source.metadata.Key() + ": " +
                            (restores ? "spec.restoreCredentialsRef" : "spec.credentialsRef") +

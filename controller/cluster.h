@@ -58,21 +58,33 @@ class Cluster {
 template <class T>
 const kube::Resource& ResourceOf();
 template <>
-inline const kube::Resource& ResourceOf<api::BackupSource>() { return kube::kBackupSources; }
+inline const kube::Resource& ResourceOf<api::BackupSource>() {
+  return kube::kBackupSources;
+}
 template <>
-inline const kube::Resource& ResourceOf<api::SourceImage>() { return kube::kSourceImages; }
+inline const kube::Resource& ResourceOf<api::SourceImage>() {
+  return kube::kSourceImages;
+}
 template <>
-inline const kube::Resource& ResourceOf<api::PodPolicy>() { return kube::kPodPolicies; }
+inline const kube::Resource& ResourceOf<api::PodPolicy>() {
+  return kube::kPodPolicies;
+}
 template <>
 inline const kube::Resource& ResourceOf<api::BackupRepository>() {
   return kube::kBackupRepositories;
 }
 template <>
-inline const kube::Resource& ResourceOf<api::ComputeRequest>() { return kube::kComputeRequests; }
+inline const kube::Resource& ResourceOf<api::ComputeRequest>() {
+  return kube::kComputeRequests;
+}
 template <>
-inline const kube::Resource& ResourceOf<api::BackupPod>() { return kube::kBackupPods; }
+inline const kube::Resource& ResourceOf<api::BackupPod>() {
+  return kube::kBackupPods;
+}
 template <>
-inline const kube::Resource& ResourceOf<api::Operation>() { return kube::kOperations; }
+inline const kube::Resource& ResourceOf<api::Operation>() {
+  return kube::kOperations;
+}
 
 // The typed object; empty when it is not there or does not parse (which is logged).
 template <class T>

@@ -57,15 +57,15 @@ ClusterState::ClusterState(kube::Client& client)
 
 void ClusterState::Start() {
   placement.Start();
-  for (auto* informer : {&sources, &images, &policies, &repositories, &requests, &backup_pods,
-                         &operations}) {
+  for (auto* informer :
+       {&sources, &images, &policies, &repositories, &requests, &backup_pods, &operations}) {
     informer->Start();
   }
 }
 
 void ClusterState::Stop() {
-  for (auto* informer : {&sources, &images, &policies, &repositories, &requests, &backup_pods,
-                         &operations}) {
+  for (auto* informer :
+       {&sources, &images, &policies, &repositories, &requests, &backup_pods, &operations}) {
     informer->Stop();
   }
   placement.Stop();
@@ -78,8 +78,8 @@ bool ClusterState::WaitForSync(std::chrono::milliseconds timeout) const {
                     std::chrono::duration_cast<std::chrono::milliseconds>(
                         deadline - Clock::Real().Monotonic()));
   };
-  for (const auto* informer : {&sources, &images, &policies, &repositories, &requests,
-                               &backup_pods, &operations}) {
+  for (const auto* informer :
+       {&sources, &images, &policies, &repositories, &requests, &backup_pods, &operations}) {
     if (!informer->WaitForSync(left())) return false;
   }
   return placement.WaitForSync(left());
@@ -96,9 +96,9 @@ std::vector<T> ListAll(const kube::Informer& informer) {
   return ParseAll<T>(informer.List());
 }
 
-#define LS_INSTANTIATE(T)                                                                        \
-  template std::optional<T> Find<T>(const kube::Informer&, const std::string&,                   \
-                                    const std::string&);                                         \
+#define LS_INSTANTIATE(T)                                                      \
+  template std::optional<T> Find<T>(const kube::Informer&, const std::string&, \
+                                    const std::string&);                       \
   template std::vector<T> ListAll<T>(const kube::Informer&)
 LS_INSTANTIATE(api::BackupSource);
 LS_INSTANTIATE(api::SourceImage);

@@ -35,28 +35,28 @@ ControllerMetrics::ControllerMetrics()
           "longshore_controller_crossing_to_decision_seconds",
           "From the end of the first sample over a threshold to the decision to grow",
           {0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10})),
-      planned_to_available_(registry_.MakeHistogram(
-          "longshore_controller_planned_to_available_seconds",
-          "From the row of a backup pod to its being available",
-          {0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300})) {
+      planned_to_available_(
+          registry_.MakeHistogram("longshore_controller_planned_to_available_seconds",
+                                  "From the row of a backup pod to its being available",
+                                  {0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300})) {
   for (const char* state : {api::kPlanned, api::kProvisioning, api::kAvailable, api::kAssigned,
                             api::kDraining, api::kDeconstructed, api::kFailed, api::kLost}) {
-    pod_moves_[state] = &registry_.MakeCounter("longshore_controller_pod_transitions_total",
-                                               "Backup pods that came into a state",
-                                               {{"state", state}});
+    pod_moves_[state] =
+        &registry_.MakeCounter("longshore_controller_pod_transitions_total",
+                               "Backup pods that came into a state", {{"state", state}});
   }
   for (const char* state :
        {api::kQueued, api::kPreparing, api::kRunning, api::kCommitting, api::kSucceeded,
         api::kOperationFailed, api::kCancelled, api::kInterrupted}) {
-    operation_moves_[state] = &registry_.MakeCounter(
-        "longshore_controller_operation_writes_total", "Writes of operations by their state",
-        {{"state", state}});
+    operation_moves_[state] =
+        &registry_.MakeCounter("longshore_controller_operation_writes_total",
+                               "Writes of operations by their state", {{"state", state}});
   }
-  for (const char* cause : {kCauseRequested, kCauseThreshold, kCauseIdle, kCauseResized,
-                            kCausePodBusy}) {
-    decisions_[cause] = &registry_.MakeCounter("longshore_controller_scaling_decisions_total",
-                                               "Changes of the wanted number of pods",
-                                               {{"cause", cause}});
+  for (const char* cause :
+       {kCauseRequested, kCauseThreshold, kCauseIdle, kCauseResized, kCausePodBusy}) {
+    decisions_[cause] =
+        &registry_.MakeCounter("longshore_controller_scaling_decisions_total",
+                               "Changes of the wanted number of pods", {{"cause", cause}});
   }
   for (const auto& [name, help] : kGauges) gauges_[name] = &registry_.MakeGauge(name, help);
 }

@@ -21,9 +21,7 @@ bool CrewMember::ended() const {
   return state() == api::kDeconstructed || state() == api::kFailed || state() == api::kLost;
 }
 bool CrewMember::counts() const { return !ended() && state() != api::kDraining; }
-bool CrewMember::working() const {
-  return state() == api::kAvailable || state() == api::kAssigned;
-}
+bool CrewMember::working() const { return state() == api::kAvailable || state() == api::kAssigned; }
 bool CrewMember::on_its_way() const { return !ended() && !working(); }
 
 int Crew::Counting() const {
@@ -120,11 +118,10 @@ Crew MakeCrew(std::vector<api::BackupPod> rows,
     const bool alive = pod_alive(row);
     crew.members.push_back({std::move(row), alive});
   }
-  std::sort(crew.members.begin(), crew.members.end(),
-            [](const CrewMember& a, const CrewMember& b) {
-              return std::pair(a.row.spec.slot, a.row.spec.attempt) <
-                     std::pair(b.row.spec.slot, b.row.spec.attempt);
-            });
+  std::sort(crew.members.begin(), crew.members.end(), [](const CrewMember& a, const CrewMember& b) {
+    return std::pair(a.row.spec.slot, a.row.spec.attempt) <
+           std::pair(b.row.spec.slot, b.row.spec.attempt);
+  });
   return crew;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of one request, counted and numbered: who counts toward the desired number, who may still
-// run, which slot and attempt come next. Pure.
+// The rows of one request, counted and numbered: who counts toward the desired number, who may
+// still run, which slot and attempt come next. Pure.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@ struct CrewMember {
   bool pod_alive = false;  // a Pod of its name exists and has not ended
 
   const std::string& state() const { return row.status.state; }
-  bool ended() const;      // Deconstructed, Failed or Lost
-  bool counts() const;     // toward the desired number: neither ended nor draining
+  bool ended() const;   // Deconstructed, Failed or Lost
+  bool counts() const;  // toward the desired number: neither ended nor draining
   bool may_run() const { return !ended() || pod_alive; }
   bool on_its_way() const;  // Planned, Provisioning or Draining
   bool working() const;     // Available or Assigned

@@ -43,9 +43,9 @@ std::string SourceKey(const api::Operation& operation) {
 struct Dispatcher::Round {
   std::optional<api::ComputeRequest> request;
   std::vector<api::BackupPod> rows;
-  std::vector<api::Operation> waiting;       // due or not, in order
-  std::map<std::string, int> busy_by_source; // operations that pods have now
-  int writers = 0;                           // backups into the request's repository
+  std::vector<api::Operation> waiting;        // due or not, in order
+  std::map<std::string, int> busy_by_source;  // operations that pods have now
+  int writers = 0;                            // backups into the request's repository
   int max_writers = 0;
 };
 
@@ -71,16 +71,14 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
     if (row.status.lease) leased.insert(row.status.lease->operation);
   }
   for (api::Operation& operation : OfRequest<api::Operation>(env_.cluster, ns, request)) {
-    if (Waiting(operation) && !operation.spec.cancel &&
-        !leased.contains(operation.metadata.name)) {
+    if (Waiting(operation) && !operation.spec.cancel && !leased.contains(operation.metadata.name)) {
       round.waiting.push_back(std::move(operation));
     }
   }
   std::sort(round.waiting.begin(), round.waiting.end(), Before);
   if (round.waiting.empty()) return round;
 
-  const auto policy =
-      Find<api::PodPolicy>(env_.cluster, ns, round.request->spec.policy_ref.name);
+  const auto policy = Find<api::PodPolicy>(env_.cluster, ns, round.request->spec.policy_ref.name);
   const std::string repository_name = policy ? policy->spec.repository_ref.name : "";
   if (const auto repository = Find<api::BackupRepository>(env_.cluster, ns, repository_name)) {
     round.max_writers = repository->spec.max_writers;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives queued operations of a request to its free pods: first come, first served, within the caps of
-// source and repository. The row is claimed by compare-and-swap before anything else is written, so
-// an acquire through the API and a dispatch can never both have a pod. Runs on the reconcile thread.
+// Gives queued operations of a request to its free pods: first come, first served, within the caps
+// of source and repository. The row is claimed by compare-and-swap before anything else is written,
+// so an acquire through the API and a dispatch can never both have a pod. Runs on the reconcile
+// thread.
 #pragma once
 
 #include <string>

@@ -77,9 +77,8 @@ Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::mi
     appended_.wait_for(mutex_, std::min<std::chrono::nanoseconds>(kStopCheck, deadline - now));
   }
   Page page;
-  const auto first = std::find_if(kept_.begin(), kept_.end(), [&](const Announcement& a) {
-    return a.revision > after;
-  });
+  const auto first = std::find_if(kept_.begin(), kept_.end(),
+                                  [&](const Announcement& a) { return a.revision > after; });
   page.announcements.assign(first, kept_.end());
   page.cursor = FormatCursor(log_id_, next_revision_ - 1);
   return page;

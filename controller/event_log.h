@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the storage manager is told: an ordered, resumable log of announcements, bounded in memory.
-// The reconcilers append, the API's /v1/events reads. A restart begins a new log: an old cursor then
-// gets kGone and the manager lists again (the objects are the truth, this is the bell).
+// The reconcilers append, the API's /v1/events reads. A restart begins a new log: an old cursor
+// then gets kGone and the manager lists again (the objects are the truth, this is the bell).
 #pragma once
 
 #include <chrono>
@@ -24,10 +24,10 @@ struct Announcement {
   uint64_t revision = 0;  // grows by one
   std::string time;       // RFC 3339 with microseconds
   std::string type;
-  std::string ns;         // namespace of the request
-  std::string request;    // ComputeRequest
-  std::string source;     // BackupSource
-  api::Json data;         // e.g. {"pods": ["…"], "cause": "ThresholdExceeded", "node": "node-1"}
+  std::string ns;       // namespace of the request
+  std::string request;  // ComputeRequest
+  std::string source;   // BackupSource
+  api::Json data;       // e.g. {"pods": ["…"], "cause": "ThresholdExceeded", "node": "node-1"}
 };
 
 // Thread-safe.
@@ -42,8 +42,9 @@ class EventLog {
     std::vector<Announcement> announcements;
     std::string cursor;  // opaque; pass to the next Read
   };
-  // What came after `cursor` (empty: the beginning of what is kept; "now": only what comes), waiting
-  // up to `wait` for the first. Errors: kGone (too old, or of another log), kInvalidArgument.
+  // What came after `cursor` (empty: the beginning of what is kept; "now": only what comes),
+  // waiting up to `wait` for the first. Errors: kGone (too old, or of another log),
+  // kInvalidArgument.
   Result<Page> Read(const std::string& cursor, std::chrono::milliseconds wait,
                     const std::function<bool()>& stopping = nullptr) const;
 

@@ -43,8 +43,7 @@ std::shared_ptr<const placement::View> KubeCluster::View() const {
   return state_.placement.Snapshot();
 }
 
-Result<api::Json> KubeCluster::Observed(const kube::Resource& resource,
-                                        Result<api::Json> written) {
+Result<api::Json> KubeCluster::Observed(const kube::Resource& resource, Result<api::Json> written) {
   kube::Informer* informer = InformerOf(resource);
   if (!written || informer == nullptr) return written;
   // A write that took the last finalizer of a deleted object ended it: nothing is left to observe.

@@ -13,9 +13,8 @@ constexpr std::chrono::hours kAll{48};
 
 }  // namespace
 
-LiveState::LiveState(const Cluster& cluster, const UsageStore& usage,
-                     const PressureStore& pressure, const VerdictStore& verdicts,
-                     const WorkerTable& workers, const Clock& clock)
+LiveState::LiveState(const Cluster& cluster, const UsageStore& usage, const PressureStore& pressure,
+                     const VerdictStore& verdicts, const WorkerTable& workers, const Clock& clock)
     : cluster_(cluster),
       usage_(usage),
       pressure_(pressure),

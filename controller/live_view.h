@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the leader knows from its streams and does not write to the API each second: the newest usage
-// of each pod, live progress, the extender's verdicts. Read by the storage manager API; thread-safe.
+// What the leader knows from its streams and does not write to the API each second: the newest
+// usage of each pod, live progress, the extender's verdicts. Read by the storage manager API;
+// thread-safe.
 #pragma once
 
 #include <map>
@@ -15,8 +16,8 @@
 namespace longshore::controller {
 
 struct UsageSample {
-  std::string time;                          // RFC 3339 with microseconds, end of the interval
-  std::map<std::string, double> signals;     // by api::kSignal…: millicores, bytes, bytes per second
+  std::string time;                       // RFC 3339 with microseconds, end of the interval
+  std::map<std::string, double> signals;  // by api::kSignal…: millicores, bytes, bytes per second
   int64_t age_ms = 0;
 };
 

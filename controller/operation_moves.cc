@@ -14,7 +14,8 @@ void Say(api::Operation& operation, const char* status, const std::string& reaso
          const std::string& message, const std::string& now) {
   operation.status.observed_generation = operation.metadata.generation;
   api::SetCondition(operation.status.conditions,
-                    {"Succeeded", status, reason, Clip(message), "", operation.metadata.generation}, now);
+                    {"Succeeded", status, reason, Clip(message), "", operation.metadata.generation},
+                    now);
 }
 
 void End(api::Operation& operation, const char* state, const std::string& reason,
@@ -96,8 +97,7 @@ void TakeResult(api::Operation& operation, const messages::OperationResult& resu
     return;
   }
   operation.status.copy.reset();
-  const std::string error_class =
-      result.error_class().empty() ? "Internal" : result.error_class();
+  const std::string error_class = result.error_class().empty() ? "Internal" : result.error_class();
   operation.status.error =
       api::OperationError{error_class, Clip(result.error_message()), result.retryable()};
   if (error_class == "Cancelled") {

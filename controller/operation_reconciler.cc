@@ -37,8 +37,8 @@ Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::s
 Result<Again> OperationReconciler::OnWaiting(api::Operation& operation) {
   if (Leased(operation)) {
     // A row has it, but was not told yet (or cancel came in between): the pod reconciler goes on.
-    for (const api::BackupPod& row : OfRequest<api::BackupPod>(
-             env_.cluster, operation.metadata.ns, operation.spec.request_ref.name)) {
+    for (const api::BackupPod& row : OfRequest<api::BackupPod>(env_.cluster, operation.metadata.ns,
+                                                               operation.spec.request_ref.name)) {
       if (row.status.lease && row.status.lease->operation == operation.metadata.name) {
         env_.Wake(kPodKey, row.metadata.ns, row.metadata.name);
       }
@@ -86,8 +86,8 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
   const auto rows = OfRequest<api::BackupPod>(env_.cluster, ns, operation.spec.request_ref.name);
   const std::string& wanted = operation.spec.pod_ref.name;
   const bool found = wanted.empty() || std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
-    return row.metadata.name == wanted;
-  });
+                       return row.metadata.name == wanted;
+                     });
   if (!found) return {"PodNotFound", "spec.podRef: the request has no BackupPod " + wanted};
   return {"Queued", "waits for a pod of request " + request->metadata.name};
 }
@@ -135,9 +135,9 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
   const auto row = Find<api::BackupPod>(env_.cluster, ns, operation.status.pod);
   // A row that lives and doesn't hold it: the container that had it has restarted or stopped, and
   // a result of the old epoch is refused from now on.
-  const bool lives = row && (row->status.state == api::kAvailable ||
-                             row->status.state == api::kAssigned ||
-                             row->status.state == api::kProvisioning);
+  const bool lives =
+      row && (row->status.state == api::kAvailable || row->status.state == api::kAssigned ||
+              row->status.state == api::kProvisioning);
   if (lives) return !Leased(operation);
   // A Pod that was removed by force may live on for a moment: its stream says so.
   const auto worker = row ? env_.workers.Facts(row->status.pod_uid) : std::nullopt;
@@ -156,8 +156,8 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
 }
 
 bool OperationReconciler::Leased(const api::Operation& operation) const {
-  for (const api::BackupPod& row : OfRequest<api::BackupPod>(
-           env_.cluster, operation.metadata.ns, operation.spec.request_ref.name)) {
+  for (const api::BackupPod& row : OfRequest<api::BackupPod>(env_.cluster, operation.metadata.ns,
+                                                             operation.spec.request_ref.name)) {
     if (row.status.lease && row.status.lease->operation == operation.metadata.name) return true;
   }
   return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An operation while no pod has it: queued, cancelled, interrupted and tried again. While a pod has it
-// the pod reconciler writes its status. Runs on the reconcile thread.
+// An operation while no pod has it: queued, cancelled, interrupted and tried again. While a pod has
+// it the pod reconciler writes its status. Runs on the reconcile thread.
 #pragma once
 
 #include <string>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PodReconciler: a pod with a lease. The order of writes is always: row Assigned with epoch e ->
-// operation Preparing with e -> Assign(e) sent -> ... -> operation's end written -> Released(e) sent
+// operation Preparing with e -> Assign(e) sent -> ... -> operation's end written -> Released(e)
+// sent
 // -> row free. A crash between any two is continued from what the objects and the worker say.
 #include "controller/announcements.h"
 #include "controller/assignment.h"
@@ -126,14 +127,13 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
   if (seen.request) {
     if (const auto policy =
             Find<api::PodPolicy>(env_.cluster, ns, seen.request->spec.policy_ref.name)) {
-      repository =
-          Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
+      repository = Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
     }
   }
   Result<messages::Assign> assign = NotFound("the source, policy or repository is gone");
   if (source && repository) {
-    assign = MakeAssign(env_.cluster, operation, *source, *repository,
-                        seen.row.status.lease->epoch);
+    assign =
+        MakeAssign(env_.cluster, operation, *source, *repository, seen.row.status.lease->epoch);
   }
   if (!assign) {
     if (Passing(assign.error())) return assign.error();
@@ -155,8 +155,8 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
 Result<Again> PodReconciler::OnRefused(Seen& seen, api::Operation& operation) {
   const std::string reason = seen.worker->reply->reason();
   // It has seen a higher epoch than we knew of: never give out a lower one again.
-  seen.row.status.epoch = std::max(seen.row.status.epoch,
-                                   static_cast<int64_t>(seen.worker->last_epoch));
+  seen.row.status.epoch =
+      std::max(seen.row.status.epoch, static_cast<int64_t>(seen.worker->last_epoch));
   MoveToQueued(operation, "Refused", "the worker refused it: " + reason, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   return Free(seen, "Refused");
@@ -178,8 +178,8 @@ Status PodReconciler::OnProgress(Seen& seen, api::Operation& operation) {
   const auto progress = FromMessage(*seen.worker->progress, time);
   AnnounceProgress(env_.events, operation, progress);
   const auto written = Since(operation.status.progress.time, env_.clock.Now());
-  const bool due = operation.status.progress.time.empty() ||
-                   written >= env_.settings.progress_write_interval;
+  const bool due =
+      operation.status.progress.time.empty() || written >= env_.settings.progress_write_interval;
   const bool changed = TakeProgress(operation, progress);
   if (!changed && !due) return {};
   return WriteOperation(operation);
@@ -194,8 +194,9 @@ Result<Again> PodReconciler::OnPodLostUnder(Seen& seen, api::Operation& operatio
     return OnResult(seen, operation);
   }
   const std::string why = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
-  MoveToInterrupted(operation, "the pod was lost: " + why +
-                    (seen.pod.end_message.empty() ? "" : ": " + seen.pod.end_message),
+  MoveToInterrupted(operation,
+                    "the pod was lost: " + why +
+                        (seen.pod.end_message.empty() ? "" : ": " + seen.pod.end_message),
                     env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   return EndByLoss(seen);
@@ -217,8 +218,8 @@ Status PodReconciler::WriteOperation(api::Operation& operation) {
 
 // Takes the lease from the row. The pod is offered again, or drains, or waits for its worker.
 Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
-  const auto epoch = static_cast<uint64_t>(
-      seen.row.status.lease ? seen.row.status.lease->epoch : 0);
+  const auto epoch =
+      static_cast<uint64_t>(seen.row.status.lease ? seen.row.status.lease->epoch : 0);
   if (!seen.pod.alive()) {
     LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
     if (!gone && !seen.pod.ended) return Again(kSoon);
@@ -228,12 +229,12 @@ Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
     SendReleased(seen.row.status.pod_uid, epoch);
   }
   seen.row.status.lease.reset();
-  const bool offered = seen.ending.empty() && !seen.pod.deleting && seen.connected() &&
-                       !seen.worker->gate_closed;
+  const bool offered =
+      seen.ending.empty() && !seen.pod.deleting && seen.connected() && !seen.worker->gate_closed;
   if (!offered) {
     // Provisioning decides what becomes of it: drained, deleted, or offered when it is back.
-    LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
-                            "free, but not offered: " + reason));
+    LS_RETURN_IF_ERROR(
+        Move(seen, api::kProvisioning, kReasonWorkerSilent, "free, but not offered: " + reason));
     return Again(milliseconds(0));
   }
   LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, reason, "free again"));

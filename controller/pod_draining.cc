@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PodReconciler: the end of a pod, and what all states share. A pod goes in four steps: withdrawn and
-// said so, asked to retire, deleted once it has agreed that nothing runs, and deconstructed when its
-// Pod is gone. A worker that is busy refuses, and then nothing is deleted.
+// PodReconciler: the end of a pod, and what all states share. A pod goes in four steps: withdrawn
+// and said so, asked to retire, deleted once it has agreed that nothing runs, and deconstructed
+// when its Pod is gone. A worker that is busy refuses, and then nothing is deleted.
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/operation_moves.h"
@@ -42,8 +42,8 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
     LS_ASSIGN_OR_RETURN(const bool gone, Gone(seen));
     if (!gone) return Again(kSoon);
     if (!Ours(seen.row.status.reason)) return EndByLoss(seen);
-    LS_RETURN_IF_ERROR(Move(seen, api::kDeconstructed, seen.row.status.reason,
-                            seen.row.status.message));
+    LS_RETURN_IF_ERROR(
+        Move(seen, api::kDeconstructed, seen.row.status.reason, seen.row.status.message));
     AnnounceDeconstructed(env_.events, seen.row);
     return Again(milliseconds(0));
   }
@@ -53,8 +53,8 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
   const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
   // What never was offered has nothing in flight; nor has what has ended or said so.
   const bool never_offered = seen.row.status.node_name.empty() && seen.row.status.epoch == 0;
-  const bool silent = !seen.connected() && !env_.Listening() &&
-                      waited > env_.settings.drain_silence;
+  const bool silent =
+      !seen.connected() && !env_.Listening() && waited > env_.settings.drain_silence;
   const bool agreed = seen.worker && seen.worker->gate_closed;
   if (seen.pod.ended || never_offered || silent || agreed) {
     kube::DeleteOptions options;
@@ -155,8 +155,7 @@ Result<Again> PodReconciler::EndByLoss(Seen& seen) {
 
 Result<bool> PodReconciler::Gone(const Seen& seen) {
   if (seen.pod.exists) return false;
-  const auto pod =
-      env_.cluster.Fetch(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name);
+  const auto pod = env_.cluster.Fetch(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name);
   if (pod) return kube::UidOf(*pod) != seen.row.status.pod_uid && !seen.row.status.pod_uid.empty();
   if (pod.error().code == Code::kNotFound) return true;
   return pod.error();

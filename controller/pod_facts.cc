@@ -39,8 +39,8 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
 
 // Maps the kubelet's reasons for a waiting container to ours, with the remedy.
 void ReadWaiting(std::string_view reason, std::string_view message, PodFacts& facts) {
-  const std::string said = std::string(reason) + (message.empty() ? "" : ": ") +
-                           std::string(message);
+  const std::string said =
+      std::string(reason) + (message.empty() ? "" : ": ") + std::string(message);
   if (reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "InvalidImageName" ||
       reason == "ErrImageNeverPull" || reason == "ImageInspectError") {
     facts.trouble = "ImagePullFailed";

@@ -15,10 +15,10 @@ struct PodFacts {
   bool exists = false;
   std::string uid, resource_version, node, ip;
   bool deleting = false;
-  bool ended = false;        // phase Failed or Succeeded: no container of it will run again
-  std::string end_reason;    // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
+  bool ended = false;      // phase Failed or Succeeded: no container of it will run again
+  std::string end_reason;  // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
   std::string end_message;
-  bool running = false;      // its container runs now
+  bool running = false;  // its container runs now
   int restarts = 0;
   // Why it doesn't run yet: "Unschedulable", "ImagePullFailed", "ContainerConfigError",
   // "CrashLoop", "" when nothing is wrong so far; with what the cluster says and what helps.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which Pod UIDs are backup pods, on which node, for which request: what the agents' stream needs at
-// thousands of samples a second without parsing objects. Fed by the pods' informer.
+// Which Pod UIDs are backup pods, on which node, for which request: what the agents' stream needs
+// at thousands of samples a second without parsing objects. Fed by the pods' informer.
 #pragma once
 
 #include <map>

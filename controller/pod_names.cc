@@ -6,15 +6,14 @@
 namespace longshore::controller {
 
 std::string PodName(const std::string& request_uid, int slot, int attempt) {
-  const std::string key =
-      request_uid + "/" + std::to_string(slot) + "/" + std::to_string(attempt);
+  const std::string key = request_uid + "/" + std::to_string(slot) + "/" + std::to_string(attempt);
   return "lsp-" + Sha256Hex(key).substr(0, 10);
 }
 
 std::string CheckName(const std::string& source_uid, const std::string& request_uid,
                       int64_t generation, int n) {
-  const std::string key = source_uid + "/" + request_uid + "/" + std::to_string(generation) + "/" +
-                          std::to_string(n);
+  const std::string key =
+      source_uid + "/" + request_uid + "/" + std::to_string(generation) + "/" + std::to_string(n);
   return "check-" + Sha256Hex(key).substr(0, 10);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deterministic names: whoever asks again for the same thing gets the same name, so that creating is
-// idempotent and a restart can't make a second one (research/controller.md F1).
+// Deterministic names: whoever asks again for the same thing gets the same name, so that creating
+// is idempotent and a restart can't make a second one (research/controller.md F1).
 #pragma once
 
 #include <cstdint>

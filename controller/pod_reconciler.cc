@@ -14,8 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kSoon{500};   // the cache has to catch up
-constexpr seconds kLookAgain{10};    // for what no event tells us
+constexpr milliseconds kSoon{500};  // the cache has to catch up
+constexpr seconds kLookAgain{10};   // for what no event tells us
 
 // References of the request's source, policy and image that a Pod is rendered from.
 std::optional<References> Resolve(const Cluster& cluster, const api::ComputeRequest& request) {
@@ -77,8 +77,8 @@ Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
   if (!pod && pod.error().code == Code::kAlreadyExists) {
     // Created by us before a crash, or by somebody else: the labels tell.
     pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
-    if (pod && !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot,
-                        seen.row.spec.attempt)) {
+    if (pod &&
+        !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot, seen.row.spec.attempt)) {
       LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "NameTaken",
                               "a Pod of this name exists that is not ours; remove it"));
       return Again();
@@ -120,8 +120,8 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
   }
   if (seen.pod.node.empty()) return OnUnbound(seen);
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
-  const bool present = seen.worker && seen.worker->Present(env_.clock.Monotonic(),
-                                                           env_.settings.offer_silence);
+  const bool present =
+      seen.worker && seen.worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence);
   if (present && !seen.pod.deleting && seen.worker->gate_closed) {
     LS_RETURN_IF_ERROR(BeginDraining(seen.row, "GateClosed", "the worker takes no more work"));
     return Again(milliseconds(0));
@@ -133,9 +133,9 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
   const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
                                               seen.row.spec.source_ref.name);
   if (source && !seen.worker->kind.empty() && seen.worker->kind != source->spec.kind) {
-    LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "WrongImage",
-                            "the image's worker is for kind " + seen.worker->kind +
-                                "; correct the SourceImage"));
+    LS_RETURN_IF_ERROR(
+        Move(seen, api::kFailed, "WrongImage",
+             "the image's worker is for kind " + seen.worker->kind + "; correct the SourceImage"));
     AnnounceLost(env_.events, seen.row);
     return Again(milliseconds(0));
   }
@@ -158,14 +158,13 @@ Result<Again> PodReconciler::OnUnbound(Seen& seen) {
     return Again(std::chrono::ceil<milliseconds>(env_.settings.unbound_grace - waited));
   }
   const auto refs = Resolve(env_.cluster, *seen.request);
-  if (!refs ||
-      !WiderExists(*refs, *env_.cluster.View(), env_.pressure.Get(), seen.row)) {
+  if (!refs || !WiderExists(*refs, *env_.cluster.View(), env_.pressure.Get(), seen.row)) {
     return Again(kLookAgain);
   }
   // The row first: should the Pod be bound and start in this moment, it is never offered.
-  LS_RETURN_IF_ERROR(Move(seen, api::kFailed, kReasonUnplaced,
-                          "none of the candidate nodes took the pod; trying more: " +
-                              seen.pod.trouble_message));
+  LS_RETURN_IF_ERROR(
+      Move(seen, api::kFailed, kReasonUnplaced,
+           "none of the candidate nodes took the pod; trying more: " + seen.pod.trouble_message));
   return Again(milliseconds(0));
 }
 
@@ -186,8 +185,8 @@ void PodReconciler::FillPlacement(Seen& seen) {
   const auto view = env_.cluster.View();
   const placement::NodeInfo* node = view->Node(seen.pod.node);
   if (source && node != nullptr) {
-    status.tier = placement::TierName(
-        placement::Nearness(placement::Locate(*source, *view), *node));
+    status.tier =
+        placement::TierName(placement::Nearness(placement::Locate(*source, *view), *node));
   }
 }
 
@@ -198,8 +197,10 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
   std::string reason = seen.pod.trouble, message = seen.pod.trouble_message;
   if (reason.empty() && seen.pod.running) {
     reason = "WorkerNotConnected";
-    message = "the container runs, but its worker has not dialled the controller; see its logs, "
-              "and that pods may reach " + env_.settings.controller_endpoint;
+    message =
+        "the container runs, but its worker has not dialled the controller; see its logs, "
+        "and that pods may reach " +
+        env_.settings.controller_endpoint;
   }
   const bool known = reason.empty() || seen.row.status.reason == reason ||
                      seen.row.status.reason == kReasonWorkerSilent;

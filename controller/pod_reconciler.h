@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The state machine of one backup pod, driven by what is observed: its row, its Pod, its worker's
-// stream, its request and operation. Level-based: Reconcile may be called at any time, any number of
-// times, by a controller that has just started, and does what is missing. docs/pod-states.md is the
-// table that this code reads like. Runs on the reconcile thread only.
+// stream, its request and operation. Level-based: Reconcile may be called at any time, any number
+// of times, by a controller that has just started, and does what is missing. docs/pod-states.md is
+// the table that this code reads like. Runs on the reconcile thread only.
 #pragma once
 
 #include <map>
@@ -80,8 +80,7 @@ class PodReconciler {
   void SendReleased(const std::string& pod_uid, uint64_t epoch);
 
   // Writes the row's new state; logs, counts, wakes the request.
-  Status Move(Seen& seen, const char* state, const std::string& reason,
-              const std::string& message);
+  Status Move(Seen& seen, const char* state, const std::string& reason, const std::string& message);
   Status MoveRow(api::BackupPod& row, const char* state, const std::string& reason,
                  const std::string& message);
   // -> Failed or Lost by what became of the Pod; announces the loss.

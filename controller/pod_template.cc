@@ -31,23 +31,21 @@ Json Metadata(const PodTemplateInput& in) {
           {"namespace", in.row.metadata.ns},
           {"labels", Labels(in.row.spec, in.request)},
           {"annotations", {{api::kAnnotationSourceNamespace, source_ns}}},
-          {"ownerReferences",
-           Json::array({{{"apiVersion", api::kApiVersion},
-                         {"kind", "BackupPod"},
-                         {"name", in.row.metadata.name},
-                         {"uid", in.row.metadata.uid},
-                         {"controller", true},
-                         {"blockOwnerDeletion", true}}})}};
+          {"ownerReferences", Json::array({{{"apiVersion", api::kApiVersion},
+                                            {"kind", "BackupPod"},
+                                            {"name", in.row.metadata.name},
+                                            {"uid", in.row.metadata.uid},
+                                            {"controller", true},
+                                            {"blockOwnerDeletion", true}}})}};
 }
 
 // One term per node: matchFields takes a single value, and terms are alternatives.
 Json NodeAffinity(const std::vector<std::string>& nodes) {
   Json terms = Json::array();
   for (const std::string& node : nodes) {
-    terms.push_back({{"matchFields",
-                      Json::array({{{"key", "metadata.name"},
-                                    {"operator", "In"},
-                                    {"values", Json::array({node})}}})}});
+    terms.push_back({{"matchFields", Json::array({{{"key", "metadata.name"},
+                                                   {"operator", "In"},
+                                                   {"values", Json::array({node})}}})}});
   }
   return {{"nodeAffinity",
            {{"requiredDuringSchedulingIgnoredDuringExecution", {{"nodeSelectorTerms", terms}}}}}};
@@ -75,16 +73,16 @@ bool Restores(const PodTemplateInput& in) { return in.request.spec.purpose == "R
 
 Json Volumes(const PodTemplateInput& in) {
   Json volumes = Json::array();
-  volumes.push_back(
-      {{"name", "token"},
-       {"projected",
-        {{"defaultMode", 0440},
-         {"sources", Json::array({{{"serviceAccountToken",
-                                    {{"audience", kAudience},
-                                     {"expirationSeconds", kTokenSeconds},
-                                     {"path", "token"}}}}})}}}});
+  volumes.push_back({{"name", "token"},
+                     {"projected",
+                      {{"defaultMode", 0440},
+                       {"sources", Json::array({{{"serviceAccountToken",
+                                                  {{"audience", kAudience},
+                                                   {"expirationSeconds", kTokenSeconds},
+                                                   {"path", "token"}}}}})}}}});
   volumes.push_back({{"name", "ca"}, {"configMap", {{"name", kCaConfigMap}}}});
-  volumes.push_back({{"name", "scratch"}, {"emptyDir", {{"sizeLimit", in.policy.scratch_size_limit}}}});
+  volumes.push_back(
+      {{"name", "scratch"}, {"emptyDir", {{"sizeLimit", in.policy.scratch_size_limit}}}});
   volumes.push_back(
       {{"name", "secrets"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "8Mi"}}}});
   if (MountsClaim(in)) {
@@ -112,10 +110,11 @@ Json Mounts(const PodTemplateInput& in) {
 }
 
 Json Args(const PodTemplateInput& in) {
-  return Json::array({"--controller", in.controller_endpoint, "--ca-file", "/etc/longshore/ca/ca.crt",
-                      "--token-file", "/var/run/secrets/longshore/token", "--kind",
-                      in.source.spec.kind, "--scratch", "/scratch", "--secrets-dir",
-                      "/run/longshore", "--source-dir", "/source", "--target-dir", "/target"});
+  return Json::array({"--controller", in.controller_endpoint, "--ca-file",
+                      "/etc/longshore/ca/ca.crt", "--token-file",
+                      "/var/run/secrets/longshore/token", "--kind", in.source.spec.kind,
+                      "--scratch", "/scratch", "--secrets-dir", "/run/longshore", "--source-dir",
+                      "/source", "--target-dir", "/target"});
 }
 
 Json Container(const PodTemplateInput& in) {
@@ -142,8 +141,8 @@ api::Json RenderPod(const PodTemplateInput& in) {
   const api::PodPolicySpec& policy = in.policy;
   Json spec = {
       {"schedulerName", api::kSchedulerName},
-      {"serviceAccountName", policy.service_account_name.empty() ? kWorkerServiceAccount
-                                                                 : policy.service_account_name},
+      {"serviceAccountName",
+       policy.service_account_name.empty() ? kWorkerServiceAccount : policy.service_account_name},
       {"automountServiceAccountToken", false},
       {"enableServiceLinks", false},
       {"restartPolicy", "Always"},
@@ -206,7 +205,8 @@ api::BackupPod MakeRow(const api::ComputeRequest& request, int slot, int attempt
   row.spec.cause = cause;
   row.metadata.labels = Labels(row.spec, request);
   row.metadata.owner_references.push_back({api::kApiVersion, "ComputeRequest",
-                                           request.metadata.name, request.metadata.uid, true, true});
+                                           request.metadata.name, request.metadata.uid, true,
+                                           true});
   return row;
 }
 

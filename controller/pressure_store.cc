@@ -34,8 +34,8 @@ void PressureStore::Add(const std::string& name, const std::string& epoch,
   if (follows) {
     const double us = interval_ns / 1000;
     placement::Pressure& p = node.pressure;
-    p.cpu_used_milli =
-        static_cast<int>(static_cast<double>(now.cpu_ns() - node.last.cpu_ns()) * 1000 / interval_ns);
+    p.cpu_used_milli = static_cast<int>(static_cast<double>(now.cpu_ns() - node.last.cpu_ns()) *
+                                        1000 / interval_ns);
     p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli());
     p.psi_valid = now.psi_valid() && node.last.psi_valid();
     p.psi_cpu_permille = Permille(now.psi_cpu_some_us(), node.last.psi_cpu_some_us(), us);

@@ -12,8 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kUnboundIsNews{5};
 
-api::Condition Make(const char* type, const char* status, std::string reason,
-                    std::string message) {
+api::Condition Make(const char* type, const char* status, std::string reason, std::string message) {
   return {type, status, std::move(reason), Clip(std::move(message)), "", 0};
 }
 
@@ -29,9 +28,9 @@ const CrewMember* Troubled(const Crew& crew) {
 }
 
 api::Condition PodsProvisioned(const ConditionInput& in) {
-  const int working = static_cast<int>(
-      std::count_if(in.crew.members.begin(), in.crew.members.end(),
-                    [](const CrewMember& m) { return m.working(); }));
+  const int working =
+      static_cast<int>(std::count_if(in.crew.members.begin(), in.crew.members.end(),
+                                     [](const CrewMember& m) { return m.working(); }));
   const std::string count =
       std::to_string(working) + " of " + std::to_string(in.desired) + " pods work";
   if (working >= in.desired) return Make("PodsProvisioned", "True", "PodsProvisioned", count);
@@ -55,8 +54,8 @@ api::Condition Available(const ConditionInput& in) {
   }
   if (counts.assigned > 0) return Make("Available", "False", "AllBusy", "every pod has work");
   if (counts.draining > 0) return Make("Available", "False", "Draining", "the pods are leaving");
-  return Make("Available", "False", "NoPods", in.desired == 0 ? "no pod is wanted now"
-                                                              : "no pod works yet");
+  return Make("Available", "False", "NoPods",
+              in.desired == 0 ? "no pod is wanted now" : "no pod works yet");
 }
 
 api::Condition ScalingActive(const ConditionInput& in) {
@@ -78,9 +77,9 @@ api::Condition ScalingActive(const ConditionInput& in) {
 
 api::Condition ScalingLimited(const ConditionInput& in) {
   if (in.scaling.at_max) {
-    return Make("ScalingLimited", "True", "MaxPods",
-                "a signal is over its upper threshold, but spec.pods.max is " +
-                    std::to_string(in.max));
+    return Make(
+        "ScalingLimited", "True", "MaxPods",
+        "a signal is over its upper threshold, but spec.pods.max is " + std::to_string(in.max));
   }
   return Make("ScalingLimited", "False", "WithinRange", "");
 }
@@ -104,8 +103,7 @@ api::Condition PlacementVetted(const ConditionInput& in) {
                     "; is the extender running?");
   }
   if (!waiting.empty()) {
-    return Make("PlacementVetted", "Unknown", "Waiting",
-                "not placed yet: " + Join(waiting, ", "));
+    return Make("PlacementVetted", "Unknown", "Waiting", "not placed yet: " + Join(waiting, ", "));
   }
   if (vetted > 0) return Make("PlacementVetted", "True", "Vetted", "");
   return Make("PlacementVetted", "Unknown", "Waiting", "no pod is placed yet");

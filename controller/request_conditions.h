@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The conditions of a ComputeRequest, from what one visit saw. Pure; used by the request reconciler.
-// docs/controller.md lists every reason.
+// The conditions of a ComputeRequest, from what one visit saw. Pure; used by the request
+// reconciler. docs/controller.md lists every reason.
 #pragma once
 
 #include <string>
@@ -17,9 +17,9 @@ struct ConditionInput {
   const Crew& crew;
   const ScalingVerdict& scaling;
   bool has_rules = false;
-  bool restarted = false;     // this leader has not yet seen a whole idle window
+  bool restarted = false;  // this leader has not yet seen a whole idle window
   int desired = 0, max = 0;
-  std::string no_node;        // required placement, and no node will do: why
+  std::string no_node;  // required placement, and no node will do: why
   WallTime now;
 };
 

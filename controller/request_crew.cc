@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RequestReconciler: how many pods, and making it so. desiredPods and the decision that led to it are
-// written before a row is made or drained; after a crash in between, the same functions go on.
+// RequestReconciler: how many pods, and making it so. desiredPods and the decision that led to it
+// are written before a row is made or drained; after a crash in between, the same functions go on.
 #include <algorithm>
 
 #include "controller/announcements.h"
@@ -55,9 +55,9 @@ void RequestReconciler::Decide(Visit& visit) {
   }
   const int clamped = std::clamp(status.desired_pods, pods.min, std::max(pods.min, pods.max));
   if (clamped != status.desired_pods) {
-    return DecideSize(visit, clamped, kCauseResized,
-                      clamped > status.desired_pods ? "spec.pods.min was raised"
-                                                    : "spec.pods.max was lowered");
+    return DecideSize(
+        visit, clamped, kCauseResized,
+        clamped > status.desired_pods ? "spec.pods.min was raised" : "spec.pods.max was lowered");
   }
   // Work has come for a crew of none: usage could never ask for the first pod.
   if (status.desired_pods == 0 && WorkWaits(visit.operations)) {
@@ -90,8 +90,7 @@ void RequestReconciler::EvaluateUsage(Visit& visit) {
     if (!member.working()) continue;
     const api::BackupPodStatus& status = member.row.status;
     in.pods.push_back({member.row.metadata.name, member.row.spec.slot,
-                       status.state == api::kAvailable,
-                       Since(status.last_transition_time, in.wall),
+                       status.state == api::kAvailable, Since(status.last_transition_time, in.wall),
                        env_.usage.Last(status.pod_uid, SpanNeeded(in.idle))});
   }
   visit.scaling = EvaluateScaling(in);
@@ -108,7 +107,8 @@ void RequestReconciler::EvaluateUsage(Visit& visit) {
   }
 }
 
-// More pods than wanted: the one that was decided about, else who has not started, else who is free.
+// More pods than wanted: the one that was decided about, else who has not started, else who is
+// free.
 Status RequestReconciler::DrainSurplus(Visit& visit) {
   const api::ComputeRequestStatus& status = visit.request.status;
   int surplus = visit.crew.Counting() - status.desired_pods;
@@ -121,15 +121,13 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
                                status.last_decision.inputs);
   }
   for (const bool started : {false, true}) {
-    for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend();
-         ++member) {
+    for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend(); ++member) {
       const bool may_go = member->counts() && member->state() != api::kAssigned &&
                           !member->row.status.lease &&
                           (member->state() == api::kAvailable) == started;
       if (!may_go || surplus-- <= 0) continue;
-      LS_RETURN_IF_ERROR(pods_.BeginDraining(member->row, kReasonResized,
-                                             "more pods than wanted: " +
-                                                 status.last_decision.message));
+      LS_RETURN_IF_ERROR(pods_.BeginDraining(
+          member->row, kReasonResized, "more pods than wanted: " + status.last_decision.message));
     }
   }
   return {};
@@ -169,10 +167,11 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
                             {"cause", wanted.spec.cause}});
     env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
     visit.crew.members.push_back({*row, false});
-    std::sort(visit.crew.members.begin(), visit.crew.members.end(), [](const auto& a, const auto& b) {
-      return std::pair(a.row.spec.slot, a.row.spec.attempt) <
-             std::pair(b.row.spec.slot, b.row.spec.attempt);
-    });
+    std::sort(visit.crew.members.begin(), visit.crew.members.end(),
+              [](const auto& a, const auto& b) {
+                return std::pair(a.row.spec.slot, a.row.spec.attempt) <
+                       std::pair(b.row.spec.slot, b.row.spec.attempt);
+              });
   }
   return again;
 }
@@ -183,13 +182,13 @@ void RequestReconciler::Prune(const Visit& visit) {
     options.uid = member->row.metadata.uid;
     options.resource_version = member->row.metadata.resource_version;
     // Only tidying: what fails is tried again with the next visit.
-    (void)env_.cluster.Delete(kube::kBackupPods, member->row.metadata.ns,
-                              member->row.metadata.name, options);
+    (void)env_.cluster.Delete(kube::kBackupPods, member->row.metadata.ns, member->row.metadata.name,
+                              options);
   }
 }
 
-// A source whose login nobody has proved yet is checked by the first pod that can; a failed check is
-// repeated, since nobody tells us when a password was corrected.
+// A source whose login nobody has proved yet is checked by the first pod that can; a failed check
+// is repeated, since nobody tells us when a password was corrected.
 Status RequestReconciler::EnsureCheck(const Visit& visit) {
   const References& refs = *visit.acceptance.references;
   const auto& offers = refs.image.spec.operations;
@@ -208,14 +207,13 @@ Status RequestReconciler::EnsureCheck(const Visit& visit) {
         said->second != std::to_string(generation)) {
       continue;
     }
-    const bool recent =
-        Since(operation.status.completion_time, env_.clock.Now()) < kCheckAgain;
+    const bool recent = Since(operation.status.completion_time, env_.clock.Now()) < kCheckAgain;
     if (!api::Terminal(operation.status.state) || recent) return {};
     ++done;
   }
   api::Operation check;
-  check.metadata.name = CheckName(refs.source.metadata.uid, visit.request.metadata.uid, generation,
-                                  done);
+  check.metadata.name =
+      CheckName(refs.source.metadata.uid, visit.request.metadata.uid, generation, done);
   check.metadata.ns = visit.request.metadata.ns;
   check.metadata.annotations[kSourceGeneration] = std::to_string(generation);
   check.metadata.labels[api::kLabelManagedBy] = "longshore";

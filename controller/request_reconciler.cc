@@ -63,12 +63,13 @@ Result<bool> RequestReconciler::EnsureFinalizer(api::ComputeRequest& request) {
     return false;
   }
   finalizers.push_back(api::kFinalizer);
-  const api::Json patch = {{"metadata",
-                            {{"resourceVersion", request.metadata.resource_version},
-                             {"finalizers", finalizers}}}};
-  LS_ASSIGN_OR_RETURN(const api::Json written,
-                      env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns,
-                                         request.metadata.name, kube::PatchType::kMerge, patch, ""));
+  const api::Json patch = {
+      {"metadata",
+       {{"resourceVersion", request.metadata.resource_version}, {"finalizers", finalizers}}}};
+  LS_ASSIGN_OR_RETURN(
+      const api::Json written,
+      env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns, request.metadata.name,
+                         kube::PatchType::kMerge, patch, ""));
   return !written.is_null();
 }
 
@@ -78,9 +79,8 @@ Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
     if (finalizer != api::kFinalizer) left.push_back(finalizer);
   }
   if (left.size() == request.metadata.finalizers.size()) return {};
-  const api::Json patch = {{"metadata",
-                            {{"resourceVersion", request.metadata.resource_version},
-                             {"finalizers", left}}}};
+  const api::Json patch = {
+      {"metadata", {{"resourceVersion", request.metadata.resource_version}, {"finalizers", left}}}};
   const auto written =
       env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns, request.metadata.name,
                          kube::PatchType::kMerge, patch, "");
@@ -95,11 +95,10 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   const std::string ns = request.metadata.ns, name = request.metadata.name;
   visit.acceptance = Accept(env_.cluster, request);
   visit.acceptance.condition.observed_generation = request.metadata.generation;
-  visit.crew = MakeCrew(OfRequest<api::BackupPod>(env_.cluster, ns, name),
-                        [&](const api::BackupPod& row) {
-                          return FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name))
-                              .alive();
-                        });
+  visit.crew =
+      MakeCrew(OfRequest<api::BackupPod>(env_.cluster, ns, name), [&](const api::BackupPod& row) {
+        return FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name)).alive();
+      });
   visit.operations = OfRequest<api::Operation>(env_.cluster, ns, name);
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
   visit.memory = &memory->second;
@@ -126,8 +125,8 @@ Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) 
     env_.Wake(kPodKey, member.row.metadata.ns, member.row.metadata.name);
   }
   const api::ComputeRequestStatus before = visit.request.status;
-  visit.acceptance.condition = {"Accepted", "False", meta.deleting() ? "Deleting" : "Expired", why,
-                                "", meta.generation};
+  visit.acceptance.condition = {"Accepted", "False", meta.deleting() ? "Deleting" : "Expired",
+                                why,        "",      meta.generation};
   visit.request.status.desired_pods = 0;
   if (working || !meta.deleting()) {
     LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
@@ -145,8 +144,8 @@ void RequestReconciler::AcceptSecrets(Visit& visit) {
   const bool stale = memory.secrets_generation != visit.request.metadata.generation ||
                      (!memory.secret_missing.empty() && now - memory.secrets_read >= kSecretsAgain);
   if (stale) {
-    const Status checked = CheckSecrets(env_.cluster, *visit.acceptance.references,
-                                        visit.request.spec.purpose);
+    const Status checked =
+        CheckSecrets(env_.cluster, *visit.acceptance.references, visit.request.spec.purpose);
     memory.secrets_read = now;
     memory.secrets_generation = visit.request.metadata.generation;
     memory.secret_missing = checked ? "" : checked.error().message;
@@ -166,13 +165,12 @@ Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
   api::Json object = data;
   object["apiVersion"] = "v1";
   object["kind"] = "ConfigMap";
-  object["metadata"] = {{"name", kCaConfigMap},
-                        {"namespace", ns},
-                        {"labels", {{api::kLabelManagedBy, "longshore"}}}};
+  object["metadata"] = {
+      {"name", kCaConfigMap}, {"namespace", ns}, {"labels", {{api::kLabelManagedBy, "longshore"}}}};
   auto made = env_.cluster.Create(kube::kConfigMaps, ns, object);
   if (!made && made.error().code == Code::kAlreadyExists) {
-    made = env_.cluster.Patch(kube::kConfigMaps, ns, kCaConfigMap, kube::PatchType::kMerge, data,
-                              "");
+    made =
+        env_.cluster.Patch(kube::kConfigMaps, ns, kCaConfigMap, kube::PatchType::kMerge, data, "");
   }
   if (!made) return Annotate(made.error(), "ConfigMap longshore-ca in namespace " + ns);
   ca_written_[ns] = now;
@@ -187,17 +185,15 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   status.pods = visit.crew.Counts();
   if (!visit.acceptance.choice.reason.empty()) status.image = visit.acceptance.choice;
   if (visit.acceptance.references) {
-    status.location =
-        Clip(placement::Locate(visit.acceptance.references->source, *env_.cluster.View()).reason,
-             1000);
+    status.location = Clip(
+        placement::Locate(visit.acceptance.references->source, *env_.cluster.View()).reason, 1000);
   }
   std::vector<api::Condition> conditions = {visit.acceptance.condition};
   const bool restarted =
       env_.clock.Monotonic() - env_.started < seconds(visit.request.spec.scaling.idle_seconds) &&
       Since(visit.request.metadata.creation_timestamp, env_.clock.Now()) >
           env_.clock.Monotonic() - env_.started;
-  const bool has_rules =
-      visit.acceptance.references && !visit.acceptance.references->rules.empty();
+  const bool has_rules = visit.acceptance.references && !visit.acceptance.references->rules.empty();
   for (api::Condition& condition :
        MakeConditions({visit.crew, visit.scaling, has_rules, restarted, status.desired_pods,
                        visit.request.spec.pods.max, visit.memory->no_node, env_.clock.Now()})) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A ComputeRequest from acceptance to its end: decides how many pods there should be, writes that
-// down, and then makes rows or drains pods until it is so. Level-based; runs on the reconcile thread.
-// What it keeps in memory only delays decisions after a restart, never changes them.
+// down, and then makes rows or drains pods until it is so. Level-based; runs on the reconcile
+// thread. What it keeps in memory only delays decisions after a restart, never changes them.
 #pragma once
 
 #include <map>

@@ -14,9 +14,9 @@ using std::chrono::duration_cast;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr seconds kFresh{5};             // an older sample is unknown
-constexpr double kWindowShare = 0.9;     // intervals jitter: three samples may cover 2.97 s
-constexpr double kIdleShare = 0.8;       // of the idle time must be covered by samples
+constexpr seconds kFresh{5};          // an older sample is unknown
+constexpr double kWindowShare = 0.9;  // intervals jitter: three samples may cover 2.97 s
+constexpr double kIdleShare = 0.8;    // of the idle time must be covered by samples
 constexpr nanoseconds kLongestStep = std::chrono::milliseconds(2500);  // longer: a gap
 
 std::string FormatValue(Signal signal, double value) {
@@ -112,8 +112,7 @@ void Grow(const ScalingInput& in, const Crossing& crossing, ScalingVerdict& verd
   d.to = in.desired + 1;
   d.cause = kCauseThreshold;
   d.crossing_time = FormatTime(crossing.first_over);
-  d.inputs.push_back(
-      {crossing.pod->name, SignalName(rule.signal), value, up, crossing.samples});
+  d.inputs.push_back({crossing.pod->name, SignalName(rule.signal), value, up, crossing.samples});
   d.message = std::string(SignalName(rule.signal)) + " of " + crossing.pod->name + " was over " +
               up + " for " + std::to_string(crossing.samples) + " samples, now " + value;
 }

@@ -40,29 +40,29 @@ Result<std::vector<SignalRule>> ResolveRules(const api::Scaling& scaling,
 struct PodUsage {
   std::string name;
   int slot = 0;
-  bool idle = false;                   // Available: no lease
-  std::chrono::nanoseconds age{0};     // in its state
-  std::vector<Sample> samples;         // oldest first, of a little more than the idle time
+  bool idle = false;                // Available: no lease
+  std::chrono::nanoseconds age{0};  // in its state
+  std::vector<Sample> samples;      // oldest first, of a little more than the idle time
 };
 
 struct ScalingInput {
   MonotonicTime now;
   WallTime wall;
-  MonotonicTime settled_since;         // since when no pod is on its way in or out, as we saw it
+  MonotonicTime settled_since;  // since when no pod is on its way in or out, as we saw it
   int desired = 0, min = 0, max = 0;
-  int pending = 0;                     // Planned, Provisioning or Draining
-  bool work_waiting = false;           // operations queued for these pods
-  std::vector<PodUsage> pods;          // Available and Assigned
+  int pending = 0;             // Planned, Provisioning or Draining
+  bool work_waiting = false;   // operations queued for these pods
+  std::vector<PodUsage> pods;  // Available and Assigned
   std::vector<SignalRule> rules;
   std::chrono::seconds idle{120};
 };
 
 struct ScalingVerdict {
   bool change = false;
-  api::ScalingDecision decision;       // set when change
-  std::string victim;                  // shrink: the BackupPod that goes
-  std::vector<std::string> silent;     // pods without a fresh sample
-  bool at_max = false;                 // it would grow, but for max
+  api::ScalingDecision decision;    // set when change
+  std::string victim;               // shrink: the BackupPod that goes
+  std::vector<std::string> silent;  // pods without a fresh sample
+  bool at_max = false;              // it would grow, but for max
 };
 
 ScalingVerdict EvaluateScaling(const ScalingInput& input);

@@ -11,8 +11,7 @@ bool AboutRepository(const api::OperationError& error) { return error.error_clas
 
 }  // namespace
 
-std::optional<api::Operation> SourceReconciler::NewestCheck(
-    const api::BackupSource& source) const {
+std::optional<api::Operation> SourceReconciler::NewestCheck(const api::BackupSource& source) const {
   std::optional<api::Operation> newest;
   for (const kube::ObjectPtr& object : env_.cluster.List(kube::kOperations)) {
     if (kube::StringAt(*object, "/spec/type") != api::kCheck ||
@@ -20,8 +19,7 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(
       continue;
     }
     auto check = ReadObject<api::Operation>(object);
-    if (!check || !api::Terminal(check->status.state) ||
-        check->status.state == api::kCancelled ||
+    if (!check || !api::Terminal(check->status.state) || check->status.state == api::kCancelled ||
         NamespaceOfSource(check->spec.source_ref, check->metadata.ns) != source.metadata.ns) {
       continue;
     }
@@ -51,8 +49,9 @@ Status SourceReconciler::WriteSource(api::BackupSource& source, const api::Opera
   if (said != check.metadata.annotations.end()) {
     generation = std::atoll(said->second.c_str());
   }
-  api::Condition ready = {"SourceReady", "True", "LoggedIn",
-                          "check " + check.metadata.name + " logged in", "", generation};
+  api::Condition ready = {
+      "SourceReady", "True", "LoggedIn", "check " + check.metadata.name + " logged in", "",
+      generation};
   if (check.status.state != api::kSucceeded) {
     const api::OperationError error = check.status.error.value_or(api::OperationError{});
     const bool other = AboutRepository(error);
@@ -67,31 +66,29 @@ Status SourceReconciler::WriteSource(api::BackupSource& source, const api::Opera
   }
   if (api::WriteJson(source.status) == api::WriteJson(before)) return {};
   LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, source));
-  env_.cluster.Event(ToJson(source), ready.status == "False", ready.reason, "Check",
-                     ready.message);
+  env_.cluster.Event(ToJson(source), ready.status == "False", ready.reason, "Check", ready.message);
   return {};
 }
 
 Status SourceReconciler::WriteRepository(const api::Operation& check) {
   const std::string& ns = check.metadata.ns;
-  const auto request =
-      Find<api::ComputeRequest>(env_.cluster, ns, check.spec.request_ref.name);
+  const auto request = Find<api::ComputeRequest>(env_.cluster, ns, check.spec.request_ref.name);
   if (!request) return {};
   const auto policy = Find<api::PodPolicy>(env_.cluster, ns, request->spec.policy_ref.name);
   if (!policy) return {};
-  auto repository =
-      Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
+  auto repository = Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
   if (!repository) return {};
   const bool failed = check.status.error && AboutRepository(*check.status.error);
   if (!failed && check.status.state != api::kSucceeded) return {};
   const api::BackupRepositoryStatus before = repository->status;
   const int64_t generation = repository->metadata.generation;
-  api::SetCondition(repository->status.conditions,
-                    {"RepositoryReady", failed ? "False" : "True",
-                     failed ? check.status.error->error_class : "Opened",
-                     failed ? check.status.error->message : "opened by check " + check.metadata.name,
-                     "", generation},
-                    env_.NowText());
+  api::SetCondition(
+      repository->status.conditions,
+      {"RepositoryReady", failed ? "False" : "True",
+       failed ? check.status.error->error_class : "Opened",
+       failed ? check.status.error->message : "opened by check " + check.metadata.name, "",
+       generation},
+      env_.NowText());
   repository->status.observed_generation = generation;
   if (api::WriteJson(repository->status) == api::WriteJson(before)) return {};
   return WriteStatus(env_.cluster, *repository);

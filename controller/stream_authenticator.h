@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who dials a stream? Bearer tokens are judged by TokenReview on a few threads of their own, so that
-// the streams' thread never waits for the API; answers are kept for a short while. Called by the
-// stream hub.
+// Who dials a stream? Bearer tokens are judged by TokenReview on a few threads of their own, so
+// that the streams' thread never waits for the API; answers are kept for a short while. Called by
+// the stream hub.
 #pragma once
 
 #include <deque>

@@ -46,20 +46,18 @@ void StreamHub::Authenticate(const streams::Handshake& handshake, Decision done)
   if (handshake.bearer_token.empty()) {
     return done(Error{Code::kUnauthenticated, "a bearer token is needed"});
   }
-  authenticator_.Authenticate(
-      handshake.bearer_token,
-      [this, path, from, done = std::move(done)](Result<kube::UserInfo> user) {
-        Result<std::string> identity = user ? IdentityFor(path, *user)
-                                            : Result<std::string>(user.error());
-        if (!identity) {
-          LogWarn("stream refused", {{"path", path},
-                                     {"from", from},
-                                     {"error", identity.error().ToString()}});
-          MutexLock lock(mutex_);
-          ++counts_.refused;
-        }
-        done(std::move(identity));
-      });
+  authenticator_.Authenticate(handshake.bearer_token, [this, path, from, done = std::move(done)](
+                                                          Result<kube::UserInfo> user) {
+    Result<std::string> identity =
+        user ? IdentityFor(path, *user) : Result<std::string>(user.error());
+    if (!identity) {
+      LogWarn("stream refused",
+              {{"path", path}, {"from", from}, {"error", identity.error().ToString()}});
+      MutexLock lock(mutex_);
+      ++counts_.refused;
+    }
+    done(std::move(identity));
+  });
 }
 
 void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::string& identity) {

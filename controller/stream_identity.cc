@@ -33,8 +33,9 @@ Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& u
   if (path == kAgentsPath) {
     if (!system || account.name != "longshore-nodeagent") return Denied(path, user);
     if (user.node_name.empty()) {
-      return Error{Code::kPermissionDenied, "the token names no node: agents need the projected "
-                                            "token of their own pod"};
+      return Error{Code::kPermissionDenied,
+                   "the token names no node: agents need the projected "
+                   "token of their own pod"};
     }
     return user.node_name;
   }

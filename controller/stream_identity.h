@@ -16,8 +16,8 @@ inline constexpr char kWorkersPath[] = "/v1/workers";
 inline constexpr char kPressurePath[] = "/v1/pressure";
 
 // The identity that goes with the connection: the node's name on /v1/agents, "NAMESPACE/POD/UID" on
-// /v1/workers, the pod's name on /v1/pressure. Errors: kPermissionDenied for a token that is not for
-// this path, kNotFound for an unknown path.
+// /v1/workers, the pod's name on /v1/pressure. Errors: kPermissionDenied for a token that is not
+// for this path, kNotFound for an unknown path.
 Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& user);
 
 // Undoes the identity of /v1/workers.

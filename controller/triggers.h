@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From changes in the cluster to keys in the work queue. Wired by main.cc before the informers start.
+// From changes in the cluster to keys in the work queue. Wired by main.cc before the informers
+// start.
 #pragma once
 
 #include "common/kube/work_queue.h"

@@ -28,8 +28,8 @@ std::optional<Signal> SignalByName(const std::string& name);
 const char* SignalName(Signal signal);
 
 struct Sample {
-  MonotonicTime received;         // by our clock: what freshness is judged by
-  WallTime end;                   // end of the interval, by the agent's clock
+  MonotonicTime received;  // by our clock: what freshness is judged by
+  WallTime end;            // end of the interval, by the agent's clock
   std::chrono::nanoseconds length{0};
   // millicores; bytes; bytes per second (twice). Never NaN, never negative.
   std::array<double, kSignals> values{};
@@ -40,8 +40,7 @@ struct Sample {
 // Thread-safe.
 class UsageStore {
  public:
-  explicit UsageStore(const Clock& clock,
-                      std::chrono::seconds kept = std::chrono::minutes(5));
+  explicit UsageStore(const Clock& clock, std::chrono::seconds kept = std::chrono::minutes(5));
 
   // Takes a report of the node's agent; `epoch` is from its hello. Returns the UIDs that got a
   // sample. A report that repeats or goes back in time is ignored.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What we know of each worker from its stream, by Pod UID: the observed state that the pod
-// reconciler acts on. Messages only change facts here and wake the reconciler; nothing is decided on
-// the stream's thread. Written by the worker hub, read by the reconcilers and the live view.
+// reconciler acts on. Messages only change facts here and wake the reconciler; nothing is decided
+// on the stream's thread. Written by the worker hub, read by the reconcilers and the live view.
 #pragma once
 
 #include <functional>
@@ -24,16 +24,16 @@ struct WorkerIdentity {
 struct WorkerFacts {
   WorkerIdentity identity;
   bool connected = false;
-  uint64_t connection = 0;           // stream's id
-  MonotonicTime heard;               // the last message
-  MonotonicTime changed;             // connected or disconnected since
-  bool hello = false;                // said on this connection, tools proved
+  uint64_t connection = 0;  // stream's id
+  MonotonicTime heard;      // the last message
+  MonotonicTime changed;    // connected or disconnected since
+  bool hello = false;       // said on this connection, tools proved
   std::string kind, version;
-  uint64_t last_epoch = 0;           // the highest that this container has seen
-  uint64_t running_epoch = 0;        // 0: nothing runs
+  uint64_t last_epoch = 0;     // the highest that this container has seen
+  uint64_t running_epoch = 0;  // 0: nothing runs
   std::string running_operation;
-  bool gate_closed = false;          // has accepted Retire
-  bool retire_refused = false;       // the last answer on this connection
+  bool gate_closed = false;     // has accepted Retire
+  bool retire_refused = false;  // the last answer on this connection
   std::optional<messages::AssignReply> reply;
   std::optional<messages::Progress> progress;
   WallTime progress_time;

@@ -2,11 +2,12 @@
 //
 // One description per struct serves reading and writing: each API struct has a function template
 //
-//   template <class A> void Describe(A& a, ObjectRef& v) { a("name", v.name); a("namespace", v.ns); }
+//   template <class A> void Describe(A& a, ObjectRef& v) { a("name", v.name); a("namespace", v.ns);
+//   }
 //
-// and ReadJson / WriteJson run it. The reader names the field in its errors ("spec.pods.min: expected
-// an integer"); unknown fields are ignored (newer peers); the writer leaves out empty text, lists,
-// maps and absent optionals, and always writes numbers and booleans.
+// and ReadJson / WriteJson run it. The reader names the field in its errors ("spec.pods.min:
+// expected an integer"); unknown fields are ignored (newer peers); the writer leaves out empty
+// text, lists, maps and absent optionals, and always writes numbers and booleans.
 #pragma once
 
 #include <cstdint>
@@ -196,7 +197,8 @@ Json WriteJson(const T& value) {
 // more than 512 levels.
 Result<Json> ParseJson(std::string_view text);
 
-// Compact text. Never throws: bytes that are not UTF-8 (a tool's output in a message) become U+FFFD.
+// Compact text. Never throws: bytes that are not UTF-8 (a tool's output in a message) become
+// U+FFFD.
 std::string DumpJson(const Json& json);
 
 }  // namespace longshore::api

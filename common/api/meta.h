@@ -20,7 +20,7 @@ inline constexpr char kApiVersion[] = "longshore.dev/v1alpha1";
 inline constexpr char kLabelManagedBy[] = "app.kubernetes.io/managed-by";  // = "longshore"
 inline constexpr char kLabelRequest[] = "longshore.dev/request";           // ComputeRequest's name
 inline constexpr char kLabelRequestUid[] = "longshore.dev/request-uid";
-inline constexpr char kLabelSource[] = "longshore.dev/source";             // BackupSource's name
+inline constexpr char kLabelSource[] = "longshore.dev/source";  // BackupSource's name
 inline constexpr char kLabelSlot[] = "longshore.dev/slot";
 inline constexpr char kLabelAttempt[] = "longshore.dev/attempt";
 inline constexpr char kLabelPurpose[] = "longshore.dev/purpose";

@@ -34,15 +34,15 @@ void Describe(A& a, RestoreTarget& v) {
 }
 
 struct OperationSpec {
-  std::string type;           // kBackup, …
-  NamespacedRef source_ref;   // what is read (Backup, Check) or written (Restore)
-  NameRef request_ref;        // whose pods may do it
-  NameRef pod_ref;            // a BackupPod acquired for it; empty: any of the request
-  std::string part;           // one database or directory
-  std::string copy_id;        // for Restore and Verify
-  RestoreTarget target;       // for Restore
-  bool cancel = false;        // set once, never unset
-  std::string manager_job_id; // the storage manager's own name for it
+  std::string type;            // kBackup, …
+  NamespacedRef source_ref;    // what is read (Backup, Check) or written (Restore)
+  NameRef request_ref;         // whose pods may do it
+  NameRef pod_ref;             // a BackupPod acquired for it; empty: any of the request
+  std::string part;            // one database or directory
+  std::string copy_id;         // for Restore and Verify
+  RestoreTarget target;        // for Restore
+  bool cancel = false;         // set once, never unset
+  std::string manager_job_id;  // the storage manager's own name for it
   int max_attempts = 3;
 };
 template <class A>
@@ -60,13 +60,13 @@ void Describe(A& a, OperationSpec& v) {
 }
 
 struct OperationProgress {
-  std::string phase;           // what the worker does now: "Connecting", "Copying", "Hashing", …
-  int64_t bytes_done = 0;      // of the source, read so far
-  int64_t bytes_total = 0;     // estimate; 0: unknown
+  std::string phase;        // what the worker does now: "Connecting", "Copying", "Hashing", …
+  int64_t bytes_done = 0;   // of the source, read so far
+  int64_t bytes_total = 0;  // estimate; 0: unknown
   int64_t items_done = 0, items_total = 0;  // tables or files
   int64_t bytes_per_second = 0;
-  int64_t eta_seconds = -1;    // -1: unknown
-  std::string time;            // of this report
+  int64_t eta_seconds = -1;  // -1: unknown
+  std::string time;          // of this report
 };
 template <class A>
 void Describe(A& a, OperationProgress& v) {
@@ -96,14 +96,14 @@ void Describe(A& a, OperationError& v) {
 
 // One finished copy, as its record in the repository says.
 struct CopySummary {
-  std::string id;           // "copy-…", also a tag in the repository
-  std::string data_snapshot, record_snapshot;  // restic snapshot ids
-  std::string manifest_digest;  // sha256 of the manifest document
+  std::string id;                                      // "copy-…", also a tag in the repository
+  std::string data_snapshot, record_snapshot;          // restic snapshot ids
+  std::string manifest_digest;                         // sha256 of the manifest document
   std::string source_version, tool_version, position;  // e.g. server version, pg_dump's, LSN
-  int64_t bytes = 0;         // logical bytes of the dump stream or files
-  int64_t items = 0;         // tables or files
-  int64_t rows = 0;          // databases only
-  std::string time;          // of the snapshot
+  int64_t bytes = 0;                                   // logical bytes of the dump stream or files
+  int64_t items = 0;                                   // tables or files
+  int64_t rows = 0;                                    // databases only
+  std::string time;                                    // of the snapshot
 };
 template <class A>
 void Describe(A& a, CopySummary& v) {
@@ -124,7 +124,7 @@ struct OperationStatus {
   int64_t observed_generation = 0;
   std::string state;  // empty: Queued
   int attempt = 0;
-  std::string pod;    // BackupPod
+  std::string pod;  // BackupPod
   std::string node;
   int64_t epoch = 0;
   OperationProgress progress;

@@ -66,9 +66,9 @@ struct ComputeRequestSpec {
   NameRef policy_ref;
   PodCounts pods;
   Scaling scaling;
-  std::optional<int> demand;               // operations the manager says are waiting
-  std::string deadline;                    // RFC 3339
-  std::optional<int64_t> lifetime_seconds; // ends by itself after this
+  std::optional<int> demand;                // operations the manager says are waiting
+  std::string deadline;                     // RFC 3339
+  std::optional<int64_t> lifetime_seconds;  // ends by itself after this
 };
 template <class A>
 void Describe(A& a, ComputeRequestSpec& v) {
@@ -229,12 +229,12 @@ struct BackupPodStatus {
   std::string state;  // empty: Planned
   int64_t epoch = 0;  // the last one given out
   std::string node_name, pod_uid, pod_ip;
-  std::string tier;  // reached nearness: "Node", "Rack", "Zone", "Region", "None", "Unknown"
+  std::string tier;     // reached nearness: "Node", "Rack", "Zone", "Region", "None", "Unknown"
   std::string vetting;  // of the placement: "Extender", "WithoutExtender"; empty: not placed yet
   std::optional<PodLease> lease;
-  std::string reason;   // CamelCase, of the last change
-  std::string message;  // one line for people
-  std::string last_transition_time;  // RFC 3339 with microseconds
+  std::string reason;                          // CamelCase, of the last change
+  std::string message;                         // one line for people
+  std::string last_transition_time;            // RFC 3339 with microseconds
   std::vector<DecisionInput> decision_inputs;  // samples that decided its end
 };
 template <class A>

@@ -69,12 +69,12 @@ struct BackupSourceSpec {
   std::string version;  // server version, "17" or "17.2"; empty: learnt by the check
   std::optional<PostgresqlAccess> postgresql;
   std::optional<FilesystemAccess> filesystem;
-  std::vector<std::string> parts;  // databases, or directories below the volume's root
+  std::vector<std::string> parts;   // databases, or directories below the volume's root
   NameRef credentials_ref;          // for backup; Secret in the source's namespace
   NameRef restore_credentials_ref;  // for restore; another account
   SourceLocation location;
   SourcePlacement placement;
-  int max_concurrent = 4;  // parts copied at once
+  int max_concurrent = 4;                       // parts copied at once
   std::vector<std::string> allowed_namespaces;  // besides its own
 };
 template <class A>
@@ -94,7 +94,7 @@ void Describe(A& a, BackupSourceSpec& v) {
 
 struct BackupSourceStatus {
   int64_t observed_generation = 0;
-  std::string server_version;  // as the last check saw it
+  std::string server_version;         // as the last check saw it
   std::vector<Condition> conditions;  // SourceReady
 };
 template <class A>

@@ -16,20 +16,20 @@ namespace longshore {
 
 // The canonical reason of a failure: what a caller may branch on.
 enum class Code {
-  kInvalidArgument,     // the caller's input is wrong; retrying the same cannot help
+  kInvalidArgument,  // the caller's input is wrong; retrying the same cannot help
   kNotFound,
   kAlreadyExists,
   kConflict,            // a precondition (resourceVersion, epoch, state) did not hold: read again
   kFailedPrecondition,  // the system is not in a state for this
   kUnauthenticated,
   kPermissionDenied,
-  kResourceExhausted,   // quota, cap, full disk
-  kUnavailable,         // the other side is away; retry later
+  kResourceExhausted,  // quota, cap, full disk
+  kUnavailable,        // the other side is away; retry later
   kDeadlineExceeded,
   kCancelled,
-  kGone,                // a cursor or resourceVersion is too old: list again
-  kDataLoss,            // content is not what was recorded
-  kInternal,            // our own defect
+  kGone,      // a cursor or resourceVersion is too old: list again
+  kDataLoss,  // content is not what was recorded
+  kInternal,  // our own defect
 };
 
 // "NotFound", "Unavailable", …: stable, used in logs, problem documents and metrics.
@@ -37,7 +37,7 @@ std::string_view CodeName(Code code);
 
 struct [[nodiscard]] Error {
   Code code = Code::kInternal;
-  std::string message;                             // names the thing that failed
+  std::string message;  // names the thing that failed
   std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
 
   // "NotFound: pod default/x: …"
@@ -71,25 +71,25 @@ Error ErrnoError(int error_number, std::string_view context);
 #define LS_CONCAT(a, b) LS_CONCAT_INNER(a, b)
 
 // LS_RETURN_IF_ERROR(Call()): returns the error to the caller, if there is one.
-#define LS_RETURN_IF_ERROR(expr)                                    \
-  do {                                                              \
-    if (auto ls_status = (expr); !ls_status.has_value()) {          \
-      return std::move(ls_status).error();                          \
-    }                                                               \
+#define LS_RETURN_IF_ERROR(expr)                           \
+  do {                                                     \
+    if (auto ls_status = (expr); !ls_status.has_value()) { \
+      return std::move(ls_status).error();                 \
+    }                                                      \
   } while (false)
 
 // LS_ASSIGN_OR_RETURN(auto value, Call()): the value, or returns the error to the caller.
 #define LS_ASSIGN_OR_RETURN(declaration, expr) \
   LS_ASSIGN_OR_RETURN_INNER(LS_CONCAT(ls_result_, __LINE__), declaration, expr)
-#define LS_ASSIGN_OR_RETURN_INNER(result, declaration, expr)    \
-  auto result = (expr);                                         \
-  if (!result.has_value()) return std::move(result).error();    \
+#define LS_ASSIGN_OR_RETURN_INNER(result, declaration, expr) \
+  auto result = (expr);                                      \
+  if (!result.has_value()) return std::move(result).error(); \
   declaration = *std::move(result)
 
 // LS_CHECK(condition): aborts with file and line on a programmer's error; never for the world's.
-#define LS_CHECK(condition)                                                       \
-  do {                                                                            \
-    if (!(condition)) ::longshore::CheckFailed(#condition, __FILE__, __LINE__);   \
+#define LS_CHECK(condition)                                                     \
+  do {                                                                          \
+    if (!(condition)) ::longshore::CheckFailed(#condition, __FILE__, __LINE__); \
   } while (false)
 
 namespace longshore {

@@ -17,7 +17,8 @@ std::string Join(const std::vector<std::string>& parts, std::string_view separat
 std::string_view Trim(std::string_view text);
 std::string ToLower(std::string_view text);
 
-// The text with each byte that is not UTF-8 replaced by U+FFFD: what tools print, made fit for JSON.
+// The text with each byte that is not UTF-8 replaced by U+FFFD: what tools print, made fit for
+// JSON.
 std::string ToValidUtf8(std::string_view text);
 
 std::string Base64Encode(std::string_view bytes);
@@ -32,8 +33,8 @@ std::string RandomId(size_t length);
 Result<int64_t> ParseInt(std::string_view text);
 
 // A Kubernetes resource.Quantity ("250m", "1.5", "512Mi", "2G", "1e3") in thousandths of its base
-// unit (milli-cores, milli-bytes); what is finer is rounded away from zero. Errors: kInvalidArgument,
-// also beyond 9e15 units.
+// unit (milli-cores, milli-bytes); what is finer is rounded away from zero. Errors:
+// kInvalidArgument, also beyond 9e15 units.
 Result<int64_t> ParseQuantityMilli(std::string_view text);
 // "1.5 GiB", "300 MiB": for people.
 std::string FormatBytes(double bytes);

@@ -17,10 +17,10 @@
 namespace longshore::http {
 
 struct ClientOptions {
-  std::string base_url;             // "https://host:port"; "http://" only where a test needs it
-  std::string ca_pem;               // required for https; there is no way to turn verification off
+  std::string base_url;  // "https://host:port"; "http://" only where a test needs it
+  std::string ca_pem;    // required for https; there is no way to turn verification off
   std::string client_certificate_pem, client_key_pem;  // mTLS
-  std::string server_name;          // checked in the certificate instead of the URL's host, if set
+  std::string server_name;  // checked in the certificate instead of the URL's host, if set
   std::chrono::milliseconds connect_timeout{3000};
   std::chrono::milliseconds read_timeout{10000};
 };

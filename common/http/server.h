@@ -21,15 +21,15 @@ namespace longshore::http {
 struct ServerTls {
   std::string certificate_file;  // PEM chain; re-read when the file changes
   std::string key_file;
-  std::string client_ca_file;    // set: a client certificate signed by it is required (mTLS)
+  std::string client_ca_file;  // set: a client certificate signed by it is required (mTLS)
 };
 
 struct ServerOptions {
   std::string address = "0.0.0.0";
-  int port = 0;                        // 0: any free port, see Server::port()
-  std::optional<ServerTls> tls;        // absent: clear text (health, metrics, loopback tests)
-  size_t max_body_bytes = 16u << 20;   // larger: 413, chunked or not
-  int threads = 16;                    // grows to max_threads, then requests wait
+  int port = 0;                       // 0: any free port, see Server::port()
+  std::optional<ServerTls> tls;       // absent: clear text (health, metrics, loopback tests)
+  size_t max_body_bytes = 16u << 20;  // larger: 413, chunked or not
+  int threads = 16;                   // grows to max_threads, then requests wait
   int max_threads = 64;
   std::chrono::seconds keep_alive{100};  // Go clients pool idle connections for 90 s
   std::chrono::seconds read_timeout{10};

@@ -14,8 +14,8 @@ struct Config {
   std::string ca_pem;
   std::string server_name;  // tls-server-name, if the kubeconfig has one
   std::string client_certificate_pem, client_key_pem;
-  std::string token;        // static bearer token
-  std::string token_file;   // wins over token; re-read at least once a minute and after a 401
+  std::string token;       // static bearer token
+  std::string token_file;  // wins over token; re-read at least once a minute and after a 401
   std::string default_namespace = "default";
 };
 

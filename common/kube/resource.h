@@ -30,9 +30,8 @@ inline constexpr Resource kEvents{"events.k8s.io", "v1", "events", "Event"};
 inline constexpr Resource kLeases{"coordination.k8s.io", "v1", "leases", "Lease"};
 inline constexpr Resource kTokenReviews{"authentication.k8s.io", "v1", "tokenreviews",
                                         "TokenReview", false};
-inline constexpr Resource kSubjectAccessReviews{"authorization.k8s.io", "v1",
-                                                "subjectaccessreviews", "SubjectAccessReview",
-                                                false};
+inline constexpr Resource kSubjectAccessReviews{
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false};
 inline constexpr Resource kBackupSources{"longshore.dev", "v1alpha1", "backupsources",
                                          "BackupSource"};
 inline constexpr Resource kSourceImages{"longshore.dev", "v1alpha1", "sourceimages", "SourceImage",
@@ -45,7 +44,8 @@ inline constexpr Resource kComputeRequests{"longshore.dev", "v1alpha1", "compute
 inline constexpr Resource kBackupPods{"longshore.dev", "v1alpha1", "backuppods", "BackupPod"};
 inline constexpr Resource kOperations{"longshore.dev", "v1alpha1", "operations", "Operation"};
 
-// "/api/v1/namespaces/NS/pods[/NAME[/SUBRESOURCE]]" or the /apis form; an empty namespace lists all.
+// "/api/v1/namespaces/NS/pods[/NAME[/SUBRESOURCE]]" or the /apis form; an empty namespace lists
+// all.
 std::string ResourcePath(const Resource& resource, std::string_view ns, std::string_view name = "",
                          std::string_view subresource = "");
 

@@ -15,7 +15,7 @@
 namespace longshore::streams {
 
 struct ClientOptions {
-  std::string host;         // name or address to dial
+  std::string host;  // name or address to dial
   int port = 0;
   std::string path;
   std::string server_name;  // checked in the certificate; empty: host

@@ -20,8 +20,8 @@ namespace longshore::streams {
 using ConnectionId = uint64_t;
 
 struct Handshake {
-  std::string path;            // "/v1/agents", "/v1/workers", "/v1/pressure"
-  std::string bearer_token;    // from the Authorization header; never log it
+  std::string path;          // "/v1/agents", "/v1/workers", "/v1/pressure"
+  std::string bearer_token;  // from the Authorization header; never log it
   std::string remote_address;
 };
 
@@ -42,11 +42,11 @@ class ServerHandler {
 struct ServerOptions {
   std::string address = "0.0.0.0";
   int port = 0;
-  std::string certificate_file, key_file;       // re-read when they change
+  std::string certificate_file, key_file;  // re-read when they change
   size_t max_message_bytes = 4u << 20;
   size_t max_connections = 20000;
-  size_t max_handshakes = 64;                   // in progress at once; later ones wait
-  size_t max_send_queue_bytes = 8u << 20;       // per connection; over it the peer is dropped
+  size_t max_handshakes = 64;              // in progress at once; later ones wait
+  size_t max_send_queue_bytes = 8u << 20;  // per connection; over it the peer is dropped
   std::chrono::milliseconds handshake_timeout{10000};
   std::chrono::milliseconds silence_timeout{10000};  // no byte (pings count) for so long: closed
 };

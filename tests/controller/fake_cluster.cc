@@ -160,7 +160,8 @@ Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std
   return Write([&]() -> Result<Json> {
     const kube::ObjectPtr object = Get(resource, ns, given["metadata"].value("name", ""));
     if (!object) return NotFound("not found");
-    if (given["metadata"].value("resourceVersion", "") != (*object)["metadata"]["resourceVersion"]) {
+    if (given["metadata"].value("resourceVersion", "") !=
+        (*object)["metadata"]["resourceVersion"]) {
       return Conflict("the object has been modified");
     }
     Json changed = *object;

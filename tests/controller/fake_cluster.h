@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An API server in memory for the reconcilers: resourceVersions, generations, status as a subresource,
-// finalizers, preconditions, and a crash at any chosen write. Used by World (world.h).
+// An API server in memory for the reconcilers: resourceVersions, generations, status as a
+// subresource, finalizers, preconditions, and a crash at any chosen write. Used by World (world.h).
 #pragma once
 
 #include <functional>
@@ -39,8 +39,8 @@ class FakeCluster : public Cluster {
   void OnChange(Watch watch) { watch_ = std::move(watch); }
   placement::FakeView& view() { return *view_; }
 
-  // The n-th write from now (1 is the next) and all later ones fail, as if the program had died: that
-  // one `applied` (the reply was lost) or not. 0: never.
+  // The n-th write from now (1 is the next) and all later ones fail, as if the program had died:
+  // that one `applied` (the reply was lost) or not. 0: never.
   void CrashAtWrite(int n, bool applied);
   bool crashed() const { return crashed_; }
   void Recover() { crash_in_ = 0, crashed_ = false; }

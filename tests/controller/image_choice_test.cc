@@ -60,9 +60,9 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 TEST(ImageChoiceReasonTest, UnknownKindNamesTheKindsThatExist) {
-  EXPECT_THAT(ChooseImage("oracle", "", "Backup", kImages).reason,
-              testing::AllOf(testing::HasSubstr("oracle"),
-                             testing::HasSubstr("filesystem, postgresql")));
+  EXPECT_THAT(
+      ChooseImage("oracle", "", "Backup", kImages).reason,
+      testing::AllOf(testing::HasSubstr("oracle"), testing::HasSubstr("filesystem, postgresql")));
 }
 
 TEST(VersionsTest, CompareByNumbers) {

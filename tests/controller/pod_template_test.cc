@@ -122,7 +122,8 @@ TEST(PodFactsTest, WhoEndedItIsTold) {
 
 TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
   EXPECT_EQ(Facts(R"({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
-      "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})").trouble,
+      "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})")
+                .trouble,
             "Unschedulable");
   const auto pull = Facts(R"({"spec": {"nodeName": "n"}, "status": {"containerStatuses": [
       {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]}})");

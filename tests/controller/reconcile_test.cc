@@ -304,8 +304,9 @@ TEST_F(ReconcileTest, NewLeaderTakesNothingAwayBeforeAWholeIdleTime) {
   EXPECT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }));
 }
 
-// The whole story, with the controller killed at each of its writes, once before the write is applied
-// and once after. Everything ends as it should, with each Pod created once and each operation done once.
+// The whole story, with the controller killed at each of its writes, once before the write is
+// applied and once after. Everything ends as it should, with each Pod created once and each
+// operation done once.
 class CrashTest : public testing::TestWithParam<bool> {};
 
 TEST_P(CrashTest, KillAtEachWriteLosesAndDoublesNothing) {

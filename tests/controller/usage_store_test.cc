@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Samples from cumulative counters: resets, epochs and gaps make no sample, and nothing is ever NaN.
+// Samples from cumulative counters: resets, epochs and gaps make no sample, and nothing is ever
+// NaN.
 #include "controller/usage_store.h"
 
 #include <gtest/gtest.h>
