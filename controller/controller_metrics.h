@@ -18,6 +18,8 @@ class ControllerMetrics {
   ControllerMetrics();
 
   Tally MakeTally();
+  // For parts that make their own: the storage manager API.
+  metrics::Registry& registry() { return registry_; }
   // Sets what is counted elsewhere, then renders everything.
   std::string Text(const ReconcileLoop& loop, const StreamHub& hub, const kube::WorkQueue& queue,
                    const UsageStore& usage, std::chrono::milliseconds cache_age);

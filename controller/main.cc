@@ -38,11 +38,12 @@ streams::ServerOptions StreamsPort(const Options& options) {
   return server;
 }
 
-ApiOptions ApiPort(const Options& options) {
+ApiOptions ApiPort(const Options& options, metrics::Registry& registry) {
   ApiOptions api;
   api.http.port = options.api_port;
   api.http.tls = http::ServerTls{options.tls_dir + "/tls.crt", options.tls_dir + "/tls.key", ""};
   api.audience = options.audience;
+  api.metrics = &registry;
   return api;
 }
 
@@ -83,7 +84,7 @@ class Controller {
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,
               [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_}),
-        api_(client, state_, live_, events_, ApiPort(options)),
+        api_(client, state_, live_, events_, ApiPort(options, metrics_.registry())),
         health_(HealthPort(options)) {
     ConnectTriggers(state_, index_, queue_);
     workers_.Connect(

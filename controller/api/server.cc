@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/api/server.h"
 
+#include <atomic>
+
 #include "common/base/log.h"
+#include "controller/api/api_metrics.h"
 #include "controller/api/context.h"
 #include "controller/api/openapi.h"
 
@@ -19,6 +22,14 @@ http::Response ErrorResponse(const Error& error) {
     response.headers["Retry-After"] = std::to_string((wait.count() + 999) / 1000);
   }
   return response;
+}
+
+std::vector<std::string> RouteNames() {
+  std::vector<std::string> names;
+  for (const Route& route : Routes()) {
+    names.push_back(std::string(route.method) + " " + route.pattern);
+  }
+  return names;
 }
 
 }  // namespace
@@ -54,16 +65,15 @@ class ApiServer::Impl {
         auth_(kube, {options_.audience, options_.token_cache, options_.access_cache},
               *options_.clock),
         waits_(options_.max_waiting),
+        metrics_(options_.metrics, RouteNames()),
         context_{kube,          state,  live,      events, auth_, *options_.clock,
                  pods_changed_, waits_, acquiring_},
         server_(ServerOptionsFor(options_)) {
     state.backup_pods.OnChange(
         [this](const kube::ObjectPtr&, const kube::ObjectPtr&) { pods_changed_.Notify(); });
-    for (const Route& route : Routes()) {
-      server_.Handle(route.method, route.pattern,
-                     [this, handler = route.handler](const http::Request& request) {
-                       return Answer(handler, request);
-                     });
+    for (size_t i = 0; i < Routes().size(); ++i) {
+      server_.Handle(Routes()[i].method, Routes()[i].pattern,
+                     [this, i](const http::Request& request) { return Serve(i, request); });
     }
     server_.Handle("GET", "/openapi.json", [](const http::Request&) {
       http::Response response;
@@ -93,9 +103,34 @@ class ApiServer::Impl {
     return http;
   }
 
-  http::Response Answer(ApiHandler handler, const http::Request& request) {
+  bool Ready() {
+    if (ready_) return true;
+    const bool now = options_.ready ? options_.ready()
+                                    : context_.state.WaitForSync(std::chrono::milliseconds(0));
+    if (now) ready_ = true;
+    return now;
+  }
+
+  http::Response Serve(size_t route, const http::Request& request) {
+    const MonotonicTime start = options_.clock->Monotonic();
+    std::string user;
+    http::Response response = Answer(Routes()[route].handler, request, user);
+    metrics_.Answered(route, response.status, options_.clock->Monotonic() - start);
+    // Who changed what, or tried to. Paths hold names of objects; bodies and keys are not logged.
+    if (request.method != "GET") {
+      LogInfo("api call", {{"user", user},
+                           {"method", request.method},
+                           {"path", request.path},
+                           {"status", response.status}});
+    }
+    return response;
+  }
+
+  http::Response Answer(ApiHandler handler, const http::Request& request, std::string& user) {
+    if (!Ready()) return ErrorResponse(Unavailable("starting: the cluster is being read"));
     const Result<Caller> caller = auth_.Authenticate(request);
     if (!caller) return ErrorResponse(caller.error());
+    user = caller->username;
     Result<http::Response> response = handler(context_, *caller, request);
     if (response) return std::move(*response);
     Error error = response.error();
@@ -108,10 +143,12 @@ class ApiServer::Impl {
   }
 
   const ApiOptions options_;
+  std::atomic<bool> ready_{false};
   Authenticator auth_;
   ChangeSignal pods_changed_;
   WaitSlots waits_;
   KeyGate acquiring_;
+  const ApiMetrics metrics_;
   ApiContext context_;
   http::Server server_;
 };

@@ -5,11 +5,13 @@
 // go to the Kubernetes API with the preconditions that make them safe. Constructed by main.cc.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "common/base/clock.h"
 #include "common/http/server.h"
 #include "common/kube/client.h"
+#include "common/metrics/registry.h"
 #include "controller/cluster_state.h"
 #include "controller/event_log.h"
 #include "controller/live_view.h"
@@ -23,6 +25,10 @@ struct ApiOptions {
   std::chrono::seconds access_cache{5};  // how long a SubjectAccessReview's answer is believed
   int max_waiting = 64;  // long polls, event streams and acquires that wait; more get 503
   const Clock* clock = &Clock::Real();
+  // Until then every route answers 503: half a list would be taken for the whole. Empty: the
+  // informers have their first list.
+  std::function<bool()> ready;
+  metrics::Registry* metrics = nullptr;  // counts answers, if set
 };
 
 class ApiServer {

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,6 +62,8 @@ class ApiTest : public testing::Test {
     ApiOptions options;
     options.http.address = "127.0.0.1";
     options.max_waiting = 4;
+    options.metrics = &metrics_;
+    options.ready = [this] { return ready_.load(); };  // the informers are fed by hand
     server_ = std::make_unique<ApiServer>(*client_, *state_, live_, events_, options);
     ASSERT_TRUE(server_->Start().has_value());
     http::ClientOptions http;
@@ -145,6 +148,8 @@ class ApiTest : public testing::Test {
               {"pods", {{"initial", 2}, {"max", max}}}}}};
   }
 
+  std::atomic<bool> ready_ = true;
+  metrics::Registry metrics_;
   FakeKube kube_;
   FakeLive live_;
   EventLog events_;

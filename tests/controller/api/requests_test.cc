@@ -150,6 +150,26 @@ TEST_F(RequestsTest, GetsAndDeletes) {
   EXPECT_EQ(Call("DELETE", "/v1/requests/backup/none").status, 404);
 }
 
+// After a restart, half a list would be taken for the whole.
+TEST_F(RequestsTest, AnswersOnlyWhenTheClusterWasRead) {
+  ready_ = false;
+  const Reply early = Get("/v1/requests?namespace=backup");
+  EXPECT_EQ(early.status, 503);
+  EXPECT_EQ(early.headers.at("retry-after"), "1");
+  ready_ = true;
+  EXPECT_EQ(Get("/v1/requests?namespace=backup").status, 200);
+}
+
+TEST_F(RequestsTest, CountsAnswersByRouteAndClass) {
+  Get("/v1/requests?namespace=backup");
+  Get("/v1/requests?namespace=elsewhere");
+  const std::string text = metrics_.Text();
+  for (const char* status_class : {"2xx", "4xx"}) {
+    EXPECT_THAT(text, HasSubstr("longshore_controller_api_requests_total{class=\"" +
+                                std::string(status_class) + "\",route=\"GET /v1/requests\"} 1"));
+  }
+}
+
 TEST_F(RequestsTest, ServesItsDescriptionToEverybody) {
   const Reply reply = Call("GET", "/openapi.json", "", {{"Authorization", ""}});
   EXPECT_EQ(reply.status, 200);
