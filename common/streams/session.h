@@ -77,6 +77,7 @@ class Session : public std::enable_shared_from_this<Session> {
            (open_ ? host_.options().silence_timeout : host_.options().handshake_timeout);
   }
   bool open() const { return open_; }
+  bool ended() const { return ended_; }
   Time slot_since() const { return slot_since_; }
 
   const ConnectionId id;

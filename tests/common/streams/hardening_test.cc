@@ -142,6 +142,21 @@ TEST_F(HardeningTest, AFloodOfHalfOpenHandshakesHoldsNobodyUp) {
   EXPECT_TRUE(recorder_.diary.Await("open"));
 }
 
+// Those that expire in one sweep once handed their slots to each other, for ever.
+TEST_F(HardeningTest, HandshakesThatExpireTogetherReturnTheirSlots) {
+  options_.max_handshakes = 2;
+  options_.handshake_timeout = std::chrono::milliseconds(400);
+  StartServer();
+  std::vector<RawConnection> flood;
+  for (int i = 0; i < 20; ++i) {
+    flood.emplace_back(options_.port);
+    flood.back().Send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+  }
+  for (RawConnection& raw : flood) raw.ReadToEnd();
+  StartClient();
+  EXPECT_TRUE(recorder_.diary.Await("open")) << recorder_.diary.All();
+}
+
 TEST_F(HardeningTest, ConnectionsOverTheCapAreClosedAtOnce) {
   options_.max_connections = 3;
   StartServer();
@@ -162,11 +177,12 @@ TEST_F(HardeningTest, ServesAThousandConnections) {
   limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4096);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
   constexpr size_t kCount = 1000;
+  options_.silence_timeout = std::chrono::minutes(2);  // opening them by hand takes its time
   StartServer();
   std::vector<RawConnection> all;
   for (size_t i = 0; i < kCount; ++i) {
     all.push_back(OpenByHand());
-    all.back().Send(Frame(kBinary, "early"));  // so that none counts as silent meanwhile
+    all.back().Send(Frame(kBinary, "early"));
   }
   EXPECT_EQ(server_->connections(), kCount);
   for (size_t i = 0; i < kCount; ++i) all[i].Send(Frame(kBinary, "late " + std::to_string(i)));
