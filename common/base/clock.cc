@@ -23,12 +23,13 @@ std::string Format(WallTime time, bool with_micros) {
   std::tm tm{};
   gmtime_r(&seconds, &tm);
   char text[64];
-  const int used = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d",
-                                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                                 tm.tm_min, tm.tm_sec);
+  const int used =
+      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
+                    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
   std::string out(text, static_cast<size_t>(used));
   if (with_micros) {
-    std::snprintf(text, sizeof text, ".%06lld", static_cast<long long>(since - seconds * 1000000LL));
+    std::snprintf(text, sizeof text, ".%06lld",
+                  static_cast<long long>(since - seconds * 1000000LL));
     out += text;
   }
   return out + "Z";

@@ -10,27 +10,39 @@ namespace longshore {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kInvalidArgument: return "InvalidArgument";
-    case Code::kNotFound: return "NotFound";
-    case Code::kAlreadyExists: return "AlreadyExists";
-    case Code::kConflict: return "Conflict";
-    case Code::kFailedPrecondition: return "FailedPrecondition";
-    case Code::kUnauthenticated: return "Unauthenticated";
-    case Code::kPermissionDenied: return "PermissionDenied";
-    case Code::kResourceExhausted: return "ResourceExhausted";
-    case Code::kUnavailable: return "Unavailable";
-    case Code::kDeadlineExceeded: return "DeadlineExceeded";
-    case Code::kCancelled: return "Cancelled";
-    case Code::kGone: return "Gone";
-    case Code::kDataLoss: return "DataLoss";
-    case Code::kInternal: return "Internal";
+    case Code::kInvalidArgument:
+      return "InvalidArgument";
+    case Code::kNotFound:
+      return "NotFound";
+    case Code::kAlreadyExists:
+      return "AlreadyExists";
+    case Code::kConflict:
+      return "Conflict";
+    case Code::kFailedPrecondition:
+      return "FailedPrecondition";
+    case Code::kUnauthenticated:
+      return "Unauthenticated";
+    case Code::kPermissionDenied:
+      return "PermissionDenied";
+    case Code::kResourceExhausted:
+      return "ResourceExhausted";
+    case Code::kUnavailable:
+      return "Unavailable";
+    case Code::kDeadlineExceeded:
+      return "DeadlineExceeded";
+    case Code::kCancelled:
+      return "Cancelled";
+    case Code::kGone:
+      return "Gone";
+    case Code::kDataLoss:
+      return "DataLoss";
+    case Code::kInternal:
+      return "Internal";
   }
   return "Internal";
 }
 
-std::string Error::ToString() const {
-  return std::string(CodeName(code)) + ": " + message;
-}
+std::string Error::ToString() const { return std::string(CodeName(code)) + ": " + message; }
 
 Error Annotate(Error error, std::string_view context) {
   error.message = std::string(context) + ": " + error.message;
@@ -40,21 +52,36 @@ Error Annotate(Error error, std::string_view context) {
 Error ErrnoError(int error_number, std::string_view context) {
   Code code = Code::kInternal;
   switch (error_number) {
-    case ENOENT: code = Code::kNotFound; break;
-    case EEXIST: code = Code::kAlreadyExists; break;
+    case ENOENT:
+      code = Code::kNotFound;
+      break;
+    case EEXIST:
+      code = Code::kAlreadyExists;
+      break;
     case EACCES:
-    case EPERM: code = Code::kPermissionDenied; break;
+    case EPERM:
+      code = Code::kPermissionDenied;
+      break;
     case ENOSPC:
     case ENOMEM:
     case EMFILE:
-    case EDQUOT: code = Code::kResourceExhausted; break;
-    case ETIMEDOUT: code = Code::kDeadlineExceeded; break;
-    case EINVAL: code = Code::kInvalidArgument; break;
+    case EDQUOT:
+      code = Code::kResourceExhausted;
+      break;
+    case ETIMEDOUT:
+      code = Code::kDeadlineExceeded;
+      break;
+    case EINVAL:
+      code = Code::kInvalidArgument;
+      break;
     case ECONNREFUSED:
     case ECONNRESET:
     case EAGAIN:
-    case EPIPE: code = Code::kUnavailable; break;
-    default: break;
+    case EPIPE:
+      code = Code::kUnavailable;
+      break;
+    default:
+      break;
   }
   // strerror_r is the thread-safe one; the GNU variant returns the text.
   char buffer[128];

@@ -59,7 +59,7 @@ size_t Utf8Length(std::string_view text) {
   };
   const unsigned first = byte(0);
   if (first < 0x80) return 1;
-  const size_t length = first >= 0xC2 && first <= 0xDF ? 2
+  const size_t length = first >= 0xC2 && first <= 0xDF   ? 2
                         : first >= 0xE0 && first <= 0xEF ? 3
                         : first >= 0xF0 && first <= 0xF4 ? 4
                                                          : 0;
@@ -87,10 +87,9 @@ std::string ToValidUtf8(std::string_view text) {
 
 std::string Base64Encode(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int written =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()),
-                      static_cast<int>(bytes.size()));
+  const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                      reinterpret_cast<const unsigned char*>(bytes.data()),
+                                      static_cast<int>(bytes.size()));
   out.resize(static_cast<size_t>(written));
   return out;
 }
@@ -187,10 +186,10 @@ struct Scale {
 // The suffix of a quantity: SI, binary, or an exponent ("e3").
 Result<Scale> ParseScale(std::string_view suffix, Error malformed) {
   static const std::map<std::string, Scale, std::less<>> kSuffixes = {
-      {"n", {0, -9}}, {"u", {0, -6}}, {"m", {0, -3}},  {"", {0, 0}},    {"k", {0, 3}},
-      {"M", {0, 6}},  {"G", {0, 9}},  {"T", {0, 12}},  {"P", {0, 15}},  {"E", {0, 18}},
-      {"Ki", {10, 0}}, {"Mi", {20, 0}}, {"Gi", {30, 0}}, {"Ti", {40, 0}}, {"Pi", {50, 0}},
-      {"Ei", {60, 0}}};
+      {"n", {0, -9}},  {"u", {0, -6}},  {"m", {0, -3}},  {"", {0, 0}},
+      {"k", {0, 3}},   {"M", {0, 6}},   {"G", {0, 9}},   {"T", {0, 12}},
+      {"P", {0, 15}},  {"E", {0, 18}},  {"Ki", {10, 0}}, {"Mi", {20, 0}},
+      {"Gi", {30, 0}}, {"Ti", {40, 0}}, {"Pi", {50, 0}}, {"Ei", {60, 0}}};
   if (const auto found = kSuffixes.find(suffix); found != kSuffixes.end()) return found->second;
   if (!suffix.starts_with('e') && !suffix.starts_with('E')) return malformed;
   suffix.remove_prefix(1);

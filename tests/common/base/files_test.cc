@@ -32,7 +32,7 @@ TEST_F(FilesTest, SetsTheModeWhateverTheUmask) {
     const mode_t old = ::umask(077);
     ASSERT_TRUE(WriteFileAtomically(folder_ + "a", "x", mode).has_value());
     ::umask(old);
-    struct stat info {};
+    struct stat info{};
     ASSERT_EQ(::stat((folder_ + "a").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, static_cast<mode_t>(mode));
   }

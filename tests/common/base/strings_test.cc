@@ -33,8 +33,8 @@ INSTANTIATE_TEST_SUITE_P(
                     QuantityCase{"1e3", 1000000}, QuantityCase{"1E3", 1000000},
                     QuantityCase{"1e-3", 1}, QuantityCase{"1e+3", 1000000}, QuantityCase{"100u", 1},
                     QuantityCase{"1000001n", 2}, QuantityCase{"-1000001n", -2},
-                    QuantityCase{"100000000001m", 100000000001}, QuantityCase{"8Pi", 9007199254740992000},
-                    QuantityCase{"0.1", 100}));
+                    QuantityCase{"100000000001m", 100000000001},
+                    QuantityCase{"8Pi", 9007199254740992000}, QuantityCase{"0.1", 100}));
 
 class RefuseQuantityTest : public testing::TestWithParam<const char*> {};
 
@@ -77,7 +77,8 @@ TEST(Base64Test, AgreesWithTheRfc) {
 }
 
 TEST(Base64Test, RefusesWhatIsNone) {
-  for (const char* text : {"Zg", "Zg=", "====", "Z===", "Zm=v", "Zm9v=mFy", "Zm9-", "Zm 9", "Zm9\0"}) {
+  for (const char* text :
+       {"Zg", "Zg=", "====", "Z===", "Zm=v", "Zm9v=mFy", "Zm9-", "Zm 9", "Zm9\0"}) {
     EXPECT_FALSE(Base64Decode(text).has_value()) << text;
   }
 }
@@ -114,14 +115,14 @@ TEST(TrimTest, TakesWhiteSpaceOffBothEnds) {
 // Each row of Unicode 15 table 3-7, and its neighbours that are not in it.
 TEST(ToValidUtf8Test, ReplacesOnlyWhatIsWrong) {
   const std::string bad = "\xEF\xBF\xBD";
-  for (const char* good : {"", "plain", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xED\x9F\xBF",
-                           "\xF4\x8F\xBF\xBF"}) {
+  for (const char* good : {"", "plain", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+                           "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
     EXPECT_EQ(ToValidUtf8(good), good);
   }
   EXPECT_EQ(ToValidUtf8("a\xFFz"), "a" + bad + "z");
   EXPECT_EQ(ToValidUtf8("\xC3"), bad);
-  EXPECT_EQ(ToValidUtf8("\xC0\x80"), bad + bad);              // overlong
-  EXPECT_EQ(ToValidUtf8("\xED\xA0\x80"), bad + bad + bad);    // surrogate
+  EXPECT_EQ(ToValidUtf8("\xC0\x80"), bad + bad);            // overlong
+  EXPECT_EQ(ToValidUtf8("\xED\xA0\x80"), bad + bad + bad);  // surrogate
   EXPECT_EQ(ToValidUtf8("\xF4\x90\x80\x80"), bad + bad + bad + bad);
 }
 
