@@ -40,7 +40,15 @@ debian_mirror() {
     awk -v suite="$codename${1:-}" '$1 == suite { print $2; exit }'
 }
 
-# content_hash FILE|FOLDER...: one hash over names and contents, to tell whether inputs changed.
+# content_hash FILE|FOLDER...: one hash over contents, and names below each folder, to tell whether inputs
+# changed; the same in every clone.
 content_hash() {
-  find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum | cut -c1-16
+  local place
+  for place in "$@"; do
+    if [ -d "$place" ]; then
+      (cd "$place" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum)
+    else
+      sha256sum <"$place"
+    fi
+  done | sha256sum | cut -c1-16
 }
