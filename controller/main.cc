@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// longshore-controller: the resource administrator. See docs/controller.md. This file only wires the
-// parts and decides the order in which they start and stop: caches first, then the streams (workers
-// get time to come back), then decisions.
+// longshore-controller: the resource administrator. See docs/controller.md. This file only wires
+// the parts and decides the order in which they start and stop: caches first, then the streams
+// (workers get time to come back), then decisions.
 #include <cstdio>
 #include <memory>
 
@@ -74,12 +74,19 @@ class Controller {
         authenticator_([&client, audience = options.audience](const std::string& token) {
           return kube::ReviewToken(client, token, {audience});
         }),
-        env_{cluster_, workers_, usage_, pressure_, verdicts_, events_, Clock::Real(),
+        env_{cluster_,
+             workers_,
+             usage_,
+             pressure_,
+             verdicts_,
+             events_,
+             Clock::Real(),
              MakeSettings(options, std::move(ca_pem)),
              [this](const std::string& key, std::chrono::milliseconds delay) {
                delay.count() > 0 ? queue_.AddAfter(key, delay) : queue_.Add(key);
              },
-             Clock::Real().Monotonic(), metrics_.MakeTally()},
+             Clock::Real().Monotonic(),
+             metrics_.MakeTally()},
         loop_(env_, queue_),
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,
@@ -111,8 +118,9 @@ class Controller {
       LogInfo("caches are filled");
       loop_.Start();
     });
-    LogInfo("controller started",
-            {{"api_port", api_.port()}, {"streams_port", hub_.port()}, {"health_port", health_.port()}});
+    LogInfo("controller started", {{"api_port", api_.port()},
+                                   {"streams_port", hub_.port()},
+                                   {"health_port", health_.port()}});
     return {};
   }
 

@@ -54,7 +54,8 @@ Json WithType(const Json& object, const Resource& resource) {
 // A JSON patch whose "test" fails is refused like one that is malformed, with this text and no
 // details (1.36). Whoever sent a test asked for a precondition.
 bool FailedTest(const Json& patch, const Error& error) {
-  constexpr std::string_view kText = "the server rejected our request due to an error in our request";
+  constexpr std::string_view kText =
+      "the server rejected our request due to an error in our request";
   if (error.code != Code::kInvalidArgument || !error.message.ends_with(kText)) return false;
   return std::any_of(patch.begin(), patch.end(),
                      [](const Json& step) { return StringAt(step, "/op") == "test"; });
@@ -76,7 +77,8 @@ Json DeleteBody(const DeleteOptions& options) {
 class Client::Impl {
  public:
   Impl(Config config, std::string user_agent, std::unique_ptr<Transport> transport)
-      : config(std::move(config)), user_agent(std::move(user_agent)),
+      : config(std::move(config)),
+        user_agent(std::move(user_agent)),
         transport_(std::move(transport)) {}
 
   Result<std::string> Call(const char* method, const std::string& path, const Json* body,
@@ -114,8 +116,8 @@ Client::~Client() = default;
 
 Result<std::unique_ptr<Client>> Client::Create(Config config, std::string user_agent) {
   LS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, Transport::Create(config, user_agent));
-  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(
-      std::move(config), std::move(user_agent), std::move(transport))));
+  return std::unique_ptr<Client>(new Client(
+      std::make_unique<Impl>(std::move(config), std::move(user_agent), std::move(transport))));
 }
 
 const Config& Client::config() const { return impl_->config; }
@@ -153,8 +155,8 @@ Result<Json> Client::Update(const Resource& resource, const std::string& ns, con
 Result<Json> Client::Patch(const Resource& resource, const std::string& ns, const std::string& name,
                            PatchType type, const Json& patch, const std::string& subresource) {
   LS_ASSIGN_OR_RETURN(const std::string path, ObjectPath(resource, ns, name, subresource));
-  const char* content_type = type == PatchType::kMerge ? "application/merge-patch+json"
-                                                       : "application/json-patch+json";
+  const char* content_type =
+      type == PatchType::kMerge ? "application/merge-patch+json" : "application/json-patch+json";
   Result<Json> patched = impl_->CallJson(
       "PATCH", path, &patch, Context("patch", resource, subresource, ns, name), content_type);
   if (type == PatchType::kJson && !patched.has_value() && FailedTest(patch, patched.error())) {
@@ -179,8 +181,7 @@ Status Client::Delete(const Resource& resource, const std::string& ns, const std
                       const DeleteOptions& options) {
   LS_ASSIGN_OR_RETURN(const std::string path, ObjectPath(resource, ns, name));
   const Json body = DeleteBody(options);
-  LS_RETURN_IF_ERROR(
-      impl_->Call("DELETE", path, &body, Context("delete", resource, "", ns, name)));
+  LS_RETURN_IF_ERROR(impl_->Call("DELETE", path, &body, Context("delete", resource, "", ns, name)));
   return {};
 }
 

@@ -41,7 +41,8 @@ class Kubeconfig {
   }
 
   // Content given inline in KEY-data (base64) or as the path of a file in KEY; "" when neither.
-  Result<std::string> Data(const YAML::Node& node, const char* key, const std::string& where) const {
+  Result<std::string> Data(const YAML::Node& node, const char* key,
+                           const std::string& where) const {
     const std::string inline_key = std::string(key) + "-data";
     if (const std::string data = Text(node, inline_key.c_str()); !data.empty()) {
       Result<std::string> decoded = Base64Decode(data);

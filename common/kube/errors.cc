@@ -41,15 +41,23 @@ Code CodeOfHttp(int status) {
     case 406:
     case 413:
     case 415:
-    case 422: return Code::kInvalidArgument;
-    case 401: return Code::kUnauthenticated;
-    case 403: return Code::kPermissionDenied;
-    case 404: return Code::kNotFound;
-    case 409: return Code::kConflict;
-    case 410: return Code::kGone;
+    case 422:
+      return Code::kInvalidArgument;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kPermissionDenied;
+    case 404:
+      return Code::kNotFound;
+    case 409:
+      return Code::kConflict;
+    case 410:
+      return Code::kGone;
     case 408:
-    case 504: return Code::kDeadlineExceeded;
-    default: return Code::kUnavailable;  // 429 and every other 5xx: come back later
+    case 504:
+      return Code::kDeadlineExceeded;
+    default:
+      return Code::kUnavailable;  // 429 and every other 5xx: come back later
   }
 }
 
@@ -110,7 +118,8 @@ Error ErrorFromResponse(const http::ClientResponse& response, std::string_view c
 std::optional<std::chrono::milliseconds> RetryAfter(const http::ClientResponse& response) {
   const auto header = response.headers.find("retry-after");
   if (header == response.headers.end()) return std::nullopt;
-  const Result<int64_t> seconds = ParseInt(Trim(header->second));  // dates: never sent by Kubernetes
+  const Result<int64_t> seconds =
+      ParseInt(Trim(header->second));  // dates: never sent by Kubernetes
   if (!seconds.has_value() || *seconds < 0 || *seconds > 3600) return std::nullopt;
   return std::chrono::seconds(*seconds);
 }

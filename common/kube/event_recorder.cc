@@ -53,9 +53,12 @@ struct Series {
 Json ReferenceTo(const Json& object) {
   Json reference = Json::object();
   const std::pair<const char*, const char*> fields[] = {
-      {"apiVersion", "/apiVersion"},     {"kind", "/kind"},
-      {"namespace", "/metadata/namespace"}, {"name", "/metadata/name"},
-      {"uid", "/metadata/uid"},          {"resourceVersion", "/metadata/resourceVersion"}};
+      {"apiVersion", "/apiVersion"},
+      {"kind", "/kind"},
+      {"namespace", "/metadata/namespace"},
+      {"name", "/metadata/name"},
+      {"uid", "/metadata/uid"},
+      {"resourceVersion", "/metadata/resourceVersion"}};
   for (const auto& [field, pointer] : fields) {
     const std::string_view value = StringAt(object, pointer);
     if (!value.empty()) reference[field] = value;

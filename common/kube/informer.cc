@@ -17,7 +17,8 @@ using std::chrono::steady_clock;
 class Informer::Impl {
  public:
   Impl(Client& client, const Resource& resource, InformerOptions options)
-      : ns_(options.ns), prune_(options.prune),
+      : ns_(options.ns),
+        prune_(options.prune),
         reflector_(client.config(), client.user_agent(), resource, std::move(options),
                    {.on_list = [this](ListResult list) { Take(std::move(list)); },
                     .on_event = [this](WatchEvent event) { Take(std::move(event)); },

@@ -33,8 +33,12 @@ class Reflector::Impl {
  public:
   Impl(const Config& config, std::string user_agent, const Resource& resource,
        InformerOptions options, Sink sink)
-      : config_(config), user_agent_(std::move(user_agent)), resource_(resource),
-        options_(std::move(options)), sink_(std::move(sink)), token_(config) {}
+      : config_(config),
+        user_agent_(std::move(user_agent)),
+        resource_(resource),
+        options_(std::move(options)),
+        sink_(std::move(sink)),
+        token_(config) {}
 
   void Start() {
     LS_CHECK(!thread_.joinable());
@@ -63,7 +67,8 @@ class Reflector::Impl {
   };
 
   void Run() {
-    pthread_setname_np(pthread_self(), ("ls-" + std::string(resource_.plural)).substr(0, 15).c_str());
+    pthread_setname_np(pthread_self(),
+                       ("ls-" + std::string(resource_.plural)).substr(0, 15).c_str());
     int failed_watches = 0;
     while (!stopping()) {
       if (version_.empty()) {

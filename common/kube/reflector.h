@@ -18,7 +18,7 @@ namespace longshore::kube {
 class Reflector {
  public:
   struct Sink {
-    std::function<void(ListResult)> on_list;  // replaces everything known
+    std::function<void(ListResult)> on_list;   // replaces everything known
     std::function<void(WatchEvent)> on_event;  // added, modified, deleted
     std::function<void()> on_alive;            // the server has said something
   };

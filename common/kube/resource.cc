@@ -7,7 +7,8 @@ namespace longshore::kube {
 
 std::string ResourcePath(const Resource& resource, std::string_view ns, std::string_view name,
                          std::string_view subresource) {
-  std::string path = resource.group.empty() ? "/api/" : "/apis/" + std::string(resource.group) + "/";
+  std::string path =
+      resource.group.empty() ? "/api/" : "/apis/" + std::string(resource.group) + "/";
   path += resource.version;
   if (resource.namespaced && !ns.empty()) path += "/namespaces/" + http::UrlEncode(ns);
   path += '/';

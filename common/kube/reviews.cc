@@ -112,11 +112,11 @@ Status CheckAccess(Client& client, const UserInfo& user, const Access& access) {
   if (!access.ns.empty()) attributes["namespace"] = access.ns;
   if (!access.name.empty()) attributes["name"] = access.name;
   if (!access.subresource.empty()) attributes["subresource"] = access.subresource;
-  Json spec = {{"user", user.username}, {"groups", user.groups}, {"resourceAttributes", attributes}};
+  Json spec = {
+      {"user", user.username}, {"groups", user.groups}, {"resourceAttributes", attributes}};
   if (!user.uid.empty()) spec["uid"] = user.uid;
-  const Json review = {{"apiVersion", "authorization.k8s.io/v1"},
-                       {"kind", "SubjectAccessReview"},
-                       {"spec", spec}};
+  const Json review = {
+      {"apiVersion", "authorization.k8s.io/v1"}, {"kind", "SubjectAccessReview"}, {"spec", spec}};
   LS_ASSIGN_OR_RETURN(const Json answer,
                       client.Post(ResourcePath(kSubjectAccessReviews, ""), review));
   LS_ASSIGN_OR_RETURN(const auto status,

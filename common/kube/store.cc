@@ -54,8 +54,7 @@ void Store::SetCurrent(const std::string& key, Entry& entry, ObjectPtr object) {
 
 void Store::Bury(std::string_view uid, std::string_view version) {
   if (uid.empty()) return;
-  const auto [buried, added] =
-      buried_.insert_or_assign(std::string(uid), std::string(version));
+  const auto [buried, added] = buried_.insert_or_assign(std::string(uid), std::string(version));
   if (added) burials_.push_back(buried->first);
   if (burials_.size() <= kMaxBuried) return;
   buried_.erase(burials_.front());
@@ -157,7 +156,8 @@ std::vector<ObjectPtr> Store::List() const {
   return objects;
 }
 
-std::vector<ObjectPtr> Store::ListByIndex(const std::string& index, const std::string& value) const {
+std::vector<ObjectPtr> Store::ListByIndex(const std::string& index,
+                                          const std::string& value) const {
   std::vector<ObjectPtr> objects;
   const auto found = indexes_.find(index);
   LS_CHECK(found != indexes_.end());

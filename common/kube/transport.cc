@@ -24,7 +24,8 @@ constexpr milliseconds kFirstBackoff{100};
 
 milliseconds Jittered(milliseconds most) {
   thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(std::uniform_int_distribution<int64_t>(most.count() / 2, most.count())(random));
+  return milliseconds(
+      std::uniform_int_distribution<int64_t>(most.count() / 2, most.count())(random));
 }
 
 }  // namespace
@@ -78,7 +79,9 @@ void Authorize(http::ClientRequest& request, const std::string& token,
 class Transport::Impl {
  public:
   Impl(const Config& config, std::string user_agent, TransportOptions options)
-      : config_(config), user_agent_(std::move(user_agent)), options_(std::move(options)),
+      : config_(config),
+        user_agent_(std::move(user_agent)),
+        options_(std::move(options)),
         token_(config) {}
 
   Result<http::ClientResponse> Send(http::ClientRequest request) {

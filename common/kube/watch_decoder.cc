@@ -15,13 +15,16 @@ using api::Json;
 // Empty: an event of a type that we don't know.
 Result<std::optional<WatchEvent>> ParseEvent(std::string_view line) {
   static const std::map<std::string, WatchEventType, std::less<>> kTypes = {
-      {"ADDED", WatchEventType::kAdded},       {"MODIFIED", WatchEventType::kModified},
-      {"DELETED", WatchEventType::kDeleted},   {"BOOKMARK", WatchEventType::kBookmark},
+      {"ADDED", WatchEventType::kAdded},
+      {"MODIFIED", WatchEventType::kModified},
+      {"DELETED", WatchEventType::kDeleted},
+      {"BOOKMARK", WatchEventType::kBookmark},
       {"ERROR", WatchEventType::kError}};
   Result<Json> json = api::ParseJson(line);
   if (!json.has_value()) return Error{Code::kDataLoss, "watch event: " + json.error().message};
-  const bool is_event = json->is_object() && json->contains("type") && (*json)["type"].is_string() &&
-                        json->contains("object") && (*json)["object"].is_object();
+  const bool is_event = json->is_object() && json->contains("type") &&
+                        (*json)["type"].is_string() && json->contains("object") &&
+                        (*json)["object"].is_object();
   if (!is_event) return Error{Code::kDataLoss, "watch event: neither type nor object"};
   const auto type = kTypes.find((*json)["type"].get_ref<const std::string&>());
   if (type == kTypes.end()) return std::optional<WatchEvent>();

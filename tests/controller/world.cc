@@ -26,11 +26,19 @@ struct World::Brain {
         usage(world.clock),
         pressure(world.clock),
         events(world.clock),
-        env{world.cluster, workers, usage, pressure, verdicts, events, world.clock, Settings{},
+        env{world.cluster,
+            workers,
+            usage,
+            pressure,
+            verdicts,
+            events,
+            world.clock,
+            Settings{},
             [this](const std::string& key, milliseconds delay) {
               delay.count() > 0 ? queue.AddAfter(key, delay) : queue.Add(key);
             },
-            world.clock.Monotonic(), Tally{}},
+            world.clock.Monotonic(),
+            Tally{}},
         loop(env, queue) {
     env.settings.ca_pem = "-----BEGIN CERTIFICATE-----";
     workers.Connect(
@@ -81,13 +89,12 @@ void World::Restart() {
 // ---- objects ---------------------------------------------------------------------------------
 
 void World::AddBasics() {
-  cluster.Put(kube::kBackupSources,
-              Named("orders", {{"kind", "postgresql"},
-                               {"version", "17"},
-                               {"postgresql", {{"host", "orders.db.svc"}}},
-                               {"credentialsRef", {{"name", "login"}}},
-                               {"location", {{"nodeName", "node-1"}}},
-                               {"maxConcurrent", 8}}));
+  cluster.Put(kube::kBackupSources, Named("orders", {{"kind", "postgresql"},
+                                                     {"version", "17"},
+                                                     {"postgresql", {{"host", "orders.db.svc"}}},
+                                                     {"credentialsRef", {{"name", "login"}}},
+                                                     {"location", {{"nodeName", "node-1"}}},
+                                                     {"maxConcurrent", 8}}));
   Json image = Named("postgresql-17", {{"kind", "postgresql"},
                                        {"versions", {{"min", "14"}, {"max", "17"}}},
                                        {"operations", {"Backup", "Restore", "Verify"}},
@@ -109,18 +116,17 @@ void World::AddBasics() {
 }
 
 void World::AddRequest(const std::string& name, int initial, int max, int idle_seconds) {
-  cluster.Put(
-      kube::kComputeRequests,
-      Named(name, {{"sourceRef", {{"name", "orders"}}},
-                   {"purpose", "Backup"},
-                   {"policyRef", {{"name", "standard"}}},
-                   {"pods", {{"min", 0}, {"initial", initial}, {"max", max}}},
-                   {"scaling",
-                    {{"idleSeconds", idle_seconds},
-                     {"signals", Json::array({{{"name", "cpu"},
-                                               {"up", {{"utilizationPercent", 60}}},
-                                               {"down", {{"utilizationPercent", 15}}},
-                                               {"windowSeconds", 2}}})}}}}));
+  cluster.Put(kube::kComputeRequests,
+              Named(name, {{"sourceRef", {{"name", "orders"}}},
+                           {"purpose", "Backup"},
+                           {"policyRef", {{"name", "standard"}}},
+                           {"pods", {{"min", 0}, {"initial", initial}, {"max", max}}},
+                           {"scaling",
+                            {{"idleSeconds", idle_seconds},
+                             {"signals", Json::array({{{"name", "cpu"},
+                                                       {"up", {{"utilizationPercent", 60}}},
+                                                       {"down", {{"utilizationPercent", 15}}},
+                                                       {"windowSeconds", 2}}})}}}}));
 }
 
 void World::AddOperation(const std::string& name, const std::string& request,
@@ -335,8 +341,7 @@ void World::RunAgents() {
   if (!agents_report) return;
   messages::UsageReport report;
   report.set_interval_end_ns(clock.Monotonic().time_since_epoch().count());
-  report.set_wall_end_ns(
-      std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
+  report.set_wall_end_ns(std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
   for (const auto& [uid, worker] : workers_) {
     const auto set = cpu.find(worker.pod);
     cpu_ns_[uid] += static_cast<uint64_t>((set == cpu.end() ? 5 : set->second) * 1e6);

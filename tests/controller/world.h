@@ -26,10 +26,10 @@ struct FakeWorker {
   uint64_t connection = 0;  // 0: not connected
   uint64_t last_epoch = 0, running_epoch = 0;
   std::string operation;
-  int steps_left = 0;       // seconds of work
+  int steps_left = 0;  // seconds of work
   bool cancelled = false, gate_closed = false;
   std::optional<messages::OperationResult> result;
-  int began = 0;            // operations begun, ever
+  int began = 0;  // operations begun, ever
 };
 
 class World {
@@ -37,7 +37,8 @@ class World {
   World();
   ~World();
 
-  // Objects that most tests want: source orders (data on node-1), image, policy, repository, secrets.
+  // Objects that most tests want: source orders (data on node-1), image, policy, repository,
+  // secrets.
   void AddBasics();
   void AddRequest(const std::string& name, int initial, int max, int idle_seconds = 15);
   void AddOperation(const std::string& name, const std::string& request,
@@ -64,7 +65,7 @@ class World {
   FakeCluster cluster{clock};
   std::map<std::string, double> cpu;  // millicores by Pod name; absent: 5
   bool agents_report = true;
-  bool kubelets_work = true;          // bind and start pods
+  bool kubelets_work = true;  // bind and start pods
   bool extender_speaks = true;
   int seconds_of_work = 3;
   messages::OperationResult next_result;  // what work ends with; succeeded unless set
@@ -95,7 +96,7 @@ class World {
   MonotonicTime last_second_;
   std::map<std::string, uint64_t> cpu_ns_;  // by Pod UID
   size_t deletes_checked_ = 0;
-  std::vector<Announcement> heard_;         // all announcements of all brains
+  std::vector<Announcement> heard_;  // all announcements of all brains
   std::string cursor_;
 };
 

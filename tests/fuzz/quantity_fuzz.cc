@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a quantity: a value in thousandths, or an error; the value written as "Nm" is itself.
+// Any bytes as a quantity: a value in thousandths, or an error; the value written as "Nm" is
+// itself.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,8 +9,7 @@
 #include "common/base/strings.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto value =
-      longshore::ParseQuantityMilli({reinterpret_cast<const char*>(data), size});
+  const auto value = longshore::ParseQuantityMilli({reinterpret_cast<const char*>(data), size});
   if (!value.has_value()) {
     LS_CHECK(value.error().code == longshore::Code::kInvalidArgument);
     return 0;

@@ -32,15 +32,12 @@ class ClientIntegrationTest : public RealClusterTest {
     Json spec = {{"expirationSeconds", 600}};
     if (!audience.empty()) spec["audiences"] = {audience};
     if (!pod.is_null()) {
-      spec["boundObjectRef"] = {{"kind", "Pod"},
-                                {"apiVersion", "v1"},
-                                {"name", NameOf(pod)},
-                                {"uid", UidOf(pod)}};
+      spec["boundObjectRef"] = {
+          {"kind", "Pod"}, {"apiVersion", "v1"}, {"name", NameOf(pod)}, {"uid", UidOf(pod)}};
     }
-    const auto answer = client_->Post(ResourcePath(kServiceAccounts, ns_, name, "token"),
-                                      {{"apiVersion", "authentication.k8s.io/v1"},
-                                       {"kind", "TokenRequest"},
-                                       {"spec", spec}});
+    const auto answer = client_->Post(
+        ResourcePath(kServiceAccounts, ns_, name, "token"),
+        {{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}, {"spec", spec}});
     EXPECT_TRUE(answer.has_value()) << answer.error().ToString();
     return answer.has_value() ? std::string(StringAt(*answer, "/status/token")) : "";
   }
@@ -137,7 +134,8 @@ TEST_F(ClientIntegrationTest, DeleteHoldsItsPreconditions) {
   EXPECT_EQ(other.error().code, Code::kConflict);
   EXPECT_EQ(client_->Delete(kConfigMaps, ns_, "a", {.resource_version = "1"}).error().code,
             Code::kConflict);
-  EXPECT_TRUE(client_->Delete(kConfigMaps, ns_, "a", {.uid = std::string(UidOf(object))}).has_value());
+  EXPECT_TRUE(
+      client_->Delete(kConfigMaps, ns_, "a", {.uid = std::string(UidOf(object))}).has_value());
 }
 
 TEST_F(ClientIntegrationTest, InvalidObjectsNameTheField) {
@@ -235,13 +233,15 @@ TEST_F(ClientIntegrationTest, AccessIsWhatRbacSays) {
   EXPECT_THAT(before.error().message, HasSubstr(user.username));
 
   MustCreate(kRoles, {{"metadata", {{"name", "r"}}},
-                      {"rules", {{{"apiGroups", {"longshore.dev"}},
-                                  {"resources", {"backuppods"}},
-                                  {"verbs", {"acquire"}}}}}});
-  MustCreate(kRoleBindings,
-             {{"metadata", {{"name", "r"}}},
-              {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
-              {"subjects", {{{"kind", "ServiceAccount"}, {"name", "robot"}, {"namespace", ns_}}}}});
+                      {"rules",
+                       {{{"apiGroups", {"longshore.dev"}},
+                         {"resources", {"backuppods"}},
+                         {"verbs", {"acquire"}}}}}});
+  MustCreate(
+      kRoleBindings,
+      {{"metadata", {{"name", "r"}}},
+       {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
+       {"subjects", {{{"kind", "ServiceAccount"}, {"name", "robot"}, {"namespace", ns_}}}}});
   EXPECT_TRUE(Eventually([&] { return CheckAccess(*client_, user, access).has_value(); }));
   Access list = access;
   list.verb = "list";
@@ -258,7 +258,8 @@ TEST_F(ClientIntegrationTest, RepeatedEventsBecomeOneSeries) {
   {
     EventRecorder recorder(*client_, "longshore.dev/test", "test-1");
     for (int i = 0; i < 3; ++i) {
-      recorder.Record(object, "Warning", "NoRoom", "Provision", "no node has room: " + std::to_string(i));
+      recorder.Record(object, "Warning", "NoRoom", "Provision",
+                      "no node has room: " + std::to_string(i));
     }
     recorder.Record(object, "Normal", "Ready", "Announce", std::string(2000, 'x'));
   }  // what is queued is sent

@@ -104,7 +104,8 @@ constexpr char kCluster[] = "{server: 'https://h:1', certificate-authority-data:
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadKubeconfigTest,
     testing::Values(
-        BadConfig{"NoServer", "{certificate-authority-data: Q0E=}", "{}", "clusters[c].cluster.server"},
+        BadConfig{"NoServer", "{certificate-authority-data: Q0E=}", "{}",
+                  "clusters[c].cluster.server"},
         BadConfig{"NoCa", "{server: 'https://h:1'}", "{}",
                   "clusters[c].cluster.certificate-authority: missing"},
         BadConfig{"Insecure", "{server: 'https://h:1', insecure-skip-tls-verify: true}", "{}",
@@ -113,10 +114,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "clusters[c].cluster.certificate-authority"},
         BadConfig{"NoBase64", "{server: 'https://h:1', certificate-authority-data: '!'}", "{}",
                   "certificate-authority-data: not base64"},
-        BadConfig{"Proxy", "{server: 'https://h:1', proxy-url: 'http://p', certificate-authority-data: Q0E=}",
-                  "{}", "proxy-url: not supported"},
+        BadConfig{
+            "Proxy",
+            "{server: 'https://h:1', proxy-url: 'http://p', certificate-authority-data: Q0E=}",
+            "{}", "proxy-url: not supported"},
         BadConfig{"ClusterIsText", "text", "{}", "clusters[c].cluster: missing"},
-        BadConfig{"Exec", kCluster, "{exec: {command: login}}", "users[u].user.exec: not supported"},
+        BadConfig{"Exec", kCluster, "{exec: {command: login}}",
+                  "users[u].user.exec: not supported"},
         BadConfig{"Password", kCluster, "{username: a, password: b}", "username: not supported"},
         BadConfig{"CertificateWithoutKey", kCluster, "{client-certificate-data: Q0E=}",
                   "client-certificate and client-key go together"}),

@@ -108,7 +108,8 @@ std::string Event(const std::string& type, const Json& object) {
 }
 
 std::string ErrorEvent(int code, const std::string& reason) {
-  return Event("ERROR", {{"kind", "Status"}, {"code", code}, {"reason", reason}, {"message", "no"}});
+  return Event("ERROR",
+               {{"kind", "Status"}, {"code", code}, {"reason", reason}, {"message", "no"}});
 }
 
 std::string Bookmark(int version) {
@@ -123,10 +124,11 @@ http::Response WatchThatEnds(const std::string& bytes) {
 }
 
 http::Response WatchThatStays(const std::string& bytes) {
-  return {.stream = [bytes](const http::StreamWriter& write, const std::function<bool()>& stopping) {
-    if (!bytes.empty() && !write(bytes)) return;
-    while (!stopping()) Pause();
-  }};
+  return {
+      .stream = [bytes](const http::StreamWriter& write, const std::function<bool()>& stopping) {
+        if (!bytes.empty() && !write(bytes)) return;
+        while (!stopping()) Pause();
+      }};
 }
 
 bool Soon(const std::function<bool()>& reached) {

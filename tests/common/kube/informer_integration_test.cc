@@ -29,8 +29,8 @@ class InformerIntegrationTest : public RealClusterTest {
     });
   }
   void Set(const std::string& name, const std::string& value) {
-    const auto patched = client_->Patch(kConfigMaps, ns_, name, PatchType::kMerge,
-                                        {{"data", {{"key", value}}}});
+    const auto patched =
+        client_->Patch(kConfigMaps, ns_, name, PatchType::kMerge, {{"data", {{"key", value}}}});
     ASSERT_TRUE(patched.has_value()) << patched.error().ToString();
   }
 
@@ -61,7 +61,8 @@ TEST_F(InformerIntegrationTest, FollowsEveryChange) {
   EXPECT_LT(informer.staleness(), std::chrono::seconds(20));
 }
 
-// Our own write is there at once, whatever the watch is doing, and handlers hear of it all the same.
+// Our own write is there at once, whatever the watch is doing, and handlers hear of it all the
+// same.
 TEST_F(InformerIntegrationTest, OwnWritesAreSeenAtOnceAndToldOnce) {
   Informer informer(*client_, kConfigMaps, {.ns = ns_, .selector = {.label_selector = "app=test"}});
   Listen(informer);

@@ -31,7 +31,8 @@ class InformerTest : public testing::Test {
                       .backoff_reset = milliseconds(60000)};
     options.timing.silence = silence_;
     informer_ = std::make_unique<Informer>(*client_, kConfigMaps, options);
-    informer_->OnChange([this](const ObjectPtr& before, const ObjectPtr& after) { Note(before, after); });
+    informer_->OnChange(
+        [this](const ObjectPtr& before, const ObjectPtr& after) { Note(before, after); });
     informer_->Start();
   }
   void Note(const ObjectPtr& before, const ObjectPtr& after) {

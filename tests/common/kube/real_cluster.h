@@ -29,8 +29,7 @@ class RealClusterTest : public testing::Test {
     auto client = Client::Create(*config, "longshore-test");
     ASSERT_TRUE(client.has_value()) << client.error().ToString();
     client_ = *std::move(client);
-    const auto made =
-        client_->Create(kNamespaces, "", Json{{"metadata", {{"name", ns_}}}});
+    const auto made = client_->Create(kNamespaces, "", Json{{"metadata", {{"name", ns_}}}});
     ASSERT_TRUE(made.has_value()) << made.error().ToString();
   }
   void TearDown() override {

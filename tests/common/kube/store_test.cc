@@ -13,12 +13,10 @@ using testing::IsEmpty;
 
 ObjectPtr Make(const std::string& name, const std::string& version, const std::string& uid = "u",
                const std::string& color = "") {
-  return std::make_shared<const Json>(Json{{"metadata",
-                                            {{"name", name},
-                                             {"namespace", "n"},
-                                             {"uid", uid},
-                                             {"resourceVersion", version}}},
-                                           {"color", color}});
+  return std::make_shared<const Json>(
+      Json{{"metadata",
+            {{"name", name}, {"namespace", "n"}, {"uid", uid}, {"resourceVersion", version}}},
+           {"color", color}});
 }
 
 std::vector<std::string> Lines(const std::vector<Store::Change>& changes) {
@@ -130,7 +128,8 @@ TEST_F(StoreTest, OpaqueVersionsStillWork) {
 TEST_F(StoreTest, IndexesFollow) {
   store_.AddIndex("color", [](const Json& object) {
     const std::string_view color = StringAt(object, "/color");
-    return color.empty() ? std::vector<std::string>{} : std::vector<std::string>{std::string(color)};
+    return color.empty() ? std::vector<std::string>{}
+                         : std::vector<std::string>{std::string(color)};
   });
   store_.Apply(Make("a", "1", "u1", "red"));
   store_.Apply(Make("b", "2", "u2", "red"));

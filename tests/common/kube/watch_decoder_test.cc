@@ -18,11 +18,12 @@ TEST(WatchDecoderTest, PiecesOfAnySizeGiveTheSameEvents) {
     WatchDecoder decoder;
     int events = 0;
     for (size_t at = 0; at < stream.size(); at += size) {
-      const Status fed = decoder.Feed(std::string_view(stream).substr(at, size), [&](WatchEvent event) {
-        EXPECT_EQ(event.type, WatchEventType::kAdded);
-        EXPECT_EQ(event.object["metadata"]["name"], "a\nb");
-        return ++events > 0;
-      });
+      const Status fed =
+          decoder.Feed(std::string_view(stream).substr(at, size), [&](WatchEvent event) {
+            EXPECT_EQ(event.type, WatchEventType::kAdded);
+            EXPECT_EQ(event.object["metadata"]["name"], "a\nb");
+            return ++events > 0;
+          });
       ASSERT_TRUE(fed.has_value()) << fed.error().ToString();
     }
     EXPECT_EQ(events, 3) << "pieces of " << size;
@@ -41,10 +42,13 @@ TEST(WatchDecoderTest, ALineOverTheCapIsDataLoss) {
 TEST(WatchDecoderTest, StopsWhenToldTo) {
   WatchDecoder decoder;
   int events = 0;
-  EXPECT_TRUE(decoder.Feed(kLine + kLine, [&](WatchEvent) {
-    ++events;
-    return false;
-  }).has_value());
+  EXPECT_TRUE(decoder
+                  .Feed(kLine + kLine,
+                        [&](WatchEvent) {
+                          ++events;
+                          return false;
+                        })
+                  .has_value());
   EXPECT_EQ(events, 1);
 }
 
