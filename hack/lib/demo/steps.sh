@@ -45,7 +45,7 @@ follow_events() {
     longshore events --follow -o json >>"$demo/events.jsonl" 2>/dev/null || sleep 0.3
   done &
   follower=$!
-  trap 'kill "$follower" 2>/dev/null || true; pkill -P "$follower" 2>/dev/null || true' EXIT
+  trap 'pkill -P "$follower" 2>/dev/null || true; kill "$follower" 2>/dev/null || true' EXIT
 }
 
 # announced TYPE [JQ-CONDITION]: the first announcement of that kind about the request.
