@@ -32,15 +32,22 @@ std::string Reasons(const Json& score) {
   return Join(reasons, "; ");
 }
 
-std::string ScoreTable(const Json& scores) {
-  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
+// Of the ranking the parts of the score are known, of a verdict only the whole.
+std::string ScoreTable(const Json& scores, bool with_parts) {
+  Table table{{"NODE", "TIER", "SCORE"}, {}};
+  if (with_parts) table.header.insert(table.header.end(), {"LOCALITY", "PRESSURE", "ROOM"});
+  table.header.push_back("WHY");
   for (const Json& score : scores) {
     if (table.rows.size() == kNodesShown) break;
     const bool feasible = At(score, "/feasible") != Json(false);
-    table.rows.push_back({Text(score, "/node"), Text(score, "/tier"),
-                          feasible ? Text(score, "/score") : "no", Text(score, "/localityPoints"),
-                          Text(score, "/pressurePoints"), Text(score, "/roomPoints"),
-                          Reasons(score)});
+    auto& row = table.rows.emplace_back();
+    row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
+    if (with_parts) {
+      for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
+        row.push_back(Text(score, part));
+      }
+    }
+    row.push_back(Reasons(score));
   }
   return Indented(RenderTable(table));
 }
@@ -83,7 +90,7 @@ std::string VerdictPart(const Json& explanation) {
             Printable(Text(verdict, "/time") + " " + Text(verdict, "/verb") + " of " +
                       Text(verdict, "/nodesOffered") + " nodes, snapshot " +
                       Text(verdict, "/snapshotAgeMs") + " ms old") +
-            "\n" + ScoreTable(Items(verdict, "/nodes"));
+            "\n" + ScoreTable(Items(verdict, "/nodes"), false);
   }
   return text;
 }
@@ -128,7 +135,7 @@ std::string RenderExplanation(const Json& explanation, WallTime now) {
     text += "\nLast scaling decision of the request:\n  " + Printable(decision) + "\n";
   }
   const Json& ranking = Items(explanation, "/ranking");
-  if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking);
+  if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking, true);
   return text + VerdictPart(explanation) + SamplePart(explanation);
 }
 

@@ -57,8 +57,7 @@ Table RequestDetails(const Json& request, WallTime now) {
                   Text(request, "/spec/pods/initial") + ", max " + Text(request, "/spec/pods/max"));
   add("desired", Text(request, "/status/desiredPods"));
   std::vector<std::string> counts;
-  const Json& states = At(request, "/status/pods");
-  for (const auto& [state, count] : (states.is_object() ? states : Json::object()).items()) {
+  for (const auto& [state, count] : At(request, "/status/pods").items()) {
     if (count != 0) counts.push_back(count.dump() + " " + state);
   }
   add("states", Join(counts, ", "));

@@ -133,6 +133,65 @@ TEST_F(CliTest, RequestWaitTellsWhyItCannotBeServed) {
   EXPECT_THAT(err_.str(), HasSubstr("PolicyNotFound: spec.policyRef: no PodPolicy nope"));
 }
 
+TEST_F(CliTest, RequestGetTellsWhatIsKnown) {
+  api_.On(
+      "GET /v1/requests/backup/req-1",
+      {{"namespace", "backup"},
+       {"name", "req-1"},
+       {"createdAt", "2026-01-01T00:09:00Z"},
+       {"spec",
+        {{"sourceRef", {{"name", "orders"}}}, {"pods", {{"min", 0}, {"initial", 2}, {"max", 4}}}}},
+       {"status",
+        {{"pods", {{"available", 1}, {"assigned", 2}, {"failed", 0}}},
+         {"conditions",
+          {{{"type", "Accepted"}, {"status", "True"}, {"reason", "Valid"}, {"message", "ok"}}}}}}});
+  EXPECT_EQ(Longshore("request get request/req-1"), 0) << err_.str();
+  EXPECT_EQ(out_.str(),
+            "FIELD     VALUE\n"
+            "request   backup/req-1\n"
+            "source    orders\n"
+            "age       1m00s\n"
+            "pods      min 0, initial 2, max 4\n"
+            "states    2 assigned, 1 available\n"
+            "Accepted  True Valid: ok\n");
+  // Before the controller has written a status.
+  api_.On("GET /v1/requests/backup/req-2", {{"namespace", "backup"}, {"name", "req-2"}});
+  EXPECT_EQ(Longshore("request get req-2"), 0) << err_.str();
+}
+
+TEST_F(CliTest, OperationGetShowsTheCopy) {
+  api_.On("GET /v1/operations/backup/op-1",
+          Operation("op-1", "shop",
+                    {{"state", "Succeeded"},
+                     {"attempt", 1},
+                     {"copy", {{"id", "copy-1"}, {"rows", 0}, {"items", 9}}}}));
+  EXPECT_EQ(Longshore("operations get operation/op-1"), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("copy items  9\n"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("copy rows")));
+}
+
+TEST_F(CliTest, CancelAcquireAndReleaseCallTheirRoutes) {
+  api_.On("POST /v1/operations/backup/op-1:cancel",
+          Operation("op-1", "shop", {{"state", "Running"}}));
+  api_.On("POST /v1/pods:acquire",
+          {{"namespace", "backup"}, {"pod", "lsp-a"}, {"epoch", 4}, {"node", "node-1"}});
+  api_.On("POST /v1/pods/backup/lsp-a:release",
+          {{"namespace", "backup"}, {"name", "lsp-a"}, {"state", "Available"}});
+  EXPECT_EQ(Longshore("operations cancel op-1"), 0) << err_.str();
+  EXPECT_EQ(Longshore("pods acquire req-1 --wait 30s --idempotency-key k -o name"), 0)
+      << err_.str();
+  EXPECT_EQ(out_.str(), "pod/lsp-a\n");
+  EXPECT_EQ(api_.asked().back().idempotency_key, "k");
+  EXPECT_EQ(api_.asked().back().body.at("waitSeconds"), 30);
+  EXPECT_EQ(Longshore("pods release pod/lsp-a"), 0) << err_.str();
+}
+
+TEST_F(CliTest, ScalePatchesOnlyWhatIsGiven) {
+  api_.On("PATCH /v1/requests/backup/req-1", {{"namespace", "backup"}, {"name", "req-1"}});
+  EXPECT_EQ(Longshore("request scale req-1 --max 6 --demand 3"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"max":6},"demand":3}})"));
+}
+
 TEST_F(CliTest, PodsTable) {
   api_.On("GET /v1/pods",
           List({{{"name", "lsp-a"},
