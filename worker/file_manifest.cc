@@ -103,7 +103,8 @@ FileDigest Describe(const Entry& entry) {
                                 : "other";
   digest.size = S_ISREG(mode) ? entry.stat.st_size : 0;
   digest.mode = mode & 07777;
-  digest.mtime_ns = entry.stat.st_mtim.tv_sec * 1000000000LL + entry.stat.st_mtim.tv_nsec;
+  const std::string fraction = std::to_string(1000000000 + entry.stat.st_mtim.tv_nsec);
+  digest.mtime = std::to_string(entry.stat.st_mtim.tv_sec) + "." + fraction.substr(1);
   return digest;
 }
 
@@ -175,7 +176,7 @@ Outcome<void> FindChanges(const std::string& folder, Manifest& manifest,
     }
     const FileDigest& then = *found->second;
     const bool same = then.type == now.type && then.size == now.size && then.mode == now.mode &&
-                      (now.type == "directory" || then.mtime_ns == now.mtime_ns);
+                      (now.type == "directory" || then.mtime == now.mtime);
     if (!same) changed.insert(now.path);
     before.erase(found);
     return {};

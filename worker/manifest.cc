@@ -67,7 +67,7 @@ void CompareFile(const FileDigest& recorded, const FileDigest& found, bool in_do
   if (recorded.mode != found.mode && recorded.type != "symlink") what.push_back("mode");
   if (!in_doubt && recorded.type == "file") {
     if (recorded.size != found.size) what.push_back("size");
-    if (recorded.mtime_ns != found.mtime_ns) what.push_back("time");
+    if (recorded.mtime != found.mtime) what.push_back("time");
   }
   if (!in_doubt && recorded.content != found.content) what.push_back("content");
   if (!what.empty()) differences.Add("file " + recorded.path + ": " + Join(what, ", ") + " differ");

@@ -65,9 +65,9 @@ struct FileDigest {
   std::string path;  // relative; control, non-ASCII and '%' bytes as %XX
   std::string type;  // "file", "directory", "symlink", "other"
   int64_t size = 0;
-  int64_t mode = 0;      // permission bits
-  int64_t mtime_ns = 0;  // since 1970
-  std::string content;   // sha256 of a file, target of a symlink
+  int64_t mode = 0;     // permission bits
+  std::string mtime;    // seconds since 1970, with nine decimals: too long for a JSON number
+  std::string content;  // sha256 of a file, target of a symlink
 };
 template <class A>
 void Describe(A& a, FileDigest& v) {
@@ -75,7 +75,7 @@ void Describe(A& a, FileDigest& v) {
   a("type", v.type);
   a("size", v.size);
   a("mode", v.mode);
-  a("mtimeNs", v.mtime_ns);
+  a("mtime", v.mtime);
   a("content", v.content);
 }
 

@@ -181,7 +181,10 @@ std::vector<std::string> TarVerifier::Finish() {
     side->sequences.clear();
     side->hash.clear();
     side->large_objects = 0;
-    for (FileDigest& file : side->files) file.mode = file.mtime_ns = 0;
+    for (FileDigest& file : side->files) {
+      file.mode = 0;
+      file.mtime.clear();
+    }
     std::erase_if(side->files, [&](const FileDigest& file) {
       const auto& doubtful = manifest_.changed_while_read;
       return file.type == "other" ||

@@ -57,6 +57,10 @@ TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
   EXPECT_EQ(backup.copy().items(), 8u);
   EXPECT_EQ(backup.copy().bytes(), 3000007u);
 
+  EXPECT_TRUE(testing::DigestHoldsOutside(
+      testing::OutsideRestic(repository_->Repository("files"),
+                             {"dump", backup.copy().record_snapshot(), "/record.json"})));
+
   const auto verified = worker_.Run(Assign("Verify", "app", "copy-files"));
   EXPECT_TRUE(verified.succeeded()) << verified.error_message();
 

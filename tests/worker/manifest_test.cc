@@ -65,9 +65,10 @@ TEST(ManifestTest, DigestSurvivesJsonAndNoticesEveryChange) {
 
 TEST(ManifestTest, DoubtsOnlyTheContentOfFilesThatChangedWhileRead) {
   Manifest recorded, found;
-  recorded.files = {{"log", "file", 10, 0644, 1, "aa"}, {"data", "file", 10, 0644, 1, "bb"}};
+  recorded.files = {{"log", "file", 10, 0644, "1.0", "aa"},
+                    {"data", "file", 10, 0644, "1.0", "bb"}};
   recorded.changed_while_read = {"log"};
-  found.files = {{"log", "file", 12, 0644, 2, "cc"}, {"data", "file", 10, 0644, 1, "bb"}};
+  found.files = {{"log", "file", 12, 0644, "2.0", "cc"}, {"data", "file", 10, 0644, "1.0", "bb"}};
   EXPECT_THAT(CompareManifests(recorded, found), IsEmpty());
   found.files[1].content = "xx";
   found.files[1].mode = 0600;

@@ -112,6 +112,9 @@ TEST_F(PostgresqlTest, RestoresACopyThatEqualsItsManifest) {
   EXPECT_THAT(backup.copy().position(), HasSubstr("/"));
   EXPECT_GT(backup.copy().bytes(), 500000u);
 
+  EXPECT_TRUE(testing::DigestHoldsOutside(testing::OutsideRestic(
+      repository_->Repository(), {"dump", backup.copy().record_snapshot(), "/record.json"})));
+
   // The living source moves on: the restore is compared with the copy, not with it.
   server_->Sql("shop", "INSERT INTO empty VALUES (1)");
   auto restore = Assign("Restore", "shop", "copy-equal", "restore");

@@ -40,10 +40,10 @@ std::string TarHeader(const std::string& name, char type, const std::string& con
 TEST(TarVerifierTest, HashesWhatItReadsInPiecesOfAnySize) {
   Manifest manifest;
   manifest.files = {{"dir", "directory"},
-                    {"dir/file", "file", 3, 0, 0, Sha256Hex("abc")},
-                    {"empty", "file", 0, 0, 0, Sha256Hex("")},
-                    {"long name", "file", 1, 0, 0, Sha256Hex("x")},
-                    {"link", "symlink", 0, 0, 0, "to"}};
+                    {"dir/file", "file", 3, 0, "", Sha256Hex("abc")},
+                    {"empty", "file", 0, 0, "", Sha256Hex("")},
+                    {"long name", "file", 1, 0, "", Sha256Hex("x")},
+                    {"link", "symlink", 0, 0, "", "to"}};
   const std::string archive =
       TarHeader("dir/", '5', "") + TarHeader("dir/file", '0', "abc") + TarHeader("empty", '0', "") +
       TarHeader("pax", 'x', "18 path=long name\n") + TarHeader("cut", '0', "x") +
@@ -58,7 +58,7 @@ TEST(TarVerifierTest, HashesWhatItReadsInPiecesOfAnySize) {
 
 TEST(TarVerifierTest, NoticesDamage) {
   Manifest manifest;
-  manifest.files = {{"file", "file", 3, 0, 0, Sha256Hex("abc")}};
+  manifest.files = {{"file", "file", 3, 0, "", Sha256Hex("abc")}};
   const std::string end(1024, '\0');
   struct Case {
     std::string archive;

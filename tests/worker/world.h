@@ -91,6 +91,10 @@ messages::Assign NewAssign(const std::string& type, const std::string& part,
 std::string OutsideRestic(const messages::Repository& repository,
                           const std::vector<std::string>& arguments);
 
+// Whether the digest in a record can be reproduced with jq and sha256sum, as the documentation
+// says.
+bool DigestHoldsOutside(const std::string& record_json);
+
 int FreePort();
 
 }  // namespace longshore::testing
