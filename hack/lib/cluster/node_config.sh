@@ -27,6 +27,8 @@ root = "$(node_data "$1")/containerd"
 state = "$(node_run "$1")/containerd"
 [grpc]
   address = "$(node_run "$1")/containerd.sock"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true  # its socket has one path for the whole machine: two nodes that start together collide
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
 [plugins."io.containerd.cri.v1.images".pinned_images]
