@@ -176,17 +176,19 @@ void Server::Impl::Loop() {
   }
 }
 
-// Closes the connection that has been idle for longest, if any. False: there was none.
+// Closes the idle connection that has been so for longest; with none idle, the one that has kept us
+// waiting for longest. False: all are being served.
 bool Server::Impl::MakeRoom() {
-  auto oldest = sessions_.end();
-  for (auto entry = sessions_.begin(); entry != sessions_.end(); ++entry) {
-    if (entry->second.state != State::kParked || !entry->second.session->idle()) continue;
-    if (oldest == sessions_.end() || entry->second.deadline < oldest->second.deadline) {
-      oldest = entry;
-    }
+  const auto rank = [](const Entry& entry) {
+    return std::pair(!entry.session->idle(), entry.deadline);
+  };
+  auto victim = sessions_.end();
+  for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
+    if (it->second.state != State::kParked) continue;
+    if (victim == sessions_.end() || rank(it->second) < rank(victim->second)) victim = it;
   }
-  if (oldest == sessions_.end()) return false;
-  sessions_.erase(oldest);
+  if (victim == sessions_.end()) return false;
+  sessions_.erase(victim);
   return true;
 }
 

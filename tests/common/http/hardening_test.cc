@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The server against clients that are hostile or broken.
+#include <sys/resource.h>
+
 #include <thread>
 
 #include "tests/common/http/server_fixture.h"
@@ -156,6 +158,25 @@ TEST_F(HardeningTest, UnfinishedRequestsAreDroppedAfterTheReadTimeout) {
   dripping.join();
   idle.Send(kGetOk);  // between requests a connection may rest for keep_alive
   EXPECT_NE(idle.ReadUntil("fine").find("200"), std::string::npos);
+}
+
+// A flood of connections up to the server's cap: those that keep it waiting give way.
+TEST_F(HardeningTest, OverTheCapSilentConnectionsGiveWay) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 20000);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_cur < 10000) GTEST_SKIP() << "needs 10000 descriptors";
+  options_.read_timeout = std::chrono::seconds(100);
+  Start();
+  std::vector<testing::RawConnection> silent;
+  for (int i = 0; i < 4200; ++i) silent.push_back(Connect());
+  auto proper = Connect();
+  proper.Send(kGetOk);
+  EXPECT_NE(proper.ReadUntil("fine").find("200"), std::string::npos);
+  bool closed = false;
+  silent.front().ReadToEnd(&closed);
+  EXPECT_TRUE(closed);
 }
 
 TEST_F(HardeningTest, IdleConnectionsAreClosedAfterKeepAlive) {
