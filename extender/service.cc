@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "common/base/log.h"
 
@@ -240,20 +239,20 @@ std::string Service::PrioritizeVerdict(Judgement& judgement) {
   return PrioritizeReply(judgement.arguments, grades);
 }
 
-// The first `count` nodes of those worth showing: passed ones first, best first.
+// The `count` nodes that are worth showing: passed ones first, best first, in the order offered.
 std::vector<size_t> Service::BestFirst(const Judgement& judgement, size_t count) {
-  std::vector<size_t> order(judgement.nodes.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  count = std::min(count, order.size());
-  const auto rank = [&](size_t i) {
+  std::vector<std::pair<int, size_t>> order(judgement.nodes.size());
+  for (size_t i = 0; i < order.size(); ++i) {
     const NodeJudgement& node = judgement.nodes[i];
     const bool failed = OutcomeOf(node, *judgement.scorer) != Outcome::kPassed;
-    return std::make_tuple(failed, -node.points.Total(), i);
-  };
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](size_t a, size_t b) { return rank(a) < rank(b); });
-  order.resize(count);
-  return order;
+    order[i] = {(failed ? 1000 : 0) - node.points.Total(), i};
+  }
+  count = std::min(count, order.size());
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(order.begin(), end, order.end());
+  std::vector<size_t> best;
+  for (auto shown = order.begin(); shown != end; ++shown) best.push_back(shown->second);
+  return best;
 }
 
 void Service::ExplainNode(const Judgement& judgement, size_t i, messages::NodeVerdict& verdict) {
