@@ -66,11 +66,14 @@ class ApiServer::Impl {
               *options_.clock),
         waits_(options_.max_waiting),
         metrics_(options_.metrics, RouteNames()),
-        context_{kube,          state,  live,      events, auth_, *options_.clock,
-                 pods_changed_, waits_, acquiring_},
+        context_{kube,           state,  live,      events, auth_, *options_.clock,
+                 *pods_changed_, waits_, acquiring_},
         server_(ServerOptionsFor(options_)) {
+    // The informer may run longer than this server, so the signal is shared.
     state.backup_pods.OnChange(
-        [this](const kube::ObjectPtr&, const kube::ObjectPtr&) { pods_changed_.Notify(); });
+        [changed = pods_changed_](const kube::ObjectPtr&, const kube::ObjectPtr&) {
+          changed->Notify();
+        });
     for (size_t i = 0; i < Routes().size(); ++i) {
       server_.Handle(Routes()[i].method, Routes()[i].pattern,
                      [this, i](const http::Request& request) { return Serve(i, request); });
@@ -89,7 +92,7 @@ class ApiServer::Impl {
   }
 
   void Stop() {
-    pods_changed_.Close();
+    pods_changed_->Close();
     server_.Stop();
   }
 
@@ -145,7 +148,7 @@ class ApiServer::Impl {
   const ApiOptions options_;
   std::atomic<bool> ready_{false};
   Authenticator auth_;
-  ChangeSignal pods_changed_;
+  const std::shared_ptr<ChangeSignal> pods_changed_ = std::make_shared<ChangeSignal>();
   WaitSlots waits_;
   KeyGate acquiring_;
   const ApiMetrics metrics_;

@@ -35,6 +35,7 @@ class FakeLive : public LiveView {
   std::vector<Verdict> Verdicts(const std::string&) const override { return verdicts; }
   placement::PressureMap NodePressure() const override { return {}; }
   int64_t WorkerAgeMs(const std::string& pod_uid) const override {
+    MutexLock lock(mutex);
     const auto found = worker_age_ms.find(pod_uid);
     return found == worker_age_ms.end() ? -1 : found->second;
   }
@@ -42,7 +43,14 @@ class FakeLive : public LiveView {
   std::map<std::string, std::vector<UsageSample>> usage;
   std::map<std::string, api::OperationProgress> progress;
   std::vector<Verdict> verdicts;
-  std::map<std::string, int64_t> worker_age_ms;
+  void SetWorkerAge(const std::string& pod_uid, int64_t age_ms) {
+    MutexLock lock(mutex);
+    worker_age_ms[pod_uid] = age_ms;
+  }
+
+  // The others are set before the calls that read them.
+  mutable Mutex mutex;
+  std::map<std::string, int64_t> worker_age_ms LS_GUARDED_BY(mutex);
 };
 
 class ApiTest : public testing::Test {
@@ -121,8 +129,8 @@ class ApiTest : public testing::Test {
            {"tier", tier},
            {"nodeName", "node-1"},
            {"podUID", "pod-" + name}}}});
+    live_.SetWorkerAge("pod-" + name, 100);
     state_->backup_pods.Observe(object);
-    live_.worker_age_ms["pod-" + name] = 100;
     return object;
   }
   Json PutOperation(const std::string& name, const Json& spec, const Json& status) {

@@ -87,7 +87,7 @@ TEST_F(PodsTest, OffersNothingThatIsBusyGoneOrSilent) {
   PutPod("lsp-a", "Assigned");
   PutPod("lsp-b", "Draining");
   PutPod("lsp-c");
-  live_.worker_age_ms["pod-lsp-c"] = 4000;
+  live_.SetWorkerAge("pod-lsp-c", 4000);
   PutPod("lsp-d", "Available", "Node", "another-request");
   const Reply none = Acquire("k1");
   EXPECT_EQ(none.status, 408);
