@@ -87,14 +87,8 @@ class EventRecorder::Impl {
   }
 
   ~Impl() {
-    const auto end = steady_clock::now() + kGoodbye;
-    {
-      MutexLock lock(mutex_);
-      stopping_ = true;
-      changed_.notify_all();
-      while (!finished_ && steady_clock::now() < end) changed_.wait_until(mutex_, end);
-      if (!finished_ && transport_ != nullptr) transport_->Cancel();
-    }
+    const bool through = WaitUntilSent();
+    if (!through && transport_ != nullptr) transport_->Cancel();
     thread_.join();
   }
 
@@ -129,6 +123,16 @@ class EventRecorder::Impl {
     MutexLock lock(mutex_);
     finished_ = true;
     changed_.notify_all();
+  }
+
+  // Asks the thread to end and gives it a while for what is queued; false when it needs longer.
+  bool WaitUntilSent() {
+    const auto end = steady_clock::now() + kGoodbye;
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+    while (!finished_ && steady_clock::now() < end) changed_.wait_until(mutex_, end);
+    return finished_;
   }
 
   // The next occurrence; empty after a tick without one, or at the end.

@@ -195,7 +195,8 @@ class Reflector::Impl {
     return ErrorFromResponse(response, context);
   }
 
-  // Runs one call so that Stop can end it.
+  // Runs one call so that Stop can end it. Stop holds the lock while it cancels: that keeps the
+  // client alive, and the client takes no lock of ours.
   template <class F>
   Result<http::ClientResponse> RunActive(http::Client& client, const F& call) {
     {

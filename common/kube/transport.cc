@@ -17,7 +17,6 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kTokenLifetime{60};
 // The API server closes idle connections after 90 s; a write that meets a closing one fails.
 constexpr std::chrono::seconds kIdleLifetime{45};
-constexpr int kMaxTriesOfServer = 6;  // as often as the server itself asks to come back
 constexpr int kMaxTriesOfReads = 4;
 constexpr milliseconds kMaxRetryAfter{10000};
 constexpr milliseconds kFirstBackoff{100};
@@ -123,8 +122,9 @@ class Transport::Impl {
     return cancelled_;
   }
 
-  static std::optional<milliseconds> WaitBeforeRetry(const Result<http::ClientResponse>& response,
-                                                     bool read, int tries, milliseconds backoff) {
+  std::optional<milliseconds> WaitBeforeRetry(const Result<http::ClientResponse>& response,
+                                              bool read, int tries, milliseconds backoff) const {
+    if (tries >= options_.max_tries) return std::nullopt;
     const bool may_read_again = read && tries < kMaxTriesOfReads;
     if (!response.has_value()) {
       if (response.error().code == Code::kUnavailable && may_read_again) return Jittered(backoff);
@@ -133,7 +133,7 @@ class Transport::Impl {
     if (response->status != 429 && response->status < 500) return std::nullopt;
     if (const auto wait = RetryAfter(*response)) {
       // A longer wait is the caller's to decide: it gets the error with retry_after.
-      if (*wait > kMaxRetryAfter || tries >= kMaxTriesOfServer) return std::nullopt;
+      if (*wait > kMaxRetryAfter) return std::nullopt;
       return *wait + Jittered(kFirstBackoff);
     }
     if (may_read_again) return Jittered(backoff);

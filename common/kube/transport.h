@@ -51,6 +51,7 @@ void Authorize(http::ClientRequest& request, const std::string& token,
 struct TransportOptions {
   size_t connections = 8;  // at most; further callers wait
   std::chrono::milliseconds read_timeout{30000};
+  int max_tries = 6;  // of one call, whatever the reason
   // How to wait between tries; the default waits and is woken by Cancel.
   std::function<void(std::chrono::milliseconds)> sleep;
 };

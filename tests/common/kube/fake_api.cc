@@ -6,6 +6,7 @@
 namespace longshore::kube {
 namespace {
 
+constexpr char kLeasePath[] = "/apis/coordination.k8s.io/v1/namespaces/n/leases";
 constexpr char kPath[] = "/api/v1/namespaces/n/configmaps";
 
 void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }
@@ -17,6 +18,10 @@ FakeApi::FakeApi() : server_({.address = "127.0.0.1", .threads = 8}) {
   for (const char* method : {"GET", "POST"}) server_.Handle(method, kPath, answer);
   for (const char* method : {"GET", "PUT", "PATCH", "DELETE"}) {
     server_.Handle(method, std::string(kPath) + "/{name}", answer);
+  }
+  server_.Handle("POST", kLeasePath, answer);
+  for (const char* method : {"GET", "PUT"}) {
+    server_.Handle(method, std::string(kLeasePath) + "/{name}", answer);
   }
   server_.Handle("POST", "/apis/events.k8s.io/v1/namespaces/n/events", answer);
   server_.Handle("PATCH", "/apis/events.k8s.io/v1/namespaces/n/events/{name}", answer);
