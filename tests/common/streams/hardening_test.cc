@@ -184,6 +184,7 @@ TEST_F(HardeningTest, ServesAThousandConnections) {
     all.push_back(OpenByHand());
     all.back().Send(Frame(kBinary, "early"));
   }
+  ASSERT_TRUE(handler_.diary.Await("open", kCount));  // a client sees its upgrade before we do
   EXPECT_EQ(server_->connections(), kCount);
   for (size_t i = 0; i < kCount; ++i) all[i].Send(Frame(kBinary, "late " + std::to_string(i)));
   for (size_t i = 0; i < kCount; ++i) {
