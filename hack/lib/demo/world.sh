@@ -69,8 +69,7 @@ put_secrets() {
 
 # start_repository: rest-server outside the cluster, append-only, TLS, one login.
 start_repository() {
-  local pid_file=$demo/rest-server.pid
-  if [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; then return; fi
+  if repository_answers; then return; fi
   mkdir -p "$demo/repository"
   printf 'orders:{SHA}%s\n' \
     "$(openssl dgst -sha1 -binary "$demo/secrets/repository-login" | base64)" >"$demo/secrets/htpasswd"
@@ -78,9 +77,10 @@ start_repository() {
     --append-only --private-repos --htpasswd-file "$demo/secrets/htpasswd" \
     --tls --tls-cert "$demo/pki/repository.crt" --tls-key "$demo/pki/repository.key" \
     >>"$demo/rest-server.log" 2>&1 </dev/null &
-  echo $! >"$pid_file"
-  within 10 "rest-server answers" curl -s --cacert "$demo/pki/ca.crt" https://127.0.0.1:8000/ -o /dev/null
+  within 10 "rest-server answers" repository_answers
 }
+
+repository_answers() { curl -s --cacert "$demo/pki/ca.crt" https://127.0.0.1:8000/ -o /dev/null; }
 
 # write_repository_url: for stock restic outside, with the login in the file rather than in argv.
 write_repository_url() {
