@@ -59,6 +59,7 @@ class World {
   int LivePods() const;
   const api::Condition* Condition(const std::string& request, const std::string& type);
   std::vector<Announcement> Announced(const std::string& type);
+  std::vector<std::string> PodNames() const;
   FakeWorker* WorkerOf(const std::string& pod);
 
   FakeClock clock;
@@ -79,7 +80,6 @@ class World {
   void RunKubelets();
   void RunWorkers();
   void RunAgents();
-  void StartWorker(const api::Json& pod);
   void Connect(FakeWorker& worker);
   void Deliver(uint64_t connection, const std::string& bytes);
   void Say(FakeWorker& worker, const messages::WorkerMessage& message);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's memory in a World: what is thrown away when it is killed. For world*.cc only.
+#pragma once
+
+#include "tests/controller/world.h"
+
+namespace longshore::controller {
+
+struct World::Brain {
+  Brain(World& world)
+      : queue(world.clock),
+        workers(world.clock),
+        usage(world.clock),
+        pressure(world.clock),
+        events(world.clock),
+        env{world.cluster,
+            workers,
+            usage,
+            pressure,
+            verdicts,
+            events,
+            world.clock,
+            Settings{},
+            [this](const std::string& key, std::chrono::milliseconds delay) {
+              delay.count() > 0 ? queue.AddAfter(key, delay) : queue.Add(key);
+            },
+            world.clock.Monotonic(),
+            Tally{}},
+        loop(env, queue) {
+    env.settings.ca_pem = "-----BEGIN CERTIFICATE-----";
+    workers.Connect(
+        [&world](uint64_t connection, std::string message) {
+          world.to_workers_.emplace_back(connection, std::move(message));
+        },
+        [this](const std::string& ns, const std::string& pod) { env.Wake(kPodKey, ns, pod); });
+  }
+  kube::WorkQueue queue;
+  WorkerTable workers;
+  UsageStore usage;
+  PressureStore pressure;
+  VerdictStore verdicts;
+  EventLog events;
+  Environment env;
+  ReconcileLoop loop;
+};
+
+}  // namespace longshore::controller
