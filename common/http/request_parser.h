@@ -3,10 +3,8 @@
 // Turns bytes into one Request, without any I/O (so that the fuzzer can feed it). Used by
 // connection.cc, one object a connection.
 //
-// Boost.Beast's incremental parser does the reading, with limits on header and body. cpp-httplib's
-// server was tried first and is not used: its 0.41 keeps a thread for every idle connection, goes
-// on parsing after a malformed request line, percent-decodes header values, and reads chunk sizes
-// with strtoul (CVE-2026-45352).
+// Boost.Beast's incremental parser does the reading, with limits on header and body;
+// docs/decisions/0004 says why not cpp-httplib.
 #pragma once
 
 #include <memory>
