@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Turns bytes into one Request, without any I/O (so that the fuzzer can feed it). Used by
-// connection.cc, one object a connection.
+// session.cc, one object a connection.
 //
 // Boost.Beast's incremental parser does the reading, with limits on header and body;
 // docs/decisions/0004 says why not cpp-httplib.
