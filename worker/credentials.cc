@@ -159,7 +159,7 @@ SecretFolder::~SecretFolder() {
 }
 
 Result<std::string> SecretFolder::Write(const std::string& name, std::string_view content) {
-  const std::string path = path_ + "/" + name;
+  std::string path = path_ + "/" + name;
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoError(errno, path);
   while (!content.empty()) {

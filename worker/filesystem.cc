@@ -35,7 +35,7 @@ Outcome<std::string> FolderOf(const std::string& root, const std::string& part) 
 }
 
 Outcome<std::string> SourceFolder(const OperationContext& context) {
-  LS_ASSIGN_OR_RETURN(const std::string folder,
+  LS_ASSIGN_OR_RETURN(std::string folder,
                       FolderOf(context.settings.source_dir, context.assign.part()));
   std::error_code error;
   if (!fs::is_directory(fs::symlink_status(folder, error))) {
@@ -84,7 +84,7 @@ Outcome<Record> CopyFolder(const OperationContext& context, const std::string& f
 Outcome<std::string> EmptyTarget(const OperationContext& context, const Record& record) {
   const std::string& part =
       context.assign.target_part().empty() ? record.part : context.assign.target_part();
-  LS_ASSIGN_OR_RETURN(const std::string folder, FolderOf(context.settings.target_dir, part));
+  LS_ASSIGN_OR_RETURN(std::string folder, FolderOf(context.settings.target_dir, part));
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return ErrnoError(error.value(), folder);

@@ -168,9 +168,7 @@ class PostgresqlRestore {
     if (finished.consumer.cancelled) return Failure{kCancelledClass, "cancelled", false};
     // Of two failures the one that was not our doing is the cause.
     if (finished.consumer.status.code != 0 && !finished.consumer.stopped) {
-      Failure failure = ClassifyPostgresql(finished.consumer.err, "restore");
-      if (failure.error_class == kDumpFailed) failure.error_class = kConfiguration;
-      return failure;
+      return ClassifyPostgresql(finished.consumer.err, "restore");
     }
     if (!finished.producer.ok()) return ClassifyRestic(finished.producer, "read the copy");
     if (!finished.consumer.ok()) {
@@ -238,7 +236,12 @@ Outcome<OperationReport> RestorePostgresql(const OperationContext& context) {
       const PostgresqlAccess access,
       WritePostgresqlSecrets(context.secrets, context.redactor, context.assign.postgresql(),
                              "longshore/" + context.assign.operation()));
-  LS_RETURN_IF_ERROR(PostgresqlRestore(context, access, found.record).Run());
+  if (auto done = PostgresqlRestore(context, access, found.record).Run(); !done) {
+    Failure failure = std::move(done).error();
+    // Nothing was dumped: what the target's server refuses is a matter of how it is set up.
+    if (failure.error_class == kDumpFailed) failure.error_class = kConfiguration;
+    return failure;
+  }
   return OperationReport{"", std::move(found)};
 }
 

@@ -76,11 +76,14 @@ struct StateRule {
 };
 constexpr StateRule kStateRules[] = {
     {"42501", kAuthentication, false},  // insufficient privilege
-    {"28", kAuthentication, false},    {"3D000", kNotFound, false}, {"08", kUnreachable, true},
-    {"57P", kUnreachable, true},   // shutdown, crash, cannot connect now
-    {"53", kUnreachable, true},    // too many connections, out of memory, disk full
-    {"40", kDumpFailed, true},     // conflict with recovery, deadlock
-    {"55P03", kDumpFailed, true},  // a lock was not to be had in time
+    {"28", kAuthentication, false},     // no such login, or not this way
+    {"3D000", kNotFound, false},        // no such database
+    {"42P04", kNotEmpty, false},        // a database of that name has come meanwhile
+    {"08", kUnreachable, true},         // the connection broke
+    {"57P", kUnreachable, true},        // shutdown, crash, cannot connect now
+    {"53", kUnreachable, true},         // too many connections, out of memory, disk full
+    {"40", kDumpFailed, true},          // conflict with recovery, deadlock
+    {"55P03", kDumpFailed, true},       // a lock was not to be had in time
 };
 
 // Settings that decide how values become text, and time-outs. search_path is empty so that names

@@ -30,6 +30,7 @@ TEST(PsqlTest, TellsWhyItFailed) {
        kAuthentication, false},
       {"ERROR:  55P03: canceling statement due to lock timeout", kDumpFailed, true},
       {"FATAL:  57P01: terminating connection due to administrator command", kUnreachable, true},
+      {"ERROR:  42P04: database \"x\" already exists", kNotEmpty, false},
       {"ERROR:  22P02: invalid input syntax", kDumpFailed, false},
       {"", kDumpFailed, false},
   };
