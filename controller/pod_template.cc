@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/pod_template.h"
 
+#include <algorithm>
+
 #include "common/base/strings.h"
 #include "controller/pod_names.h"
 
@@ -109,12 +111,18 @@ Json Mounts(const PodTemplateInput& in) {
   return mounts;
 }
 
+// The worker must give up before the kubelet kills it, with time left to end sessions and tell us.
+int64_t StopGraceSeconds(int64_t pod_grace_seconds) {
+  return pod_grace_seconds - std::min<int64_t>(30, pod_grace_seconds / 2);
+}
+
 Json Args(const PodTemplateInput& in) {
-  return Json::array({"--controller", in.controller_endpoint, "--ca-file",
-                      "/etc/longshore/ca/ca.crt", "--token-file",
-                      "/var/run/secrets/longshore/token", "--kind", in.source.spec.kind,
-                      "--scratch", "/scratch", "--secrets-dir", "/run/longshore", "--source-dir",
-                      "/source", "--target-dir", "/target"});
+  return Json::array(
+      {"--controller", in.controller_endpoint, "--ca-file", "/etc/longshore/ca/ca.crt",
+       "--token-file", "/var/run/secrets/longshore/token", "--kind", in.source.spec.kind,
+       "--scratch", "/scratch", "--secrets-dir", "/run/longshore", "--source-dir", "/source",
+       "--target-dir", "/target", "--stop-grace-seconds",
+       std::to_string(StopGraceSeconds(in.policy.termination_grace_period_seconds))});
 }
 
 Json Container(const PodTemplateInput& in) {

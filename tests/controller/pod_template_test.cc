@@ -56,6 +56,21 @@ TEST(PodTemplateTest, PodIsOwnedByItsRowAndCarriesItsLabels) {
   EXPECT_FALSE(MadeFor(pod, "request-uid", 1, 1));
 }
 
+// Killed before it gave up by itself, a worker would leave its database session to time out.
+TEST(PodTemplateTest, WorkerGivesUpBeforeTheKubeletKillsIt) {
+  for (const auto& [pod_grace, worker_grace] :
+       {std::pair(300, "270"), std::pair(60, "30"), std::pair(20, "10"), std::pair(0, "0")}) {
+    Parts parts;
+    parts.policy.termination_grace_period_seconds = pod_grace;
+    const Json pod = parts.Render();
+    EXPECT_EQ(pod["spec"]["terminationGracePeriodSeconds"], pod_grace);
+    const auto args = pod["spec"]["containers"][0]["args"].get<std::vector<std::string>>();
+    const auto flag = std::find(args.begin(), args.end(), "--stop-grace-seconds");
+    ASSERT_LT(flag + 1, args.end());
+    EXPECT_EQ(*(flag + 1), worker_grace) << pod_grace;
+  }
+}
+
 TEST(PodTemplateTest, OneTermForEachCandidateNode) {
   const Json pod = Parts().Render();
   const Json& terms = pod["spec"]["affinity"]["nodeAffinity"]
