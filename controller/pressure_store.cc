@@ -37,10 +37,13 @@ void PressureStore::Add(const std::string& name, const std::string& epoch,
     p.cpu_used_milli = static_cast<int>(static_cast<double>(now.cpu_ns() - node.last.cpu_ns()) *
                                         1000 / interval_ns);
     p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli());
-    p.psi_valid = now.psi_valid() && node.last.psi_valid();
-    p.psi_cpu_permille = Permille(now.psi_cpu_some_us(), node.last.psi_cpu_some_us(), us);
-    p.psi_io_permille = Permille(now.psi_io_some_us(), node.last.psi_io_some_us(), us);
-    p.psi_memory_permille = Permille(now.psi_memory_some_us(), node.last.psi_memory_some_us(), us);
+    p.psi_valid = now.has_pressure() && node.last.has_pressure();
+    p.psi_cpu_permille =
+        Permille(now.pressure().cpu_some_us(), node.last.pressure().cpu_some_us(), us);
+    p.psi_io_permille =
+        Permille(now.pressure().io_some_us(), node.last.pressure().io_some_us(), us);
+    p.psi_memory_permille =
+        Permille(now.pressure().memory_some_us(), node.last.pressure().memory_some_us(), us);
     node.known = true;
   } else if (node.epoch != epoch) {
     node.known = false;

@@ -31,7 +31,8 @@ bool UsageStore::AddPod(const std::string& node, const std::string& epoch,
                         const messages::UsageReport& report,
                         const messages::PodCounters& counters) {
   Pod& pod = pods_[counters.pod_uid()];
-  const Counters now{counters.cpu_ns(), counters.read_bytes(), counters.write_bytes()};
+  const messages::Usage& usage = counters.usage();
+  const Counters now{usage.cpu_ns(), usage.read_bytes(), usage.write_bytes()};
   const Counters before = pod.last;
   const std::chrono::nanoseconds length(report.interval_end_ns() - pod.interval_end_ns);
   const bool follows = pod.node == node && pod.epoch == epoch;
@@ -52,7 +53,7 @@ bool UsageStore::AddPod(const std::string& node, const std::string& epoch,
       std::chrono::nanoseconds(report.wall_end_ns())));
   sample.length = length;
   sample.values = {static_cast<double>(now.cpu_ns - before.cpu_ns) / seconds / 1e6,
-                   static_cast<double>(counters.memory_working_set_bytes()),
+                   static_cast<double>(usage.memory().working_set_bytes()),
                    static_cast<double>(now.read_bytes - before.read_bytes) / seconds,
                    static_cast<double>(now.write_bytes - before.write_bytes) / seconds};
   pod.samples.push_back(sample);

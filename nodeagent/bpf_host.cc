@@ -212,7 +212,6 @@ Counters BpfHost::Impl::Read(uint32_t index) const {
         counters_.As<agent_counters>()[size_t{config_.max_cgroups} * cpu + index];
     sum.cpu_ns += Load64(cell.cpu_ns);
     sum.run_queue_wait_ns += Load64(cell.run_queue_wait_ns);
-    sum.slices += Load64(cell.slices);
     sum.read_bytes += Load64(cell.read_bytes);
     sum.write_bytes += Load64(cell.write_bytes);
     sum.read_ops += Load64(cell.read_ops);
@@ -373,6 +372,11 @@ Counters BpfHost::Read(uint32_t index) const {
   LS_CHECK(index < impl_->config_.max_cgroups);
   return impl_->Read(index);
 }
+
+std::vector<DeviceRow> BpfHost::ReadDevices() const { return {}; }
+void BpfHost::Watch(uint32_t, bool) {}
+std::vector<PreemptionRow> BpfHost::ReadPreemptions() const { return {}; }
+std::vector<ProgramCost> BpfHost::Costs() const { return {}; }
 
 Counters BpfHost::ReadOverflow() const { return impl_->Read(AGENT_INDEX_OVERFLOW); }
 

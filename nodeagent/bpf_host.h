@@ -39,6 +39,10 @@ class BpfHost final : public KernelCounters {
   Counters Read(uint32_t index) const override;
   Counters ReadOverflow() const override;
   LostUpdates Lost() const override;
+  std::vector<DeviceRow> ReadDevices() const override;
+  void Watch(uint32_t index, bool watched) override;
+  std::vector<PreemptionRow> ReadPreemptions() const override;
+  std::vector<ProgramCost> Costs() const override;
 
   // Signals whose program did not load or attach here: "block-io".
   const std::vector<std::string>& degraded() const { return degraded_; }

@@ -200,8 +200,10 @@ void CgroupTree::Expire(TimePoint now) {
       ++pod;
       continue;
     }
-    PodTotals totals{pod->first, pod->second.before_us, pod->second.relative_path, true};
-    totals.counters += pod->second.gone;
+    PodTotals totals{.uid = pod->first,
+                     .totals = {pod->second.relative_path, pod->second.before_us},
+                     .final = true};
+    totals.totals.counters += pod->second.gone;
     ended_cpu_ns_ += pod->second.gone.cpu_ns;
     ended_.push_back(std::move(totals));
     pod = pods_.erase(pod);
@@ -230,14 +232,18 @@ void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
   }
 }
 
+std::map<DeviceId, DeviceCounters> CgroupTree::NodeDevices() const { return {}; }
+void CgroupTree::Watch(std::unordered_set<std::string>) {}
+std::vector<Preemption> CgroupTree::Preemptions() const { return {}; }
+
 std::vector<PodTotals> CgroupTree::Totals() {
   ReadCounters();
   std::vector<PodTotals> out = std::move(ended_);
   ended_.clear();
   out.reserve(out.size() + pods_.size());
   for (const auto& [uid, pod] : pods_) {
-    PodTotals totals{uid, pod.before_us, pod.relative_path, false};
-    totals.counters += pod.Counted();
+    PodTotals totals{.uid = uid, .totals = {pod.relative_path, pod.before_us}};
+    totals.totals.counters += pod.Counted();
     out.push_back(std::move(totals));
   }
   return out;

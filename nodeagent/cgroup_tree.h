@@ -17,14 +17,28 @@
 #include "nodeagent/cgroup_layout.h"
 #include "nodeagent/kernel_counters.h"
 #include "nodeagent/kernel_files.h"
+#include "nodeagent/sample.h"
 
 namespace longshore::nodeagent {
 
+// Of a pod's or a container's cgroup and all below it, since it was made, as far as the kernel
+// knows.
+struct CgroupTotals {
+  std::string relative_path;  // below `kubepods`
+  Counters counters;
+  std::map<DeviceId, DeviceCounters> devices;
+};
+
+struct ContainerTotals {
+  std::string id;
+  CgroupTotals totals;
+};
+
 struct PodTotals {
   std::string uid;
-  Counters counters;          // since the pod's cgroup was made, as far as the kernel knows
-  std::string relative_path;  // of the pod's cgroup below `kubepods`
-  bool final = false;         // reported for the last time
+  CgroupTotals totals;
+  std::vector<ContainerTotals> containers;  // those that exist or are within their tombstone
+  bool final = false;                       // reported for the last time
 };
 
 class CgroupTree {
@@ -44,6 +58,12 @@ class CgroupTree {
 
   // All pods; each that ended since the last call once, with `final`.
   std::vector<PodTotals> Totals();
+  // All I/O of each device, whoever caused it, since the programs were attached.
+  std::map<DeviceId, DeviceCounters> NodeDevices() const;
+  // The pods to say preemptions of, now and when they come; replaces the last set.
+  void Watch(std::unordered_set<std::string> pod_uids);
+  // Of the watched pods, by UID; pods that ended are left out after their tombstone.
+  std::vector<Preemption> Preemptions() const;
   // Used below `kubepods` since the programs were attached, as of the last Totals(): pods, those
   // that ended, and what found no index of its own.
   uint64_t node_cpu_ns() const { return node_cpu_ns_; }

@@ -56,7 +56,8 @@ MemoryGauges Collector::ReadMemory(const PodTotals& pod) {
   if (place.directory.empty()) return {};
   auto found = memory_files_.find(pod.uid);
   if (found == memory_files_.end()) {
-    found = memory_files_.try_emplace(pod.uid, place.directory + pod.relative_path, place.v2).first;
+    const std::string directory = place.directory + pod.totals.relative_path;
+    found = memory_files_.try_emplace(pod.uid, directory, place.v2).first;
   }
   return found->second.Read().value_or(MemoryGauges{});
 }
@@ -70,21 +71,26 @@ Sample Collector::Take() {
   sample.end = last_take_ = clock_.Monotonic();
   sample.wall_end = clock_.Now();
   tree_.Expire(sample.end);
-  for (PodTotals& totals : tree_.Totals()) {
-    PodSample pod;
+  for (const PodTotals& totals : tree_.Totals()) {
+    PodSample pod{
+        .uid = totals.uid, .relative_path = totals.totals.relative_path, .final = totals.final};
     if (totals.final) {
       memory_files_.erase(totals.uid);
     } else {
-      pod.memory = ReadMemory(totals);
+      pod.usage.memory = ReadMemory(totals);
     }
-    pod.totals = std::move(totals);
+    pod.usage.counters = totals.totals.counters;
     sample.pods.push_back(std::move(pod));
   }
-  sample.node_cpu_ns = tree_.node_cpu_ns();
-  sample.cpu_capacity_milli =
+  NodeUsage& node = sample.node;
+  node.cpu_ns = tree_.node_cpu_ns();
+  node.cpu_capacity_milli =
       static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000;
-  if (auto memory = ReadNodeMemory(options_.proc); memory.has_value()) sample.memory = *memory;
-  sample.pressure = ReadPressure(tree_.layout().pressure_directory, options_.proc);
+  if (auto memory = ReadNodeMemory(options_.proc); memory.has_value()) {
+    node.memory_available_bytes = memory->available_bytes;
+    node.memory_capacity_bytes = memory->capacity_bytes;
+  }
+  node.pressure = ReadPressure(tree_.layout().pressure_directory, options_.proc);
   sample.lost = kernel_.Lost();
   sample.uncounted_cgroups = tree_.uncounted();
   return sample;

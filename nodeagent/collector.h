@@ -14,25 +14,9 @@
 #include "nodeagent/cgroup_tree.h"
 #include "nodeagent/kernel_counters.h"
 #include "nodeagent/kernel_files.h"
+#include "nodeagent/sample.h"
 
 namespace longshore::nodeagent {
-
-struct PodSample {
-  PodTotals totals;
-  MemoryGauges memory;
-};
-
-struct Sample {
-  MonotonicTime start, end;
-  WallTime wall_end;
-  std::vector<PodSample> pods;
-  uint64_t node_cpu_ns = 0;
-  uint64_t cpu_capacity_milli = 0;
-  NodeMemory memory;
-  std::optional<Pressure> pressure;  // nothing: this kernel doesn't count it
-  LostUpdates lost;
-  uint64_t uncounted_cgroups = 0;
-};
 
 struct CollectorOptions {
   std::string proc = "/proc";

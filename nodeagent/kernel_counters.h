@@ -4,9 +4,13 @@
 // the attribution use a fake kernel. One thread only, except Wake().
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
@@ -17,15 +21,84 @@ namespace longshore::nodeagent {
 // nothing without its tree. Where both are one hierarchy (cgroup v2), only kCpu is used.
 enum class Tree { kCpu, kIo };
 
+// Durations by powers of two: bucket i counts those of 2^i to 2^(i+1) - 1 microseconds, the first
+// also all shorter ones and the last all longer ones.
+struct Histogram {
+  static constexpr size_t kBuckets = 20;
+  std::array<uint64_t, kBuckets> buckets{};
+
+  uint64_t Count() const;
+  // An upper bound of the given quantile (0 to 1): the end of the bucket it falls into. Nothing
+  // when the histogram is empty.
+  std::optional<std::chrono::microseconds> Quantile(double q) const;
+  Histogram& operator+=(const Histogram& other);
+  // What came since `earlier`; a bucket that fell counts as zero.
+  Histogram Since(const Histogram& earlier) const;
+  bool operator==(const Histogram&) const = default;
+};
+
 // Cumulative counts of one index, summed over the CPUs.
 struct Counters {
   uint64_t cpu_ns = 0;
   uint64_t run_queue_wait_ns = 0;
-  uint64_t slices = 0;
+  uint64_t voluntary_switches = 0, involuntary_switches = 0;
+  // Block I/O charged to the cgroup, counted when the request is issued.
   uint64_t read_bytes = 0, write_bytes = 0;
   uint64_t read_ops = 0, write_ops = 0;
+  // What the kernel accounts to the tasks themselves (task_io_accounting).
+  uint64_t file_read_bytes = 0, file_write_bytes = 0;  // rchar, wchar
+  uint64_t file_reads = 0, file_writes = 0;            // syscr, syscw
+  uint64_t fetched_bytes = 0;  // read_bytes: page cache misses, direct reads
+  uint64_t dirtied_bytes = 0;  // write_bytes, less what was deleted before it was written back
+  uint64_t major_faults = 0;
+  uint64_t fsyncs = 0, fsync_ns = 0;
+  uint64_t reclaim_stall_ns = 0;
+  uint64_t network_receive_bytes = 0, network_send_bytes = 0;
+  Histogram run_queue_wait;  // by slice, waits of zero left out
+  Histogram fsync;
 
   Counters& operator+=(const Counters& other);
+  bool operator==(const Counters&) const = default;
+};
+
+// Block I/O of one index on one device.
+struct DeviceCounters {
+  uint64_t read_bytes = 0, write_bytes = 0;
+  uint64_t read_ops = 0, write_ops = 0, flushes = 0;
+  uint64_t queue_ns = 0, device_ns = 0;  // of the operations whose completion was seen
+  Histogram queue;                       // from request made to request issued
+  Histogram read, write, flush;          // from issued to completed
+
+  DeviceCounters& operator+=(const DeviceCounters& other);
+  bool operator==(const DeviceCounters&) const = default;
+};
+
+// A block device's number, as in "MAJOR:MINOR".
+struct DeviceId {
+  uint32_t major = 0, minor = 0;
+  auto operator<=>(const DeviceId&) const = default;
+  std::string ToString() const;
+};
+
+struct DeviceRow {
+  uint32_t index = 0;  // 0: everybody who is not below our root
+  DeviceId device;
+  DeviceCounters counters;
+};
+
+// Tasks of `victim` that were runnable and had to leave their CPU to one of `offender`.
+struct PreemptionRow {
+  uint32_t victim = 0, offender = 0;  // indices; offender 0: the system, another kubelet's pods
+  uint64_t count = 0;
+  uint64_t offender_ns = 0;  // what the offender then ran for
+};
+
+// What one of our programs costs, measured in one run of 1024.
+struct ProgramCost {
+  std::string program;
+  uint64_t runs = 0;  // all, as far as known (sampled * 1024 otherwise)
+  uint64_t sampled_runs = 0;
+  uint64_t sampled_ns = 0;
 };
 
 // Where a cgroup is counted.
@@ -47,14 +120,18 @@ struct CgroupEvent {
 
 // Cumulative since loading, by reason.
 struct LostUpdates {
-  uint64_t no_index = 0;   // counted in the node's sum, but for no pod
-  uint64_t events = 0;     // cgroup events that found the ring full
-  uint64_t owner = 0;      // block I/O without a cgroup
-  uint64_t switches = 0;   // time slices whose beginning is unknown
-  uint64_t internal = 0;   // a map refused an operation
-  uint64_t recursion = 0;  // program runs that the kernel skipped
+  uint64_t no_index = 0;     // counted in the node's sum, but for no pod
+  uint64_t events = 0;       // cgroup events that found the ring full
+  uint64_t owner = 0;        // block I/O without a cgroup
+  uint64_t switches = 0;     // time slices whose beginning is unknown
+  uint64_t internal = 0;     // a map refused an operation
+  uint64_t devices = 0;      // block I/O that found the table of devices full; counted in sum only
+  uint64_t preemptions = 0;  // that found the table of pairs full
+  uint64_t recursion = 0;    // program runs that the kernel skipped
 
-  uint64_t Total() const { return no_index + events + owner + switches + internal + recursion; }
+  uint64_t Total() const {
+    return no_index + events + owner + switches + internal + devices + preemptions + recursion;
+  }
 };
 
 class KernelCounters {
@@ -79,6 +156,13 @@ class KernelCounters {
   virtual Counters Read(uint32_t index) const = 0;
   virtual Counters ReadOverflow() const = 0;
   virtual LostUpdates Lost() const = 0;
+
+  // All (index, device) pairs with any I/O. Empty where block I/O isn't measured.
+  virtual std::vector<DeviceRow> ReadDevices() const = 0;
+  // Whether preemptions of this index are counted; forgotten when the index is freed.
+  virtual void Watch(uint32_t index, bool watched) = 0;
+  virtual std::vector<PreemptionRow> ReadPreemptions() const = 0;
+  virtual std::vector<ProgramCost> Costs() const = 0;
 };
 
 }  // namespace longshore::nodeagent

@@ -152,7 +152,7 @@ std::optional<Pressure> ReadPressure(const std::string& directory, const std::st
   };
   const auto cpu = read("cpu"), io = read("io"), memory = read("memory");
   if (!cpu || !io || !memory) return std::nullopt;
-  return Pressure{*cpu, *io, *memory};
+  return Pressure{.cpu_some_us = *cpu, .io_some_us = *io, .memory_some_us = *memory};
 }
 
 Result<NodeMemory> ReadNodeMemory(const std::string& proc) {

@@ -12,17 +12,9 @@
 
 #include "common/base/files.h"
 #include "common/base/result.h"
-#include "nodeagent/kernel_counters.h"
+#include "nodeagent/sample.h"
 
 namespace longshore::nodeagent {
-
-struct MemoryGauges {
-  uint64_t usage_bytes = 0;
-  // What cannot be reclaimed: anonymous, shmem, and on v2 the kernel's own (unreclaimable slab,
-  // stacks, page tables, per-CPU, sockets). Not the kubelet's usage − inactive_file: page cache
-  // that a backup has just read would count there.
-  uint64_t working_set_bytes = 0;
-};
 
 // From the text of memory.stat. v1's file has no kernel memory in it.
 uint64_t ParseWorkingSet(std::string_view memory_stat, bool v2);
@@ -52,9 +44,6 @@ void ParseBlkio(std::string_view text, uint64_t& read, uint64_t& write);
 // (psi=0 makes the read fail).
 std::optional<uint64_t> ParsePressureTotal(std::string_view text);
 
-struct Pressure {
-  uint64_t cpu_some_us = 0, io_some_us = 0, memory_some_us = 0;
-};
 // Of the cgroup directory, or of the whole machine when it is empty.
 std::optional<Pressure> ReadPressure(const std::string& directory, const std::string& proc);
 

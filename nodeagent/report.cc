@@ -31,29 +31,29 @@ struct Rates {
 
 std::vector<Rates> RatesBetween(const Sample& before, const Sample& now) {
   std::unordered_map<std::string, const Counters*> earlier;
-  for (const PodSample& pod : before.pods) earlier[pod.totals.uid] = &pod.totals.counters;
+  for (const PodSample& pod : before.pods) earlier[pod.uid] = &pod.usage.counters;
   const double seconds =
       std::max(1e-9, std::chrono::duration<double>(now.end - before.end).count());
   static const Counters kNone;
   std::vector<Rates> rows;
   for (const PodSample& pod : now.pods) {
-    const auto found = earlier.find(pod.totals.uid);
+    const auto found = earlier.find(pod.uid);
     const Counters& old = found == earlier.end() ? kNone : *found->second;
-    const Counters& current = pod.totals.counters;
+    const Counters& current = pod.usage.counters;
     const auto rate = [&](uint64_t Counters::* field) {
       return static_cast<double>(current.*field - std::min(old.*field, current.*field)) / seconds;
     };
     Rates row;
-    row.uid = pod.totals.uid;
+    row.uid = pod.uid;
     row.cpu_cores = rate(&Counters::cpu_ns) / 1e9;
     row.wait_cores = rate(&Counters::run_queue_wait_ns) / 1e9;
     row.read_bytes_per_second = rate(&Counters::read_bytes);
     row.write_bytes_per_second = rate(&Counters::write_bytes);
     row.read_ops_per_second = rate(&Counters::read_ops);
     row.write_ops_per_second = rate(&Counters::write_ops);
-    row.memory = pod.memory;
+    row.memory = pod.usage.memory;
     row.totals = &current;
-    row.final = pod.totals.final;
+    row.final = pod.final;
     rows.push_back(std::move(row));
   }
   std::sort(rows.begin(), rows.end(), [](const Rates& a, const Rates& b) {
@@ -84,8 +84,39 @@ Json ToJson(const Rates& row) {
 double NodeCores(const Sample& before, const Sample& now) {
   const double seconds =
       std::max(1e-9, std::chrono::duration<double>(now.end - before.end).count());
-  return static_cast<double>(now.node_cpu_ns - std::min(before.node_cpu_ns, now.node_cpu_ns)) /
+  return static_cast<double>(now.node.cpu_ns - std::min(before.node.cpu_ns, now.node.cpu_ns)) /
          1e9 / seconds;
+}
+
+messages::PodCounters ToMessage(const PodSample& pod) {
+  messages::PodCounters out;
+  out.set_pod_uid(pod.uid);
+  out.set_final(pod.final);
+  const Counters& counters = pod.usage.counters;
+  messages::Usage& usage = *out.mutable_usage();
+  usage.set_cpu_ns(counters.cpu_ns);
+  usage.set_run_queue_wait_ns(counters.run_queue_wait_ns);
+  usage.set_read_bytes(counters.read_bytes);
+  usage.set_write_bytes(counters.write_bytes);
+  usage.set_read_ops(counters.read_ops);
+  usage.set_write_ops(counters.write_ops);
+  usage.mutable_memory()->set_usage_bytes(pod.usage.memory.usage_bytes);
+  usage.mutable_memory()->set_working_set_bytes(pod.usage.memory.working_set_bytes);
+  return out;
+}
+
+messages::NodeCounters ToMessage(const NodeUsage& node) {
+  messages::NodeCounters out;
+  out.set_cpu_ns(node.cpu_ns);
+  out.set_cpu_capacity_milli(node.cpu_capacity_milli);
+  out.set_memory_available_bytes(node.memory_available_bytes);
+  out.set_memory_capacity_bytes(node.memory_capacity_bytes);
+  if (node.pressure) {
+    out.mutable_pressure()->set_cpu_some_us(node.pressure->cpu_some_us);
+    out.mutable_pressure()->set_io_some_us(node.pressure->io_some_us);
+    out.mutable_pressure()->set_memory_some_us(node.pressure->memory_some_us);
+  }
+  return out;
 }
 
 }  // namespace
@@ -96,31 +127,9 @@ messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence) {
   report.set_interval_start_ns(Nanoseconds(sample.start));
   report.set_interval_end_ns(Nanoseconds(sample.end));
   report.set_wall_end_ns(Nanoseconds(sample.wall_end));
-  for (const PodSample& pod : sample.pods) {
-    const Counters& counters = pod.totals.counters;
-    messages::PodCounters& out = *report.add_pods();
-    out.set_pod_uid(pod.totals.uid);
-    out.set_cpu_ns(counters.cpu_ns);
-    out.set_run_queue_wait_ns(counters.run_queue_wait_ns);
-    out.set_read_bytes(counters.read_bytes);
-    out.set_write_bytes(counters.write_bytes);
-    out.set_read_ops(counters.read_ops);
-    out.set_write_ops(counters.write_ops);
-    out.set_memory_usage_bytes(pod.memory.usage_bytes);
-    out.set_memory_working_set_bytes(pod.memory.working_set_bytes);
-    out.set_final(pod.totals.final);
-  }
-  messages::NodeCounters& node = *report.mutable_node();
-  node.set_cpu_ns(sample.node_cpu_ns);
-  node.set_cpu_capacity_milli(sample.cpu_capacity_milli);
-  node.set_memory_available_bytes(sample.memory.available_bytes);
-  node.set_memory_capacity_bytes(sample.memory.capacity_bytes);
-  node.set_psi_valid(sample.pressure.has_value());
-  if (sample.pressure) {
-    node.set_psi_cpu_some_us(sample.pressure->cpu_some_us);
-    node.set_psi_io_some_us(sample.pressure->io_some_us);
-    node.set_psi_memory_some_us(sample.pressure->memory_some_us);
-  }
+  report.set_complete(true);
+  for (const PodSample& pod : sample.pods) *report.add_pods() = ToMessage(pod);
+  *report.mutable_node() = ToMessage(sample.node);
   report.set_lost_updates(sample.lost.Total() + sample.uncounted_cgroups);
   return report;
 }
@@ -142,22 +151,22 @@ std::string RenderTable(const Sample& before, const Sample& now) {
   }
   std::snprintf(line, sizeof line, "all pods: %.0fm of %llum CPU, lost updates %llu\n",
                 NodeCores(before, now) * 1000,
-                static_cast<unsigned long long>(now.cpu_capacity_milli),
+                static_cast<unsigned long long>(now.node.cpu_capacity_milli),
                 static_cast<unsigned long long>(now.lost.Total() + now.uncounted_cgroups));
   return out + line;
 }
 
 std::string RenderJson(const Sample& before, const Sample& now) {
   Json node = {{"cpuCores", NodeCores(before, now)},
-               {"cpuCapacityMilli", now.cpu_capacity_milli},
-               {"memoryAvailableBytes", now.memory.available_bytes},
-               {"memoryCapacityBytes", now.memory.capacity_bytes},
+               {"cpuCapacityMilli", now.node.cpu_capacity_milli},
+               {"memoryAvailableBytes", now.node.memory_available_bytes},
+               {"memoryCapacityBytes", now.node.memory_capacity_bytes},
                {"pressure", nullptr},
                {"lostUpdates", now.lost.Total() + now.uncounted_cgroups}};
-  if (now.pressure) {
-    node["pressure"] = {{"cpuSomeMicroseconds", now.pressure->cpu_some_us},
-                        {"ioSomeMicroseconds", now.pressure->io_some_us},
-                        {"memorySomeMicroseconds", now.pressure->memory_some_us}};
+  if (now.node.pressure) {
+    node["pressure"] = {{"cpuSomeMicroseconds", now.node.pressure->cpu_some_us},
+                        {"ioSomeMicroseconds", now.node.pressure->io_some_us},
+                        {"memorySomeMicroseconds", now.node.pressure->memory_some_us}};
   }
   Json pods = Json::array();
   for (const Rates& row : RatesBetween(before, now)) pods.push_back(ToJson(row));

@@ -25,9 +25,9 @@ class UsageStoreTest : public testing::Test {
     report.set_wall_end_ns(static_cast<int64_t>(second * 1e9));
     messages::PodCounters& pod = *report.add_pods();
     pod.set_pod_uid("p");
-    pod.set_cpu_ns(cpu_ns);
-    pod.set_write_bytes(written);
-    pod.set_memory_working_set_bytes(1000);
+    pod.mutable_usage()->set_cpu_ns(cpu_ns);
+    pod.mutable_usage()->set_write_bytes(written);
+    pod.mutable_usage()->mutable_memory()->set_working_set_bytes(1000);
     return report;
   }
   size_t Add(const messages::UsageReport& report, const std::string& epoch = "e",
@@ -96,8 +96,7 @@ TEST(PressureStoreTest, RatesNeedTwoReportsOfOneEpoch) {
     made.set_interval_end_ns(second * int64_t{1'000'000'000});
     made.mutable_node()->set_cpu_ns(cpu_ns);
     made.mutable_node()->set_cpu_capacity_milli(2000);
-    made.mutable_node()->set_psi_io_some_us(io_us);
-    made.mutable_node()->set_psi_valid(true);
+    made.mutable_node()->mutable_pressure()->set_io_some_us(io_us);
     return made;
   };
   store.Add("n", "e", report(1, 0, 0));

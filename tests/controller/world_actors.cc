@@ -167,7 +167,7 @@ void World::RunAgents() {
     cpu_ns_[uid] += static_cast<uint64_t>((set == cpu.end() ? 5 : set->second) * 1e6);
     messages::PodCounters& pod = *report.add_pods();
     pod.set_pod_uid(uid);
-    pod.set_cpu_ns(cpu_ns_[uid]);
+    pod.mutable_usage()->set_cpu_ns(cpu_ns_[uid]);
   }
   if (brain_->usage.Add("node", "epoch", report).empty()) return;
   for (const kube::ObjectPtr& request : cluster.List(kube::kComputeRequests)) {

@@ -80,9 +80,9 @@ TEST_F(CgroupTreeTest, AContainersTimeBelongsToItsPod) {
   kernel_.UseCpu(Tree::kCpu, b, 70);
   const auto pods = PodsAfter(milliseconds(0));
   ASSERT_EQ(pods.size(), 2u);
-  EXPECT_EQ(pods.at("A").counters.cpu_ns, 500u);
-  EXPECT_EQ(pods.at("A").relative_path, "/burstable/podA");
-  EXPECT_EQ(pods.at("B").counters.cpu_ns, 70u);
+  EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 500u);
+  EXPECT_EQ(pods.at("A").totals.relative_path, "/burstable/podA");
+  EXPECT_EQ(pods.at("B").totals.counters.cpu_ns, 70u);
   EXPECT_EQ(tree_->node_cpu_ns(), 570u);
 }
 
@@ -95,9 +95,9 @@ TEST_F(CgroupTreeTest, IdsOfDifferentTreesNeverMix) {
   kernel_.UseCpu(Tree::kCpu, 4242, 5);
   const auto pods = PodsAfter(milliseconds(0));
   ASSERT_EQ(pods.size(), 2u);
-  EXPECT_EQ(pods.at("A").counters.cpu_ns, 5u);
-  EXPECT_EQ(pods.at("A").counters.read_bytes, 0u);
-  EXPECT_EQ(pods.at("B").counters.read_bytes, 9u);
+  EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 5u);
+  EXPECT_EQ(pods.at("A").totals.counters.read_bytes, 0u);
+  EXPECT_EQ(pods.at("B").totals.counters.read_bytes, 9u);
 }
 
 // A pod that came and went between two samples is reported, in full, `final` exactly once.
@@ -116,7 +116,7 @@ TEST_F(CgroupTreeTest, AShortLivedPodIsReportedInFullAndOnce) {
   pods = PodsAfter(milliseconds(2500));
   ASSERT_EQ(pods.size(), 1u);
   EXPECT_TRUE(pods.at("S").final);
-  EXPECT_EQ(pods.at("S").counters.cpu_ns, 3'000'007u);
+  EXPECT_EQ(pods.at("S").totals.counters.cpu_ns, 3'000'007u);
   EXPECT_TRUE(PodsAfter(milliseconds(1000)).empty());
   EXPECT_EQ(tree_->node_cpu_ns(), 3'000'007u) << "the node's sum never falls";
   EXPECT_EQ(kernel_.members.size(), 2u) << "only the two roots";
@@ -132,7 +132,7 @@ TEST_F(CgroupTreeTest, AContainerThatGoesLeavesItsTimeWithThePod) {
   PodsAfter(milliseconds(10));
   const auto pods = PodsAfter(milliseconds(3000));
   EXPECT_FALSE(pods.at("S").final);
-  EXPECT_EQ(pods.at("S").counters.cpu_ns, 40u);
+  EXPECT_EQ(pods.at("S").totals.counters.cpu_ns, 40u);
 }
 
 TEST_F(CgroupTreeTest, APodEndsOnlyWhenItIsGoneInBothTrees) {
@@ -158,8 +158,8 @@ TEST_F(CgroupTreeTest, APodOlderThanUsStartsFromTheKernelsTotals) {
   kernel_.UseCpu(Tree::kCpu, Make(Tree::kCpu, "podA"), 11);
   Walk();
   const auto pods = PodsAfter(milliseconds(0));
-  EXPECT_EQ(pods.at("A").counters.cpu_ns, 5'000'011u);
-  EXPECT_EQ(pods.at("A").counters.read_bytes, 100u);
+  EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 5'000'011u);
+  EXPECT_EQ(pods.at("A").totals.counters.read_bytes, 100u);
   EXPECT_EQ(tree_->node_cpu_ns(), 11u) << "the node counts since the programs were attached";
 }
 
@@ -168,7 +168,7 @@ TEST_F(CgroupTreeTest, AWalkFindsWhatEventsDidNotTell) {
   const uint64_t pod = Make(Tree::kCpu, "burstable/podL");
   Walk();
   kernel_.UseCpu(Tree::kCpu, pod, 8);
-  EXPECT_EQ(PodsAfter(milliseconds(0)).at("L").counters.cpu_ns, 8u);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("L").totals.counters.cpu_ns, 8u);
   fs::remove_all(base_ / "cpu/kubepods/burstable/podL");
   Walk();
   EXPECT_FALSE(PodsAfter(milliseconds(100)).at("L").final);
@@ -194,7 +194,7 @@ TEST_F(CgroupTreeTest, CgroupsInsideAContainerShareItsIndex) {
   const uint64_t container = Make(Tree::kCpu, "burstable/podN/c1");
   Walk();
   kernel_.UseCpu(Tree::kCpu, container, 9);
-  EXPECT_EQ(PodsAfter(milliseconds(0)).at("N").counters.cpu_ns, 9u) << "not once per level";
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("N").totals.counters.cpu_ns, 9u) << "not once per level";
 }
 
 TEST_F(CgroupTreeTest, WithoutRoomForMembersTheyAreCountedAsUncounted) {
@@ -221,7 +221,7 @@ TEST_F(CgroupTreeTest, OneHierarchyIsWalkedOnce) {
   const uint64_t pod = Make(Tree::kCpu, "podA");
   Walk();
   kernel_.UseCpu(Tree::kCpu, pod, 6);
-  EXPECT_EQ(PodsAfter(milliseconds(0)).at("A").counters.cpu_ns, 6u);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("A").totals.counters.cpu_ns, 6u);
   EXPECT_TRUE(kernel_.ListMembers(Tree::kIo).empty());
 }
 

@@ -63,7 +63,7 @@ TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
   EXPECT_TRUE(controller_.Await([](const auto& all) {
     const messages::UsageReport& last = all.back().usage();
     return last.pods_size() == 1 && last.pods(0).pod_uid() == "rep" &&
-           last.pods(0).cpu_ns() >= 300'000'000;
+           last.pods(0).usage().cpu_ns() >= 300'000'000;
   }));
   EXPECT_EQ(Get(daemon, "/readyz", 200), "ok\n");
   const std::string metrics = Get(daemon, "/metrics", 200);

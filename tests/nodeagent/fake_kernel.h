@@ -49,6 +49,10 @@ class FakeKernel : public KernelCounters {
   }
   Counters ReadOverflow() const override { return Read(1); }
   LostUpdates Lost() const override { return lost; }
+  std::vector<DeviceRow> ReadDevices() const override { return devices; }
+  void Watch(uint32_t index, bool on) override { watched[index] = on; }
+  std::vector<PreemptionRow> ReadPreemptions() const override { return preemptions; }
+  std::vector<ProgramCost> Costs() const override { return {}; }
 
   // What the BPF side does on mkdir: the child is a member, and an event tells of it.
   Member MakeCgroup(Tree tree, uint64_t parent_id, uint64_t id, const std::string& name,
@@ -70,6 +74,9 @@ class FakeKernel : public KernelCounters {
   std::map<uint32_t, Counters> counters;
   std::vector<CgroupEvent> events;
   LostUpdates lost;
+  std::vector<DeviceRow> devices;
+  std::map<uint32_t, bool> watched;
+  std::vector<PreemptionRow> preemptions;
   int flushes = 0;
   bool refuse_members = false;
 

@@ -45,8 +45,8 @@ class Agent {
     collector_->WaitUntil(Clock::Real().Monotonic() + time);
     Sample sample = collector_->Take();
     for (const PodSample& pod : sample.pods) {
-      latest_[pod.totals.uid] = pod;
-      if (pod.totals.final) ++finals_[pod.totals.uid];
+      latest_[pod.uid] = pod;
+      if (pod.final) ++finals_[pod.uid];
     }
     return sample;
   }
@@ -100,10 +100,10 @@ TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
   agent.After(milliseconds(50));
   const uint64_t truth = Truth(cgroups.Layout(), "burstable/podaaaa");
   EXPECT_GT(truth, 1'200'000'000u);
-  EXPECT_NEAR(Ratio(agent.pod("aaaa").totals.counters.cpu_ns, truth), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(agent.pod("aaaa").usage.counters.cpu_ns, truth), 1.0, 0.0005);
   const std::string cpuacct = cgroups.Read("cpuacct", "burstable/podaaaa", "cpuacct.usage");
   if (!cpuacct.empty()) {
-    EXPECT_NEAR(Ratio(agent.pod("aaaa").totals.counters.cpu_ns, std::stoull(cpuacct)), 1.0, 0.005);
+    EXPECT_NEAR(Ratio(agent.pod("aaaa").usage.counters.cpu_ns, std::stoull(cpuacct)), 1.0, 0.005);
   }
 }
 
@@ -123,7 +123,7 @@ TEST_F(KernelTest, ARunningTaskIsCountedBeforeItLeavesTheCpu) {
   agent.After(milliseconds(0));
   const uint64_t after = Truth(layout, "podhog");
   EXPECT_EQ(WaitFor(child), 0);
-  const uint64_t counted = agent.pod("hog").totals.counters.cpu_ns;
+  const uint64_t counted = agent.pod("hog").usage.counters.cpu_ns;
   EXPECT_GT(counted, 100'000'000u);
   EXPECT_GE(counted + 10'000'000, before);  // the task's own counter is up to a tick old
   EXPECT_LE(counted, after + 10'000'000);
@@ -145,7 +145,7 @@ TEST_F(KernelTest, ATaskThatWasMovedWhileRunningIsCountedWhereItIs) {
   WaitFor(child);
   agent.After(milliseconds(20));
   const uint64_t truth = Truth(cgroups.Layout(), "podmoved");
-  const uint64_t counted = agent.pod("moved").totals.counters.cpu_ns;
+  const uint64_t counted = agent.pod("moved").usage.counters.cpu_ns;
   EXPECT_GT(truth, 10'000'000u);
   // Until the agent hears of the move, time goes to where the task was; a flush comes at the latest
   // with the next sample.
@@ -178,7 +178,7 @@ TEST_F(KernelTest, NothingOfShortLivedPodsIsLost) {
   for (int i = 0; i < kPods; ++i) {
     const std::string uid = "s" + std::to_string(i);
     EXPECT_EQ(agent.finals(uid), 1) << uid;
-    counted += agent.pod(uid).totals.counters.cpu_ns;
+    counted += agent.pod(uid).usage.counters.cpu_ns;
   }
   EXPECT_NEAR(Ratio(counted, truth), 1.0, 0.0005) << "counted " << counted << " of " << truth;
   EXPECT_EQ(agent.host().Lost().Total(), 0u);
@@ -193,9 +193,9 @@ TEST_F(KernelTest, NestedCgroupsBelongToTheirPod) {
   EXPECT_EQ(WaitFor(child), 0);
   const Sample sample = agent.After(milliseconds(20));
   EXPECT_EQ(sample.pods.size(), 1u);
-  EXPECT_NEAR(Ratio(agent.pod("nest").totals.counters.cpu_ns,
-                    Truth(cgroups.Layout(), "besteffort/podnest")),
-              1.0, 0.0005);
+  EXPECT_NEAR(
+      Ratio(agent.pod("nest").usage.counters.cpu_ns, Truth(cgroups.Layout(), "besteffort/podnest")),
+      1.0, 0.0005);
 }
 
 // A pod that was there before the agent starts from the kernel's total.
@@ -208,7 +208,7 @@ TEST_F(KernelTest, APodOlderThanTheAgentContinuesFromTheKernelsTotal) {
   EXPECT_EQ(WaitFor(child), 0);
   agent.After(milliseconds(20));
   const uint64_t truth = Truth(cgroups.Layout(), "podolder");
-  EXPECT_NEAR(static_cast<double>(agent.pod("older").totals.counters.cpu_ns),
+  EXPECT_NEAR(static_cast<double>(agent.pod("older").usage.counters.cpu_ns),
               static_cast<double>(truth), 5e6);
 }
 
@@ -226,10 +226,10 @@ TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
   const Sample two = second_agent.After(milliseconds(20));
   ASSERT_EQ(one.pods.size(), 1u);
   ASSERT_EQ(two.pods.size(), 1u);
-  EXPECT_EQ(one.pods[0].totals.uid, "one");
-  EXPECT_EQ(two.pods[0].totals.uid, "two");
-  EXPECT_NEAR(Ratio(one.node_cpu_ns, Truth(first.Layout(), "podone")), 1.0, 0.0005);
-  EXPECT_NEAR(Ratio(two.node_cpu_ns, Truth(second.Layout(), "podtwo")), 1.0, 0.0005);
+  EXPECT_EQ(one.pods[0].uid, "one");
+  EXPECT_EQ(two.pods[0].uid, "two");
+  EXPECT_NEAR(Ratio(one.node.cpu_ns, Truth(first.Layout(), "podone")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(two.node.cpu_ns, Truth(second.Layout(), "podtwo")), 1.0, 0.0005);
 }
 
 // More cgroups than indices: the node's sum stays right, and the loss is counted.
@@ -244,7 +244,7 @@ TEST_F(KernelTest, WithoutAFreeIndexTimeIsSummedAndCountedAsLost) {
   }
   const Sample sample = agent.After(milliseconds(20));
   const uint64_t truth = Truth(cgroups.Layout(), "") - before;
-  EXPECT_NEAR(Ratio(sample.node_cpu_ns, truth), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(sample.node.cpu_ns, truth), 1.0, 0.0005);
   EXPECT_GT(sample.lost.no_index, 0u);
 }
 
@@ -302,7 +302,7 @@ TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
   ASSERT_EQ(::read(out[0], truth.data(), sizeof truth), ssize_t{sizeof truth});
   if (truth == TaskIo{}) GTEST_SKIP() << file << ": no block device below this file system";
   agent.After(milliseconds(50));
-  const Counters& counted = agent.pod("block").totals.counters;
+  const Counters& counted = agent.pod("block").usage.counters;
   // The task's own figure also has the metadata that it dirtied, which the journal writes later.
   EXPECT_EQ(counted.write_bytes, 8u << 20);
   EXPECT_GE(truth[1], counted.write_bytes);
@@ -337,7 +337,7 @@ TEST_F(KernelTest, MemoryIsWhatTheKernelCharges) {
   agent.After(milliseconds(20));
   ::kill(child, SIGKILL);
   WaitFor(child);
-  const MemoryGauges& memory = agent.pod("mem").memory;
+  const MemoryGauges& memory = agent.pod("mem").usage.memory;
   EXPECT_GE(memory.working_set_bytes, 32u << 20);
   EXPECT_LE(memory.working_set_bytes, 40u << 20);
   EXPECT_GE(memory.usage_bytes, memory.working_set_bytes - (1u << 20));
@@ -362,7 +362,7 @@ TEST_F(KernelTest, CpuTimeIsRightThroughCpuacctAlone) {
   const pid_t child = cgroups.Run("podacct/c1", [] { Spin(milliseconds(300)); });
   EXPECT_EQ(WaitFor(child), 0);
   agent.After(milliseconds(20));
-  EXPECT_NEAR(Ratio(agent.pod("acct").totals.counters.cpu_ns,
+  EXPECT_NEAR(Ratio(agent.pod("acct").usage.counters.cpu_ns,
                     std::stoull(cgroups.Read("cpuacct", "podacct", "cpuacct.usage"))),
               1.0, 0.0005);
 }

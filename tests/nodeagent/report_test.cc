@@ -14,15 +14,15 @@ using ::testing::Not;
 
 PodSample Pod(const std::string& uid, uint64_t cpu_ns, bool final = false) {
   PodSample pod;
-  pod.totals.uid = uid;
-  pod.totals.counters.cpu_ns = cpu_ns;
-  pod.totals.counters.run_queue_wait_ns = 2;
-  pod.totals.counters.read_bytes = 3;
-  pod.totals.counters.write_bytes = 4;
-  pod.totals.counters.read_ops = 5;
-  pod.totals.counters.write_ops = 6;
-  pod.totals.final = final;
-  pod.memory = {7, 8};
+  pod.uid = uid;
+  pod.usage.counters.cpu_ns = cpu_ns;
+  pod.usage.counters.run_queue_wait_ns = 2;
+  pod.usage.counters.read_bytes = 3;
+  pod.usage.counters.write_bytes = 4;
+  pod.usage.counters.read_ops = 5;
+  pod.usage.counters.write_ops = 6;
+  pod.final = final;
+  pod.usage.memory = {.usage_bytes = 7, .working_set_bytes = 8};
   return pod;
 }
 
@@ -32,15 +32,16 @@ Sample At(int64_t milliseconds, std::vector<PodSample> pods) {
   sample.start = sample.end - std::chrono::seconds(1);
   sample.wall_end = WallTime(std::chrono::seconds(1'800'000'000));
   sample.pods = std::move(pods);
-  sample.node_cpu_ns = 1000;
-  sample.cpu_capacity_milli = 2000;
-  sample.memory = {11, 12};
+  sample.node.cpu_ns = 1000;
+  sample.node.cpu_capacity_milli = 2000;
+  sample.node.memory_available_bytes = 11;
+  sample.node.memory_capacity_bytes = 12;
   return sample;
 }
 
 TEST(MakeReportTest, CarriesEveryFieldInTheUnitOfItsName) {
   Sample sample = At(5000, {Pod("a", 1), Pod("b", 9, true)});
-  sample.pressure = Pressure{21, 22, 23};
+  sample.node.pressure = Pressure{21, 22, 23};
   sample.lost.no_index = 3;
   sample.lost.switches = 2;
   sample.uncounted_cgroups = 1;
@@ -53,14 +54,14 @@ TEST(MakeReportTest, CarriesEveryFieldInTheUnitOfItsName) {
   ASSERT_EQ(report.pods_size(), 2);
   const messages::PodCounters& pod = report.pods(0);
   EXPECT_EQ(pod.pod_uid(), "a");
-  EXPECT_EQ(pod.cpu_ns(), 1u);
-  EXPECT_EQ(pod.run_queue_wait_ns(), 2u);
-  EXPECT_EQ(pod.read_bytes(), 3u);
-  EXPECT_EQ(pod.write_bytes(), 4u);
-  EXPECT_EQ(pod.read_ops(), 5u);
-  EXPECT_EQ(pod.write_ops(), 6u);
-  EXPECT_EQ(pod.memory_usage_bytes(), 7u);
-  EXPECT_EQ(pod.memory_working_set_bytes(), 8u);
+  EXPECT_EQ(pod.usage().cpu_ns(), 1u);
+  EXPECT_EQ(pod.usage().run_queue_wait_ns(), 2u);
+  EXPECT_EQ(pod.usage().read_bytes(), 3u);
+  EXPECT_EQ(pod.usage().write_bytes(), 4u);
+  EXPECT_EQ(pod.usage().read_ops(), 5u);
+  EXPECT_EQ(pod.usage().write_ops(), 6u);
+  EXPECT_EQ(pod.usage().memory().usage_bytes(), 7u);
+  EXPECT_EQ(pod.usage().memory().working_set_bytes(), 8u);
   EXPECT_FALSE(pod.final());
   EXPECT_TRUE(report.pods(1).final());
   const messages::NodeCounters& node = report.node();
@@ -68,15 +69,15 @@ TEST(MakeReportTest, CarriesEveryFieldInTheUnitOfItsName) {
   EXPECT_EQ(node.cpu_capacity_milli(), 2000u);
   EXPECT_EQ(node.memory_available_bytes(), 11u);
   EXPECT_EQ(node.memory_capacity_bytes(), 12u);
-  EXPECT_TRUE(node.psi_valid());
-  EXPECT_EQ(node.psi_cpu_some_us(), 21u);
-  EXPECT_EQ(node.psi_io_some_us(), 22u);
-  EXPECT_EQ(node.psi_memory_some_us(), 23u);
+  EXPECT_TRUE(node.has_pressure());
+  EXPECT_EQ(node.pressure().cpu_some_us(), 21u);
+  EXPECT_EQ(node.pressure().io_some_us(), 22u);
+  EXPECT_EQ(node.pressure().memory_some_us(), 23u);
 }
 
 // Unknown pressure must not look like none.
 TEST(MakeReportTest, UnknownPressureIsMarked) {
-  EXPECT_FALSE(MakeReport(At(5000, {}), 1).node().psi_valid());
+  EXPECT_FALSE(MakeReport(At(5000, {}), 1).node().has_pressure());
 }
 
 TEST(RenderTest, RatesAreBetweenTheSamplesAndTheBusiestComesFirst) {
