@@ -22,7 +22,7 @@ build_binaries() {
     version=$(pinned_version "$name")
     folder=$LONGSHORE_CACHE/binaries/$name-$version-$(_set_hash "$name")
     if [ -d "$folder" ]; then
-      say "$name $version is there"
+      unneeded "$name $version is there"
     else
       find_go
       say "building $name $version"

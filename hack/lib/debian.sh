@@ -18,7 +18,7 @@ missing_packages() {
 install_packages() {
   local -a missing
   mapfile -t missing < <(packages_in "$1" | missing_packages)
-  if ((${#missing[@]} == 0)); then say "all packages are installed"; return; fi
+  if ((${#missing[@]} == 0)); then unneeded "all packages are installed"; return; fi
   say "installing ${#missing[@]} packages: ${missing[*]:0:8} ..."
   _without_services logged apt-install _apt_install "${missing[@]}"
 }

@@ -11,7 +11,7 @@ HTTPLIB_SHA256=e9112546                # how its httplib.h begins when hashed
 install_httplib() {
   local home=$LONGSHORE_CACHE/httplib
   if [ -s "$home/include/httplib.h" ]; then
-    say "httplib.h is there ($(readlink "$home/include"))"
+    unneeded "httplib.h is there ($(readlink "$home/include"))"
     return
   fi
   mkdir -p "$home"
