@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loads and attaches the programs of bpf/agent.bpf.c and reads their maps. Needs CAP_BPF and
-// CAP_PERFMON, and a kernel >= 5.11 with BTF. Nothing is pinned: all of it goes with the process.
+// CAP_PERFMON, and a kernel >= 5.10 with BTF (before 5.11 also CAP_SYS_RESOURCE, for locked
+// memory). Nothing is pinned: all of it goes with the process.
 #pragma once
 
 #include <memory>
@@ -9,13 +10,18 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/files.h"
 #include "nodeagent/kernel_counters.h"
+
+struct agent_event;
+struct ring_buffer;
 
 namespace longshore::nodeagent {
 
 struct BpfConfig {
-  uint32_t max_cgroups = 2048;  // how many are counted apart; 64 bytes each per CPU
-  uint32_t cpu_hierarchy = 0;   // hierarchy ids as in /proc/self/cgroup; 0 is cgroup v2
+  uint32_t max_cgroups = 2048;       // how many are counted apart; 320 bytes each per CPU
+  uint32_t max_device_cells = 1024;  // pairs of cgroup and device, at most 4096; 704 bytes each
+  uint32_t cpu_hierarchy = 0;        // hierarchy ids as in /proc/self/cgroup; 0 is cgroup v2
   uint32_t io_hierarchy = 0;
   bool cpu_from_cpuacct = false;  // no cgroup v2 tree: tasks are looked up in v1's cpuacct
 };
@@ -44,14 +50,27 @@ class BpfHost final : public KernelCounters {
   std::vector<PreemptionRow> ReadPreemptions() const override;
   std::vector<ProgramCost> Costs() const override;
 
-  // Signals whose program did not load or attach here: "block-io".
-  const std::vector<std::string>& degraded() const { return degraded_; }
+  // Signals that this kernel doesn't give: "block-io", "block-latency", "file-io", "fsync",
+  // "network", "reclaim", "run-queue-wait".
+  const std::vector<std::string>& degraded() const;
 
  private:
-  class Impl;
-  BpfHost();
-  std::unique_ptr<Impl> impl_;
-  std::vector<std::string> degraded_;
+  struct Retired;
+  explicit BpfHost(const BpfConfig& config);
+  Status Open();
+  void Forget(uint32_t index);
+  void ForgetPreemptions(uint32_t index);
+  void Recycle();
+  static int OnEvent(void* context, void* data, size_t size);
+  void Append(const struct ::agent_event& event, size_t size);
+
+  const BpfConfig config_;
+  std::unique_ptr<class BpfObject> object_;
+  struct ::ring_buffer* ring_ = nullptr;
+  UniqueFd wake_;
+  std::vector<CgroupEvent>* drain_into_ = nullptr;
+  std::vector<Retired> retired_;
+  bool watched_ = false;  // ever
 };
 
 }  // namespace longshore::nodeagent

@@ -43,12 +43,26 @@ struct sched_info {
 	unsigned long long run_delay;
 };
 
+struct task_io_accounting {
+	__u64 rchar;
+	__u64 wchar;
+	__u64 syscr;
+	__u64 syscw;
+	__u64 read_bytes;
+	__u64 write_bytes;
+	__u64 cancelled_write_bytes;
+};
+
 struct task_struct {
 	int pid;
 	unsigned int flags;
 	unsigned int policy;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	unsigned long maj_flt;
 	struct sched_entity se;
 	struct sched_info sched_info;
+	struct task_io_accounting ioac;
 	struct css_set *cgroups;
 };
 
@@ -64,10 +78,35 @@ struct bio {
 	struct blkcg_gq *bi_blkg;
 };
 
+struct gendisk {
+	int major;
+	int first_minor;
+};
+
+struct request_queue {
+	struct gendisk *disk; /* since 5.15 */
+};
+
 struct request {
+	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;
 	struct bio *bio;
+	__u64 start_time_ns;
+	__u64 io_start_time_ns;
+};
+
+/* Before 5.17. */
+struct request___with_disk {
+	struct gendisk *rq_disk;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+};
+
+struct sock {
+	struct sock_common __sk_common;
 };
 
 enum cgroup_subsys_id {

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What tasks use, by differences of the counters that the kernel keeps in each: noted when a task
+ * gets a CPU, settled when it leaves. Who had to leave a CPU to whom.
+ */
+#pragma once
+
+#define SCHED_NORMAL 0 /* include/uapi/linux/sched.h */
+#define SCHED_BATCH  3
+#define SCHED_IDLE   5
+
+/* pid -> agent_task, direct-mapped. Only a help: two tasks in one place forget each other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENT_TASKS);
+	__type(key, __u32);
+	__type(value, struct agent_task);
+} tasks SEC(".maps");
+
+static __always_inline struct agent_task *remembered(__u32 pid)
+{
+	__u32 key = pid % AGENT_TASKS;
+
+	return bpf_map_lookup_elem(&tasks, &key);
+}
+
+/* True for the classes whose switch-in sets se.prev_sum_exec_runtime. */
+static __always_inline bool is_fair(__u32 policy)
+{
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
+
+/* Each counter is read once: another CPU may bring it forward between two reads, and what it adds
+ * there would be lost. */
+static __always_inline struct agent_task_counters read_task(struct task_struct *task)
+{
+	struct agent_task_counters now = {};
+
+	now.cpu_ns = task->se.sum_exec_runtime;
+	if (bpf_core_field_exists(task->sched_info.run_delay))
+		now.run_queue_wait_ns = task->sched_info.run_delay;
+	now.voluntary_switches = task->nvcsw;
+	now.involuntary_switches = task->nivcsw;
+	now.major_faults = task->maj_flt;
+	if (bpf_core_field_exists(task->ioac.rchar)) {
+		now.file_read_bytes = task->ioac.rchar;
+		now.file_write_bytes = task->ioac.wchar;
+		now.file_reads = task->ioac.syscr;
+		now.file_writes = task->ioac.syscw;
+	}
+	if (bpf_core_field_exists(task->ioac.read_bytes)) {
+		now.fetched_bytes = task->ioac.read_bytes;
+		now.dirtied_bytes = task->ioac.write_bytes - task->ioac.cancelled_write_bytes;
+	}
+	return now;
+}
+
+/* The same through a pointer that the verifier doesn't know. */
+static __always_inline struct agent_task_counters read_current(struct task_struct *task)
+{
+	struct agent_task_counters now = {};
+
+	now.cpu_ns = BPF_CORE_READ(task, se.sum_exec_runtime);
+	if (bpf_core_field_exists(task->sched_info.run_delay))
+		now.run_queue_wait_ns = BPF_CORE_READ(task, sched_info.run_delay);
+	now.voluntary_switches = BPF_CORE_READ(task, nvcsw);
+	now.involuntary_switches = BPF_CORE_READ(task, nivcsw);
+	now.major_faults = BPF_CORE_READ(task, maj_flt);
+	if (bpf_core_field_exists(task->ioac.rchar)) {
+		now.file_read_bytes = BPF_CORE_READ(task, ioac.rchar);
+		now.file_write_bytes = BPF_CORE_READ(task, ioac.wchar);
+		now.file_reads = BPF_CORE_READ(task, ioac.syscr);
+		now.file_writes = BPF_CORE_READ(task, ioac.syscw);
+	}
+	if (bpf_core_field_exists(task->ioac.read_bytes)) {
+		now.fetched_bytes = BPF_CORE_READ(task, ioac.read_bytes);
+		now.dirtied_bytes = BPF_CORE_READ(task, ioac.write_bytes) -
+				    BPF_CORE_READ(task, ioac.cancelled_write_bytes);
+	}
+	return now;
+}
+
+static __always_inline void add_used(struct agent_counters *to,
+				     const struct agent_task_counters *now,
+				     const struct agent_task_counters *base)
+{
+	__u64 wait_ns = now->run_queue_wait_ns - base->run_queue_wait_ns;
+
+	to->used.cpu_ns += now->cpu_ns - base->cpu_ns;
+	to->used.voluntary_switches += now->voluntary_switches - base->voluntary_switches;
+	to->used.involuntary_switches += now->involuntary_switches - base->involuntary_switches;
+	to->used.file_read_bytes += now->file_read_bytes - base->file_read_bytes;
+	to->used.file_write_bytes += now->file_write_bytes - base->file_write_bytes;
+	to->used.file_reads += now->file_reads - base->file_reads;
+	to->used.file_writes += now->file_writes - base->file_writes;
+	to->used.fetched_bytes += now->fetched_bytes - base->fetched_bytes;
+	to->used.dirtied_bytes += now->dirtied_bytes - base->dirtied_bytes;
+	to->used.major_faults += now->major_faults - base->major_faults;
+	if (wait_ns) {
+		to->used.run_queue_wait_ns += wait_ns;
+		to->run_queue_wait[bucket_of(wait_ns)]++;
+	}
+}
+
+/* For adopt(), and for waits on a queue that the task left without running (when it is moved to
+ * another CPU), which note() would otherwise take for old ones. */
+static __always_inline void remember(__u32 pid, const struct agent_task_counters *now)
+{
+	struct agent_task *entry = remembered(pid);
+
+	if (!entry)
+		return; /* never */
+	entry->pid = pid;
+	entry->last = *now;
+}
+
+/* `task` gets this CPU. Interrupts are off. */
+static __always_inline void note(struct agent_slot *slot, struct task_struct *task, __u32 index)
+{
+	struct agent_task *entry;
+
+	slot->pid = task->pid;
+	slot->index = index;
+	slot->victim = AGENT_INDEX_NONE;
+	if (index == AGENT_INDEX_NONE) {
+		slot->base.cpu_ns = task->se.sum_exec_runtime;
+		return;
+	}
+	slot->base = read_task(task);
+	entry = remembered(task->pid);
+	if (entry && entry->pid == (__u32)task->pid && entry->last.cpu_ns == slot->base.cpu_ns)
+		slot->base.run_queue_wait_ns = entry->last.run_queue_wait_ns;
+}
+
+/* Makes the slot as if the slice that runs had been noted. It was not when its switch-in was not
+ * shown to us (seen on 6.18, where no BPF runs on top of certain tasks, so also not when they leave
+ * the CPU), or when exec() gave a thread the pid of its leader. What was remembered when the task
+ * last left a CPU is its base, if the scheduler's own note of where the slice `began` says the
+ * same; a task's first slice began with nothing. Else only its CPU time is known, and of a class
+ * whose slices the scheduler doesn't note not even that. */
+static __always_inline void adopt(struct agent_slot *slot, __u32 pid, __u32 index, bool fair,
+				  __u64 began, const struct agent_task_counters *now)
+{
+	struct agent_task *entry = remembered(pid);
+
+	slot->pid = pid;
+	slot->index = index;
+	slot->victim = AGENT_INDEX_NONE;
+	if (!fair) {
+		slot->base = *now;
+		if (index != AGENT_INDEX_NONE)
+			count_lost(slot, AGENT_LOST_SWITCH);
+	} else if (entry && entry->pid == pid && entry->last.cpu_ns == began) {
+		slot->base = entry->last;
+	} else if (!began) {
+		__builtin_memset(&slot->base, 0, sizeof(slot->base));
+	} else {
+		slot->base = *now;
+		slot->base.cpu_ns = began;
+	}
+}
+
+/* ---- preemptions of watched pods ---- */
+
+static __always_inline void add_offender_time(struct agent_slot *slot, __u64 cpu_ns)
+{
+	struct agent_pair pair = {.victim = slot->victim, .offender = slot->index};
+	struct agent_preemption *found = bpf_map_lookup_elem(&preemptions, &pair);
+
+	if (found)
+		__sync_fetch_and_add(&found->offender_ns, cpu_ns);
+}
+
+/* A task of `victim` could go on, but one of the slot's index got the CPU. */
+static __always_inline void count_preemption(struct agent_slot *slot, __u32 victim)
+{
+	struct agent_pair pair = {.victim = victim, .offender = slot->index};
+	struct agent_preemption fresh = {};
+	struct agent_preemption *found = bpf_map_lookup_elem(&preemptions, &pair);
+
+	if (!found) {
+		bpf_map_update_elem(&preemptions, &pair, &fresh, BPF_NOEXIST);
+		found = bpf_map_lookup_elem(&preemptions, &pair);
+	}
+	if (!found) {
+		count_lost(slot, AGENT_LOST_PREEMPTION);
+		return;
+	}
+	__sync_fetch_and_add(&found->count, 1);
+	slot->victim = victim;
+}
+
+/* Adds what the noted task has used since. */
+static __always_inline struct agent_counters *settle(struct agent_slot *slot,
+						     const struct agent_task_counters *now)
+{
+	struct agent_counters *found;
+
+	if (slot->index == AGENT_INDEX_NONE)
+		return 0;
+	found = counters_of(slot, slot->index);
+	if (found)
+		add_used(found, now, &slot->base);
+	return found;
+}
+
+/* `prev` leaves this CPU. Returns the index that it was preempted of, if that is watched. */
+static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_struct *prev)
+{
+	struct agent_task_counters now;
+	struct agent_counters *found;
+	bool preempted;
+
+	if (slot->pid != (__u32)prev->pid) {
+		now = read_task(prev);
+		adopt(slot, prev->pid, task_index(prev), is_fair(prev->policy),
+		      prev->se.prev_sum_exec_runtime, &now);
+	}
+	if (slot->victim)
+		add_offender_time(slot, prev->se.sum_exec_runtime - slot->base.cpu_ns);
+	if (slot->index == AGENT_INDEX_NONE)
+		return AGENT_INDEX_NONE;
+	now = read_task(prev);
+	found = settle(slot, &now);
+	remember(prev->pid, &now);
+	preempted = now.involuntary_switches != slot->base.involuntary_switches;
+	return found && found->watched && preempted ? slot->index : AGENT_INDEX_NONE;
+}
+
+/* ---- programs ---- */
+
+/* The wait of `next` that ends now is added to its run_delay after this point, so it is counted
+ * when `next` leaves the CPU or at the next flush. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	struct agent_slot *slot = this_slot();
+	__u32 victim;
+	__u64 began;
+
+	if (!slot)
+		return 0; /* never: one slot per possible CPU */
+	began = begin_run(slot, AGENT_PROGRAM_SWITCH);
+	victim = settle_left(slot, prev);
+	note(slot, next, task_index(next));
+	if (victim != AGENT_INDEX_NONE && slot->pid && slot->index != victim)
+		count_preemption(slot, victim);
+	end_run(slot, AGENT_PROGRAM_SWITCH, began);
+	return 0;
+}
+
+/* Never attached. The agent runs it on a CPU through BPF_PROG_TEST_RUN, which interrupts the task
+ * there: without it, a task that doesn't switch would be counted when it ends. Returns 1 where it
+ * came in the middle of a program that settles. */
+SEC("raw_tp/flush")
+int flush_running_task(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct agent_slot *slot = this_slot();
+	struct agent_task_counters now;
+	__u32 pid, index, policy;
+
+	if (!slot)
+		return 0;
+	if (slot->busy)
+		return 1;
+	now = read_current(task);
+	pid = BPF_CORE_READ(task, pid);
+	index = current_task_index(task);
+	if (slot->pid != pid) {
+		policy = BPF_CORE_READ(task, policy);
+		adopt(slot, pid, index, is_fair(policy),
+		      BPF_CORE_READ(task, se.prev_sum_exec_runtime), &now);
+	}
+	if (slot->victim)
+		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
+	settle(slot, &now);
+	slot->index = index;
+	slot->base = now;
+	return 0;
+}
+
+/* Settles and notes again the task that runs, in a program of its own context. */
+static __always_inline void settle_running(struct agent_slot *slot, struct task_struct *task)
+{
+	struct agent_task_counters now;
+	__u32 index = task_index(task);
+
+	slot->busy = 1;
+	barrier();
+	now = read_task(task);
+	if (slot->pid != (__u32)task->pid)
+		adopt(slot, task->pid, index, is_fair(task->policy), task->se.prev_sum_exec_runtime,
+		      &now);
+	if (slot->victim)
+		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
+	settle(slot, &now);
+	slot->index = index;
+	slot->base = now;
+	barrier();
+	slot->busy = 0;
+}
+
+/* What follows in do_exit() moves the scheduler's note of where the slice began (autogroup), so a
+ * slice that was not noted is settled before. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_process_exit, struct task_struct *task)
+{
+	struct agent_slot *slot = this_slot();
+
+	if (slot && slot->pid != (__u32)task->pid && is_fair(task->policy))
+		settle_running(slot, task);
+	return 0;
+}
