@@ -3,14 +3,13 @@
 // longshore-controller: the resource administrator. See docs/controller.md. This file only wires
 // the parts and decides the order in which they start and stop: caches first, then the streams
 // (workers get time to come back), then decisions.
-#include <cstdio>
 #include <memory>
 
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/log.h"
-#include "common/base/signals.h"
-#include "common/http/server.h"
+#include "common/daemon/health_server.h"
+#include "common/daemon/program.h"
 #include "common/kube/config.h"
 #include "controller/api/server.h"
 #include "controller/controller_metrics.h"
@@ -23,12 +22,6 @@ namespace longshore::controller {
 namespace {
 
 constexpr std::chrono::seconds kStuck{60};  // no progress for so long: not healthy
-
-LogLevel LevelOf(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warn") return LogLevel::kWarn;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
-}
 
 streams::ServerOptions StreamsPort(const Options& options) {
   streams::ServerOptions server;
@@ -45,22 +38,6 @@ ApiOptions ApiPort(const Options& options, metrics::Registry& registry) {
   api.audience = options.audience;
   api.metrics = &registry;
   return api;
-}
-
-http::ServerOptions HealthPort(const Options& options) {
-  http::ServerOptions server;
-  server.port = options.health_port;
-  server.threads = 2;
-  server.max_threads = 8;
-  return server;
-}
-
-http::Response Text(int status, std::string body) {
-  http::Response response;
-  response.status = status;
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = std::move(body);
-  return response;
 }
 
 class Controller {
@@ -92,14 +69,15 @@ class Controller {
              {usage_, pressure_, verdicts_, workers_,
               [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_}),
         api_(client, state_, live_, events_, ApiPort(options, metrics_.registry())),
-        health_(HealthPort(options)) {
+        health_(options.health_port, {.stuck = [this] { return Stuck(); },
+                                      .unready = [this] { return Unready(); },
+                                      .metrics = [this] { return Metrics(); }}) {
     ConnectTriggers(state_, index_, queue_);
     workers_.Connect(
         [this](uint64_t connection, std::string message) {
           hub_.Send(connection, std::move(message));
         },
         [this](const std::string& ns, const std::string& pod) { env_.Wake(kPodKey, ns, pod); });
-    AddHealth();
   }
 
   // Errors are of the configuration: ports and certificates. An API server that is away is waited
@@ -149,17 +127,12 @@ class Controller {
     }
   }
 
-  void AddHealth() {
-    health_.Handle("GET", "/healthz", [this](const http::Request&) {
-      const bool stuck = synced_ && loop_.SinceProgress() > kStuck;
-      return stuck ? Text(503, "the reconcile loop is stuck\n") : Text(200, "ok\n");
-    });
-    health_.Handle("GET", "/readyz", [this](const http::Request&) {
-      return synced_ ? Text(200, "ok\n") : Text(503, "the cluster is not listed yet\n");
-    });
-    health_.Handle("GET", "/metrics", [this](const http::Request&) {
-      return Text(200, metrics_.Text(loop_, hub_, queue_, usage_, state_.requests.staleness()));
-    });
+  std::string Stuck() const {
+    return synced_ && loop_.SinceProgress() > kStuck ? "the reconcile loop is stuck" : "";
+  }
+  std::string Unready() const { return synced_ ? "" : "the cluster is not listed yet"; }
+  std::string Metrics() {
+    return metrics_.Text(loop_, hub_, queue_, usage_, state_.requests.staleness());
   }
 
   // In the order of construction: what is used comes before its users.
@@ -180,46 +153,26 @@ class Controller {
   ReconcileLoop loop_;
   StreamHub hub_;
   ApiServer api_;
-  http::Server health_;
+  daemon::HealthServer health_;
   std::atomic<bool> synced_{false};
   std::jthread starter_;
 };
 
-int Refuse(const Error& error) {
-  std::fprintf(stderr, "longshore-controller: %s\n", error.message.c_str());
-  return 2;
-}
-
-int Run(const Options& options) {
-  SetLogLevel(LevelOf(options.log_level));
-  BlockStopSignals();
-  auto config = kube::LoadConfig(options.kubeconfig);
-  if (!config.has_value()) return Refuse(config.error());
-  auto ca_pem = ReadFile(options.ca_file);
-  if (!ca_pem.has_value()) return Refuse(ca_pem.error());
-  auto client = kube::Client::Create(*std::move(config), "longshore-controller");
-  if (!client.has_value()) return Refuse(client.error());
-  Controller controller(options, **client, *std::move(ca_pem));
-  if (const Status started = controller.Start(); !started.has_value()) {
-    return Refuse(started.error());
-  }
-  const int signal = WaitForStopSignal();
-  LogInfo("controller stops", {{"signal", signal}});
-  controller.Stop();
-  return 0;
+Status Run(const Options& options) {
+  LS_ASSIGN_OR_RETURN(auto config, kube::LoadConfig(options.kubeconfig));
+  LS_ASSIGN_OR_RETURN(auto ca_pem, ReadFile(options.ca_file));
+  LS_ASSIGN_OR_RETURN(const auto client,
+                      kube::Client::Create(std::move(config), "longshore-controller"));
+  Controller controller(options, *client, std::move(ca_pem));
+  return daemon::Serve(controller);
 }
 
 }  // namespace
 }  // namespace longshore::controller
 
 int main(int argc, char** argv) {
-  longshore::controller::Options options;
-  switch (longshore::controller::ParseOptions(argc, argv, options)) {
-    case longshore::controller::Parsed::kExitSuccess:
-      return 0;
-    case longshore::controller::Parsed::kExitUsage:
-      return 2;
-    case longshore::controller::Parsed::kRun:
-      return longshore::controller::Run(options);
-  }
+  using namespace longshore;
+  controller::Options options;
+  const daemon::Parsed parsed = controller::ParseOptions(argc, argv, options);
+  return daemon::Main("longshore-controller", parsed, [&] { return controller::Run(options); });
 }

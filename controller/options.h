@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "common/daemon/command_line.h"
+
 namespace longshore::controller {
 
 struct Options {
@@ -14,11 +16,8 @@ struct Options {
   std::string ca_file = "/etc/longshore/ca/ca.crt";
   std::string worker_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
   std::string audience = "longshore-controller";
-  std::string log_level = "info";
 };
 
-enum class Parsed { kRun, kExitSuccess, kExitUsage };
-// Prints help, version or the error itself.
-Parsed ParseOptions(int argc, char** argv, Options& options);
+daemon::Parsed ParseOptions(int argc, char** argv, Options& options);
 
 }  // namespace longshore::controller

@@ -11,10 +11,6 @@
 #include "common/base/strings.h"
 #include "nodeagent/report.h"
 
-#ifndef LONGSHORE_VERSION
-#define LONGSHORE_VERSION "0.0.0"
-#endif
-
 namespace longshore::nodeagent {
 namespace {
 
@@ -23,32 +19,7 @@ using std::chrono::nanoseconds;
 // A kubelet may still be starting; a capability or a kernel does not change by itself.
 constexpr std::chrono::milliseconds kRetryNotFound{1000};
 constexpr std::chrono::milliseconds kRetryRefused{30000};
-
-http::ServerOptions HealthPort(int port) {
-  http::ServerOptions server;
-  server.port = port;
-  server.threads = 1;  // each thread is memory on every node
-  server.max_threads = 4;
-  return server;
-}
-
-http::Response Text(int status, std::string body) {
-  http::Response response;
-  response.status = status;
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = std::move(body);
-  return response;
-}
-
-streams::ClientOptions StreamOptions(const Options& options) {
-  streams::ClientOptions stream;
-  stream.host = options.controller_host;
-  stream.port = options.controller_port;
-  stream.path = "/v1/agents";
-  stream.ca_file = options.ca_file;
-  stream.token_file = options.token_file;
-  return stream;
-}
+constexpr int kHealthThreads = 1;  // each is memory on every node
 
 }  // namespace
 
@@ -62,20 +33,17 @@ Daemon::Daemon(Options options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       metrics_(registry_),
-      health_(HealthPort(options_.health_port)) {
-  AddHealth();
-}
+      health_(options_.health_port,
+              {.stuck = {},
+               .unready = [this] { return Unready(); },
+               .metrics = [this] { return registry_.Text(); }},
+              kHealthThreads) {}
 
 Daemon::~Daemon() { Stop(); }
 
-void Daemon::AddHealth() {
-  health_.Handle("GET", "/healthz", [](const http::Request&) { return Text(200, "ok\n"); });
-  health_.Handle("GET", "/readyz", [this](const http::Request&) {
-    MutexLock lock(mutex_);
-    return unready_.empty() ? Text(200, "ok\n") : Text(503, unready_ + "\n");
-  });
-  health_.Handle("GET", "/metrics",
-                 [this](const http::Request&) { return Text(200, registry_.Text()); });
+std::string Daemon::Unready() {
+  MutexLock lock(mutex_);
+  return unready_;
 }
 
 Status Daemon::Start() {
@@ -129,7 +97,7 @@ std::unique_ptr<Measurement> Daemon::Prepare(const std::stop_token& stop) {
 messages::AgentHello Daemon::Hello(const Measurement& measurement) const {
   messages::AgentHello hello;
   hello.set_node(options_.node_name);
-  hello.set_version(LONGSHORE_VERSION);
+  hello.set_version(daemon::Version());
   const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
   const auto started = clock_.Monotonic().time_since_epoch();
   hello.set_epoch(std::string(boot.has_value() ? Trim(*boot) : "unknown-boot") + "/" +
@@ -167,7 +135,7 @@ MonotonicTime Daemon::FirstTick() const {
 }
 
 void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
-  Reporter reporter(StreamOptions(options_), Hello(measurement));
+  Reporter reporter(options_.controller, Hello(measurement));
   if (const Status started = reporter.Start(); !started.has_value()) {
     LogError("cannot report", {{"error", started.error().ToString()}});
     SetUnready(started.error().message);

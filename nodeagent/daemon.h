@@ -11,7 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
-#include "common/http/server.h"
+#include "common/daemon/health_server.h"
 #include "common/metrics/registry.h"
 #include "nodeagent/measurement.h"
 #include "nodeagent/metrics.h"
@@ -41,14 +41,14 @@ class Daemon {
   MonotonicTime FirstTick() const;
   messages::AgentHello Hello(const Measurement& measurement) const;
   void SetUnready(const std::string& reason);
-  void AddHealth();
+  std::string Unready();
   bool SleepFor(const std::stop_token& stop, std::chrono::milliseconds time);
 
   const Options options_;
   const Clock& clock_;
   metrics::Registry registry_;
   AgentMetrics metrics_;
-  http::Server health_;
+  daemon::HealthServer health_;
   Mutex mutex_;
   ConditionVariable stopped_;
   std::string unready_ LS_GUARDED_BY(mutex_) = "starting";

@@ -5,8 +5,7 @@
 #include <cstdio>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
-#include "common/base/signals.h"
+#include "common/daemon/program.h"
 #include "nodeagent/daemon.h"
 #include "nodeagent/measurement.h"
 #include "nodeagent/options.h"
@@ -14,12 +13,6 @@
 
 namespace longshore::nodeagent {
 namespace {
-
-LogLevel LevelOf(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warn") return LogLevel::kWarn;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
-}
 
 int Fail(const Error& error, int status) {
   std::fprintf(stderr, "longshore-nodeagent: %s\n", error.message.c_str());
@@ -41,32 +34,18 @@ int PrintOnce(const Options& options) {
   return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 1 : 0;
 }
 
-int RunDaemon(const Options& options) {
-  BlockStopSignals();
+Status Run(const Options& options) {
   Daemon daemon(options, Clock::Real());
-  if (const Status started = daemon.Start(); !started.has_value()) {
-    return Fail(started.error(), 2);
-  }
-  const int signal = WaitForStopSignal();
-  LogInfo("stopping", {{"signal", signal}});
-  daemon.Stop();
-  return 0;
+  return daemon::Serve(daemon);
 }
 
 }  // namespace
 }  // namespace longshore::nodeagent
 
 int main(int argc, char** argv) {
-  using namespace longshore::nodeagent;
-  Options options;
-  switch (ParseOptions(argc, argv, options)) {
-    case Parsed::kExitSuccess:
-      return 0;
-    case Parsed::kExitUsage:
-      return 2;
-    case Parsed::kRun:
-      break;
-  }
-  longshore::SetLogLevel(LevelOf(options.log_level));
-  return options.once ? PrintOnce(options) : RunDaemon(options);
+  using namespace longshore;
+  nodeagent::Options options;
+  const daemon::Parsed parsed = nodeagent::ParseOptions(argc, argv, options);
+  if (parsed == daemon::Parsed::kRun && options.once) return nodeagent::PrintOnce(options);
+  return daemon::Main("longshore-nodeagent", parsed, [&] { return nodeagent::Run(options); });
 }

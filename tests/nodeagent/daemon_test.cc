@@ -23,10 +23,10 @@ class DaemonTest : public ::testing::Test {
     if (!why_not.empty()) GTEST_SKIP() << why_not;
     controller_.Start();
     const streams::ClientOptions client = controller_.Client();
-    options_.controller_host = client.host;
-    options_.controller_port = client.port;
-    options_.ca_file = client.ca_file;
-    options_.token_file = client.token_file;
+    options_.controller.host = client.host;
+    options_.controller.port = client.port;
+    options_.controller.ca_file = client.ca_file;
+    options_.controller.token_file = client.token_file;
     options_.node_name = "node-7";
     options_.health_port = 0;
     options_.interval = std::chrono::milliseconds(200);
