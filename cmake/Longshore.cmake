@@ -53,9 +53,11 @@ function(longshore_add_program name)
   add_dependencies(programs ${name})
 endfunction()
 
-# What a run needs to build: the demo the programs, a sanitizer preset the unit tests.
+# What a run needs to build: the demo the programs, a sanitizer preset the unit tests, an emulated kernel the
+# kernel tests.
 add_custom_target(programs)
 add_custom_target(unit_tests)
+add_custom_target(kernel_tests)
 add_custom_target(fuzzers)
 
 # longshore_add_test(NAME SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest binary,
@@ -73,9 +75,11 @@ function(longshore_add_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "LONGSHORE_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
-  if(unit IN_LIST ARG_LABELS)
-    add_dependencies(unit_tests ${name})
-  endif()
+  foreach(label unit kernel)
+    if(label IN_LIST ARG_LABELS)
+      add_dependencies(${label}_tests ${name})
+    endif()
+  endforeach()
 endfunction()
 
 # longshore_add_fuzzer(NAME SOURCES... DEPS... [CORPUS folder]): a libFuzzer target (preset fuzz), and a

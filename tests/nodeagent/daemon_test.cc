@@ -75,12 +75,16 @@ TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
     return last.pods_size() == 1 && last.pods(0).final();
   }));
   daemon.Stop();
+  // Until there is a connection a report is replaced by the next; from then on none is missing.
   uint64_t sequence = 0;
   for (const messages::AgentMessage& message : controller_.All()) {
     if (!message.has_usage()) continue;
-    EXPECT_EQ(message.usage().sequence(), sequence + 1);
+    if (sequence != 0) {
+      EXPECT_EQ(message.usage().sequence(), sequence + 1);
+    }
     sequence = message.usage().sequence();
   }
+  EXPECT_GE(sequence, 3u);
 }
 
 // The kubelet may start after the agent: it waits, says so, and goes on by itself.
