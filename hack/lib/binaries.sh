@@ -121,3 +121,25 @@ _build_set() {
   nice -n 5 "$GO" build "${arguments[@]}" -o "$folder.new/$output" "$target"
   mv "$folder.new" "$folder"
 }
+
+# build_contender NAME: builds what a benchmark compares with, the Go module tests/bench/NAME; prints the program's path.
+build_contender() {
+  local module=$LONGSHORE_ROOT/tests/bench/$1 program
+  program=$LONGSHORE_CACHE/binaries/bench-$1-$(content_hash "$module")/$1
+  if [ ! -x "$program" ]; then
+    find_go >&2
+    say "building $1" >&2
+    logged "build-bench-$1" _build_contender "$module" "$program" >&2
+  fi
+  printf '%s\n' "$program"
+}
+
+_build_contender() {
+  set -euo pipefail
+  mkdir -p "${2%/*}" "$LONGSHORE_CACHE/go"
+  cd "$1"
+  export CGO_ENABLED=0 GOTOOLCHAIN=$GO_TOOLCHAIN GOFLAGS='' GOWORK=off
+  export GOCACHE=$LONGSHORE_CACHE/go/build GOMODCACHE=$LONGSHORE_CACHE/go/mod
+  nice -n 5 "$GO" build -trimpath -mod=readonly -buildvcs=false -modcacherw -ldflags '-s -w' -o "$2.new" .
+  mv "$2.new" "$2"
+}

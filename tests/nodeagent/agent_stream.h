@@ -12,6 +12,7 @@
 
 #include "common/base/files.h"
 #include "common/messages/agent.pb.h"
+#include "common/streams/client.h"
 #include "common/streams/server.h"
 #include "tests/common/tls/certificates.h"
 
