@@ -48,6 +48,20 @@ std::optional<std::string> PodUidOfName(std::string_view component) {
   return std::string(component);
 }
 
+std::optional<std::string> ContainerIdOfName(std::string_view component) {
+  constexpr size_t kDigits = 64;
+  StripSuffix(component, ".scope");
+  if (component.size() < kDigits) return std::nullopt;
+  const std::string_view id = component.substr(component.size() - kDigits);
+  const std::string_view runtime = component.substr(0, component.size() - kDigits);
+  const bool hex = std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return std::isdigit(c) != 0 || (c >= 'a' && c <= 'f');
+  });
+  if (!hex || runtime.ends_with("conmon-")) return std::nullopt;
+  if (!runtime.empty() && runtime.back() != '-' && runtime.back() != ':') return std::nullopt;
+  return std::string(id);
+}
+
 std::optional<std::string> KubepodsOfPath(std::string_view path) {
   size_t end = path.size();
   while (end > 0) {

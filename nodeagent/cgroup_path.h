@@ -21,6 +21,11 @@ bool IsKubepods(std::string_view component);
 // the hash of its manifest, not the UID that the API server shows.
 std::optional<std::string> PodUidOfName(std::string_view component);
 
+// The container's id, 64 hex digits, that the name of its cgroup carries: alone,
+// "<runtime>-<id>.scope" (cri-containerd, crio, docker), "crio-<id>", or after the last ":"
+// ("…:cri-containerd:<id>"). Nothing for CRI-O's conmon, which isn't the container.
+std::optional<std::string> ContainerIdOfName(std::string_view component);
+
 // "/node-1/kubepods/burstable/podX/c" → "/node-1/kubepods". The last one counts: it is the
 // innermost kubelet's. Nothing when the path is not below such a directory.
 std::optional<std::string> KubepodsOfPath(std::string_view path);

@@ -54,9 +54,17 @@ std::vector<Tree> TreesOf(const CgroupLayout& layout) {
 
 }  // namespace
 
-Counters CgroupTree::Pod::Counted() const {
+Counters CgroupTree::Account::Counted() const {
   Counters counted = gone;
   return counted += now;
+}
+
+CgroupTotals CgroupTree::Account::Totals() const {
+  CgroupTotals totals{relative_path, before_us, devices_gone};
+  totals.counters += gone;
+  totals.counters += now;
+  for (const auto& [device, counters] : devices_now) totals.devices[device] += counters;
+  return totals;
 }
 
 CgroupTree::CgroupTree(CgroupLayout layout, KernelCounters& kernel,
@@ -72,15 +80,29 @@ CgroupTree::Node& CgroupTree::Insert(Tree tree, uint64_t id, const Member& membe
   if (parent != nullptr) {
     node.relative_path = parent->relative_path + "/" + name;
     node.pod = parent->pod;
+    node.container = parent->container;
+    node.uid = parent->uid;
     if (node.pod == nullptr) {
       if (const auto uid = PodUidOfName(name)) {
         node.pod = &pods_[*uid];
         node.pod->relative_path = node.relative_path;
+        node.uid = *uid;
+      }
+    } else if (node.container == nullptr) {
+      if (const auto container = ContainerIdOfName(name)) {
+        node.container = &node.pod->containers[*container];
+        node.container->relative_path = node.relative_path;
       }
     }
   }
   if (node.pod != nullptr) ++node.pod->cgroups;
-  return NodesOf(tree).insert_or_assign(id, std::move(node)).first->second;
+  if (node.container != nullptr) ++node.container->cgroups;
+  Node& inserted = NodesOf(tree).insert_or_assign(id, std::move(node)).first->second;
+  if (member.owns_index) {
+    owners_[member.index] = &inserted;
+    if (tree == Tree::kCpu && watched_.contains(inserted.uid)) kernel_.Watch(member.index, true);
+  }
+  return inserted;
 }
 
 void CgroupTree::Apply(const CgroupEvent& event, TimePoint now) {
@@ -132,6 +154,7 @@ void CgroupTree::WalkDirectory(Tree tree, uint64_t id, const Node* parent, const
     }
     Node& inserted = Insert(tree, id, *member, parent, name);
     if (inserted.pod != nullptr) inserted.pod->needs_base = true;
+    if (inserted.container != nullptr) inserted.container->needs_base = true;
     found = nodes.find(id);
   }
   const Node self = found->second;  // a copy: children are inserted into the same table
@@ -157,24 +180,47 @@ void CgroupTree::RemoveOrphans(Tree tree) {
       orphans.insert(id);
       continue;
     }
-    if (member.owns_index) ended_cpu_ns_ += kernel_.Read(member.index).cpu_ns;
+    if (member.owns_index) {
+      ended_cpu_ns_ += kernel_.Read(member.index).cpu_ns;
+      FoldDevices(nullptr, member.index, kernel_.ReadDevices());
+    }
     kernel_.RemoveMember(tree, id, member);
   }
   suspects = std::move(orphans);
 }
 
 void CgroupTree::ReadCounters() {
-  for (auto& [uid, pod] : pods_) pod.now = {};
+  for (auto& [uid, pod] : pods_) {
+    pod.now = {};
+    for (auto& [id, container] : pod.containers) container.now = {};
+  }
   node_cpu_ns_ = ended_cpu_ns_ + kernel_.ReadOverflow().cpu_ns;
   for (const Tree tree : trees_) {
     for (const auto& [id, node] : NodesOf(tree)) {
       if (!node.member.owns_index) continue;
       const Counters counted = kernel_.Read(node.member.index);
       if (node.pod != nullptr) node.pod->now += counted;
+      if (node.container != nullptr) node.container->now += counted;
       node_cpu_ns_ += counted.cpu_ns;
     }
   }
   for (const auto& [uid, pod] : pods_) node_cpu_ns_ += pod.gone.cpu_ns;
+}
+
+void CgroupTree::ReadDevices() {
+  for (auto& [uid, pod] : pods_) {
+    pod.devices_now.clear();
+    for (auto& [id, container] : pod.containers) container.devices_now.clear();
+  }
+  devices_now_.clear();
+  for (const DeviceRow& row : kernel_.ReadDevices()) {
+    devices_now_[row.device] += row.counters;
+    const auto owner = owners_.find(row.index);
+    if (owner == owners_.end()) continue;
+    const Node& node = *owner->second;
+    if (node.pod != nullptr) node.pod->devices_now[row.device] += row.counters;
+    if (node.container != nullptr) node.container->devices_now[row.device] += row.counters;
+  }
 }
 
 void CgroupTree::SetBases() {
@@ -182,36 +228,44 @@ void CgroupTree::SetBases() {
   kernel_.Flush();
   ReadCounters();
   for (auto& [uid, pod] : pods_) {
-    if (!pod.needs_base) continue;
-    pod.needs_base = false;
-    Counters total;
-    if (!layout_.io.directory.empty()) {
-      total = ReadIoTotals(layout_.io.directory + pod.relative_path, layout_.io.v2);
-    }
-    total.cpu_ns = ReadCpuTotalNs(layout_.cpu.directory + pod.relative_path, layout_.cpu.v2);
-    pod.before_us = Less(total, pod.Counted());
+    SetBase(pod);
+    for (auto& [id, container] : pod.containers) SetBase(container);
   }
+}
+
+void CgroupTree::SetBase(Account& account) {
+  if (!account.needs_base) return;
+  account.needs_base = false;
+  Counters total;
+  if (!layout_.io.directory.empty()) {
+    total = ReadIoTotals(layout_.io.directory + account.relative_path, layout_.io.v2);
+  }
+  total.cpu_ns = ReadCpuTotalNs(layout_.cpu.directory + account.relative_path, layout_.cpu.v2);
+  account.before_us = Less(total, account.Counted());
 }
 
 void CgroupTree::Expire(TimePoint now) {
   for (const Tree tree : trees_) ExpireTree(tree, now);
   for (auto pod = pods_.begin(); pod != pods_.end();) {
+    std::erase_if(pod->second.containers,
+                  [](const auto& entry) { return entry.second.cgroups == 0; });
     if (pod->second.cgroups > 0) {
       ++pod;
       continue;
     }
-    PodTotals totals{.uid = pod->first,
-                     .totals = {pod->second.relative_path, pod->second.before_us},
-                     .final = true};
-    totals.totals.counters += pod->second.gone;
-    ended_cpu_ns_ += pod->second.gone.cpu_ns;
-    ended_.push_back(std::move(totals));
+    Pod& gone = pod->second;
+    gone.now = {};
+    gone.devices_now.clear();
+    ended_cpu_ns_ += gone.gone.cpu_ns;
+    ended_.push_back({.uid = pod->first, .totals = gone.Totals(), .final = true});
+    ForgetPreemptionsOf(pod->first);
     pod = pods_.erase(pod);
   }
 }
 
 void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
   Nodes& nodes = NodesOf(tree);
+  std::optional<std::vector<DeviceRow>> devices;  // read once, if at all
   for (auto entry = nodes.begin(); entry != nodes.end();) {
     const Node& node = entry->second;
     if (!node.removed_at || now - *node.removed_at < tombstone_) {
@@ -219,31 +273,115 @@ void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
       continue;
     }
     if (node.member.owns_index) {
-      const Counters last = kernel_.Read(node.member.index);
-      if (node.pod != nullptr) {
-        node.pod->gone += last;
-      } else {
-        ended_cpu_ns_ += last.cpu_ns;
-      }
+      if (!devices) devices = kernel_.ReadDevices();
+      Fold(node, *devices);
     }
     kernel_.RemoveMember(tree, entry->first, node.member);
     if (node.pod != nullptr) --node.pod->cgroups;
+    if (node.container != nullptr) --node.container->cgroups;
     entry = nodes.erase(entry);
   }
 }
 
-std::map<DeviceId, DeviceCounters> CgroupTree::NodeDevices() const { return {}; }
-void CgroupTree::Watch(std::unordered_set<std::string>) {}
-std::vector<Preemption> CgroupTree::Preemptions() const { return {}; }
+// Takes the last values of a node whose index is about to be freed.
+void CgroupTree::Fold(const Node& node, const std::vector<DeviceRow>& devices) {
+  const uint32_t index = node.member.index;
+  const Counters last = kernel_.Read(index);
+  if (node.pod != nullptr) {
+    node.pod->gone += last;
+  } else {
+    ended_cpu_ns_ += last.cpu_ns;
+  }
+  if (node.container != nullptr) node.container->gone += last;
+  FoldDevices(&node, index, devices);
+  FoldPreemptions(index);
+  owners_.erase(index);
+}
+
+void CgroupTree::FoldDevices(const Node* node, uint32_t index,
+                             const std::vector<DeviceRow>& devices) {
+  for (const DeviceRow& row : devices) {
+    if (row.index != index) continue;
+    devices_gone_[row.device] += row.counters;
+    if (node == nullptr) continue;
+    if (node->pod != nullptr) node->pod->devices_gone[row.device] += row.counters;
+    if (node->container != nullptr) node->container->devices_gone[row.device] += row.counters;
+  }
+}
+
+CgroupTree::Devices CgroupTree::NodeDevices() const {
+  Devices devices = devices_gone_;
+  for (const auto& [device, counters] : devices_now_) devices[device] += counters;
+  return devices;
+}
+
+void CgroupTree::Watch(std::unordered_set<std::string> pod_uids) {
+  watched_ = std::move(pod_uids);
+  for (const auto& [id, node] : cpu_nodes_) {
+    if (node.pod == nullptr || !node.member.owns_index) continue;
+    kernel_.Watch(node.member.index, watched_.contains(node.uid));
+  }
+}
+
+// Nothing for what isn't worth telling: pods that aren't watched, a pod's own containers among
+// themselves.
+std::optional<CgroupTree::Pair> CgroupTree::PairOf(const PreemptionRow& row) const {
+  const auto uid_of = [this](uint32_t index) -> std::string {
+    const auto owner = owners_.find(index);
+    return owner == owners_.end() ? "" : owner->second->uid;
+  };
+  Pair pair{uid_of(row.victim), uid_of(row.offender)};
+  if (!watched_.contains(pair.first) || pair.first == pair.second) return std::nullopt;
+  return pair;
+}
+
+void CgroupTree::FoldPreemptions(uint32_t index) {
+  for (const PreemptionRow& row : kernel_.ReadPreemptions()) {
+    if (row.victim != index && row.offender != index) continue;
+    const auto pair = PairOf(row);
+    if (!pair) continue;
+    Preemption& gone = preemptions_gone_[*pair];
+    gone.count += row.count;
+    gone.offender_ns += row.offender_ns;
+  }
+}
+
+void CgroupTree::ForgetPreemptionsOf(const std::string& uid) {
+  std::erase_if(preemptions_gone_, [&](const auto& entry) {
+    return entry.first.first == uid || entry.first.second == uid;
+  });
+}
+
+std::vector<Preemption> CgroupTree::Preemptions() const {
+  std::map<Pair, Preemption> sums = preemptions_gone_;
+  for (const PreemptionRow& row : kernel_.ReadPreemptions()) {
+    const auto pair = PairOf(row);
+    if (!pair) continue;
+    Preemption& sum = sums[*pair];
+    sum.count += row.count;
+    sum.offender_ns += row.offender_ns;
+  }
+  std::vector<Preemption> out;
+  for (auto& [pair, sum] : sums) {
+    if (!watched_.contains(pair.first)) continue;
+    sum.victim = pair.first;
+    sum.offender = pair.second;
+    out.push_back(std::move(sum));
+  }
+  return out;
+}
 
 std::vector<PodTotals> CgroupTree::Totals() {
   ReadCounters();
+  ReadDevices();
   std::vector<PodTotals> out = std::move(ended_);
   ended_.clear();
   out.reserve(out.size() + pods_.size());
   for (const auto& [uid, pod] : pods_) {
-    PodTotals totals{.uid = uid, .totals = {pod.relative_path, pod.before_us}};
-    totals.totals.counters += pod.Counted();
+    PodTotals totals{.uid = uid, .totals = pod.Totals()};
+    for (const auto& [id, container] : pod.containers) {
+      totals.containers.push_back({id, container.Totals()});
+    }
     out.push_back(std::move(totals));
   }
   return out;

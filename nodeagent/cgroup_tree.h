@@ -22,7 +22,7 @@
 namespace longshore::nodeagent {
 
 // Of a pod's or a container's cgroup and all below it, since it was made, as far as the kernel
-// knows.
+// knows; its devices since the programs were attached.
 struct CgroupTotals {
   std::string relative_path;  // below `kubepods`
   Counters counters;
@@ -58,7 +58,8 @@ class CgroupTree {
 
   // All pods; each that ended since the last call once, with `final`.
   std::vector<PodTotals> Totals();
-  // All I/O of each device, whoever caused it, since the programs were attached.
+  // All I/O of each device, whoever caused it, since the programs were attached and as of the last
+  // Totals().
   std::map<DeviceId, DeviceCounters> NodeDevices() const;
   // The pods to say preemptions of, now and when they come; replaces the last set.
   void Watch(std::unordered_set<std::string> pod_uids);
@@ -73,24 +74,34 @@ class CgroupTree {
   const CgroupLayout& layout() const { return layout_; }
 
  private:
-  struct Pod {
+  using Devices = std::map<DeviceId, DeviceCounters>;
+
+  // What the cgroups of a pod or container have used.
+  struct Account {
     std::string relative_path;
-    Counters before_us;       // the kernel's totals minus what our counters held then
-    Counters gone;            // of cgroups that no longer exist
-    Counters now;             // of those that do, as of the last ReadCounters()
+    Counters before_us;  // the kernel's totals minus what our counters held then
+    Counters gone, now;  // of cgroups that no longer exist; of those that do
+    Devices devices_gone, devices_now;
     size_t cgroups = 0;       // that exist or are within their tombstone
     bool needs_base = false;  // a walk found something of it that no event had told
 
     Counters Counted() const;
+    CgroupTotals Totals() const;
+  };
+  struct Pod : Account {
+    std::map<std::string, Account> containers;  // by id
   };
   struct Node {
     Member member;
     std::string relative_path;
-    Pod* pod = nullptr;  // none: `kubepods` itself or a QoS level
+    Pod* pod = nullptr;            // none: `kubepods` itself or a QoS level
+    Account* container = nullptr;  // none: the pod's own cgroup
+    std::string uid;               // of the pod
     std::optional<TimePoint> removed_at;
   };
   using Nodes = std::unordered_map<uint64_t, Node>;
   using Ids = std::unordered_set<uint64_t>;
+  using Pair = std::pair<std::string, std::string>;  // UIDs of victim and offender
 
   Nodes& NodesOf(Tree tree) { return tree == Tree::kCpu ? cpu_nodes_ : io_nodes_; }
   const CgroupPlace& PlaceOf(Tree tree) const {
@@ -104,8 +115,15 @@ class CgroupTree {
   void RemoveUnseen(Tree tree, const Ids& seen, TimePoint now);
   void RemoveOrphans(Tree tree);
   void ReadCounters();
+  void ReadDevices();
   void SetBases();
+  void SetBase(Account& account);
   void ExpireTree(Tree tree, TimePoint now);
+  void Fold(const Node& node, const std::vector<DeviceRow>& devices);
+  void FoldDevices(const Node* node, uint32_t index, const std::vector<DeviceRow>& devices);
+  void FoldPreemptions(uint32_t index);
+  void ForgetPreemptionsOf(const std::string& uid);
+  std::optional<Pair> PairOf(const PreemptionRow& row) const;
 
   const CgroupLayout layout_;
   KernelCounters& kernel_;
@@ -113,10 +131,14 @@ class CgroupTree {
   const std::vector<Tree> trees_;
   std::map<std::string, Pod> pods_;  // by UID; nodes point into it
   Nodes cpu_nodes_, io_nodes_;
+  std::unordered_map<uint32_t, const Node*> owners_;  // of indices
   Ids suspects_[2];  // members without a node at the last walk, by tree
   std::vector<PodTotals> ended_;
   uint64_t ended_cpu_ns_ = 0;  // of pods and levels that are no more
   uint64_t node_cpu_ns_ = 0;
+  Devices devices_gone_, devices_now_;  // of the node
+  std::unordered_set<std::string> watched_;
+  std::map<Pair, Preemption> preemptions_gone_;  // of indices that were freed
   uint64_t uncounted_ = 0;
 };
 

@@ -87,5 +87,22 @@ INSTANTIATE_TEST_SUITE_P(
         PathCase{"Empty", "", ""}),
     [](const auto& info) { return info.param.name; });
 
+// Every runtime's way to name the cgroup of a container.
+TEST(CgroupPathTest, KnowsAContainerByItsSixtyFourDigits) {
+  const std::string id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+  for (const std::string& name :
+       {id, "cri-containerd-" + id + ".scope", "crio-" + id + ".scope", "crio-" + id,
+        "docker-" + id + ".scope", "kubepods-pod1.slice:cri-containerd:" + id}) {
+    EXPECT_EQ(ContainerIdOfName(name), id) << name;
+  }
+  std::string upper = id;
+  upper[10] = 'A';
+  for (const std::string& name :
+       {id.substr(1), "x" + id, "crio-conmon-" + id + ".scope", std::string("c1"), upper,
+        std::string(), std::string("podX"), id + "-x"}) {
+    EXPECT_EQ(ContainerIdOfName(name), std::nullopt) << name;
+  }
+}
+
 }  // namespace
 }  // namespace longshore::nodeagent

@@ -225,5 +225,153 @@ TEST_F(CgroupTreeTest, OneHierarchyIsWalkedOnce) {
   EXPECT_TRUE(kernel_.ListMembers(Tree::kIo).empty());
 }
 
+const std::string kFirstId(64, 'a'), kSecondId(64, 'b');
+constexpr DeviceId kDisk{254, 0};
+
+DeviceCounters Written(uint64_t bytes) {
+  DeviceCounters counters;
+  counters.write_bytes = bytes;
+  counters.write_ops = 1;
+  return counters;
+}
+
+// A container's cgroups, in both trees and nested ones, are one row; the pod is their sum.
+TEST_F(CgroupTreeTest, ContainersAreToldApartAndAddUpToTheirPod) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podA");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, "cri-containerd-" + kFirstId + ".scope");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 13, "cri-containerd-" + kSecondId + ".scope");
+  kernel_.MakeCgroup(Tree::kCpu, 12, 14, "init.scope");
+  kernel_.MakeCgroup(Tree::kIo, Root(Tree::kIo), 21, "podA");
+  kernel_.MakeCgroup(Tree::kIo, 21, 22, "cri-containerd-" + kFirstId + ".scope");
+  kernel_.UseCpu(Tree::kCpu, 11, 1);
+  kernel_.UseCpu(Tree::kCpu, 12, 10);
+  kernel_.UseCpu(Tree::kCpu, 13, 100);
+  kernel_.UseCpu(Tree::kCpu, 14, 1000);
+  kernel_.devices.push_back({kernel_.IndexOf(Tree::kIo, 22), kDisk, Written(7)});
+  kernel_.devices.push_back({0, kDisk, Written(50)});
+  const auto pods = PodsAfter(milliseconds(0));
+  const PodTotals& pod = pods.at("A");
+  EXPECT_EQ(pod.totals.counters.cpu_ns, 1111u);
+  EXPECT_EQ(pod.totals.devices.at(kDisk).write_bytes, 7u);
+  ASSERT_EQ(pod.containers.size(), 2u);
+  EXPECT_EQ(pod.containers[0].id, kFirstId);
+  EXPECT_EQ(pod.containers[0].totals.counters.cpu_ns, 1010u);
+  EXPECT_EQ(pod.containers[0].totals.devices.at(kDisk).write_bytes, 7u);
+  EXPECT_EQ(pod.containers[0].totals.relative_path, "/podA/cri-containerd-" + kFirstId + ".scope");
+  EXPECT_EQ(pod.containers[1].totals.counters.cpu_ns, 100u);
+  EXPECT_TRUE(pod.containers[1].totals.devices.empty());
+  EXPECT_EQ(tree_->NodeDevices().at(kDisk).write_bytes, 57u) << "whoever caused it";
+}
+
+// A container that was restarted: the old one's row goes, what it used stays with the pod.
+TEST_F(CgroupTreeTest, AnEndedContainerLeavesItsTimeAndItsDeviceBytesWithThePod) {
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podA");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, kFirstId);
+  kernel_.UseCpu(Tree::kCpu, 12, 10);
+  kernel_.devices.push_back({kernel_.IndexOf(Tree::kCpu, 12), kDisk, Written(7)});
+  kernel_.RemoveCgroup(Tree::kCpu, 12);
+  kernel_.MakeCgroup(Tree::kCpu, 11, 13, kSecondId);
+  EXPECT_EQ(PodsAfter(milliseconds(10)).at("A").containers.size(), 2u);
+  const auto pods = PodsAfter(milliseconds(3000));
+  ASSERT_EQ(pods.at("A").containers.size(), 1u);
+  EXPECT_EQ(pods.at("A").containers[0].id, kSecondId);
+  EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 10u);
+  EXPECT_EQ(pods.at("A").totals.devices.at(kDisk).write_bytes, 7u);
+  EXPECT_EQ(tree_->NodeDevices().at(kDisk).write_bytes, 7u);
+}
+
+// What a container had used before us is its own, not only its pod's.
+TEST_F(CgroupTreeTest, AContainerOlderThanUsStartsFromTheKernelsTotals) {
+  Make(Tree::kCpu, "podA/" + kFirstId);
+  Make(Tree::kIo, "podA/" + kFirstId);
+  Write("cpu/kubepods/podA/cpu.stat", "usage_usec 5000\n");
+  Write("cpu/kubepods/podA/" + kFirstId + "/cpu.stat", "usage_usec 4000\n");
+  Walk();
+  kernel_.UseCpu(Tree::kCpu, Make(Tree::kCpu, "podA/" + kFirstId), 11);
+  const auto pods = PodsAfter(milliseconds(0));
+  EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 5'000'011u);
+  EXPECT_EQ(pods.at("A").containers.at(0).totals.counters.cpu_ns, 4'000'011u);
+}
+
+// An index that was freed and went to another pod's cgroup brings nothing of the first with it.
+TEST_F(CgroupTreeTest, AReusedIndexNeverMixesPods) {
+  Walk();
+  const uint64_t root = Root(Tree::kCpu);
+  tree_->Watch({"V", "W"});
+  kernel_.MakeCgroup(Tree::kCpu, root, 11, "podV");
+  kernel_.MakeCgroup(Tree::kCpu, root, 12, "podX");
+  PodsAfter(milliseconds(0));
+  const uint32_t victim = kernel_.IndexOf(Tree::kCpu, 11),
+                 offender = kernel_.IndexOf(Tree::kCpu, 12);
+  kernel_.preemptions.push_back({victim, offender, 3, 900});
+  kernel_.devices.push_back({offender, kDisk, Written(7)});
+  kernel_.UseCpu(Tree::kCpu, 12, 5);
+  kernel_.RemoveCgroup(Tree::kCpu, 12);
+  PodsAfter(milliseconds(10));
+  ASSERT_EQ(tree_->Preemptions().size(), 1u);
+  EXPECT_EQ(tree_->Preemptions()[0].offender, "X");
+  EXPECT_TRUE(PodsAfter(milliseconds(3000)).at("X").final);
+  kernel_.MakeCgroup(Tree::kCpu, root, 13, "podY");
+  const auto pods = PodsAfter(milliseconds(10));
+  ASSERT_EQ(kernel_.IndexOf(Tree::kCpu, 13), offender) << "the test means to reuse it";
+  EXPECT_EQ(pods.at("Y").totals.counters, Counters{});
+  EXPECT_TRUE(pods.at("Y").totals.devices.empty());
+  EXPECT_TRUE(tree_->Preemptions().empty()) << "X is gone, and Y did nothing";
+  EXPECT_EQ(tree_->NodeDevices().at(kDisk).write_bytes, 7u);
+}
+
+// Preemptions are told by pod: containers are summed, those of one pod among themselves left out,
+// and whoever is no pod of ours is the system.
+TEST_F(CgroupTreeTest, PreemptionsAreSummedByPod) {
+  Walk();
+  const uint64_t root = Root(Tree::kCpu);
+  kernel_.MakeCgroup(Tree::kCpu, root, 11, "podV");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, kFirstId);
+  kernel_.MakeCgroup(Tree::kCpu, 11, 13, kSecondId);
+  kernel_.MakeCgroup(Tree::kCpu, root, 14, "podX");
+  kernel_.MakeCgroup(Tree::kCpu, 14, 15, kFirstId);
+  PodsAfter(milliseconds(0));
+  EXPECT_FALSE(kernel_.watched[kernel_.IndexOf(Tree::kCpu, 12)]);
+  tree_->Watch({"V"});
+  const auto index = [&](uint64_t id) { return kernel_.IndexOf(Tree::kCpu, id); };
+  EXPECT_TRUE(kernel_.watched[index(12)]);
+  EXPECT_TRUE(kernel_.watched[index(13)]);
+  EXPECT_FALSE(kernel_.watched[index(15)]);
+  kernel_.preemptions = {{index(12), index(15), 1, 10},
+                         {index(13), index(15), 2, 20},
+                         {index(12), index(14), 4, 40},
+                         {index(12), index(13), 8, 80},
+                         {index(13), 0, 16, 160}};
+  const auto rows = tree_->Preemptions();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].offender, "");
+  EXPECT_EQ(rows[0].count, 16u);
+  EXPECT_EQ(rows[1].victim, "V");
+  EXPECT_EQ(rows[1].offender, "X");
+  EXPECT_EQ(rows[1].count, 7u);
+  EXPECT_EQ(rows[1].offender_ns, 70u);
+  // A container that ends doesn't take its numbers along, and they don't double.
+  kernel_.RemoveCgroup(Tree::kCpu, 13);
+  PodsAfter(milliseconds(0));
+  PodsAfter(milliseconds(3000));
+  EXPECT_EQ(tree_->Preemptions().at(1).count, 7u);
+  EXPECT_EQ(tree_->Preemptions().at(0).count, 16u);
+  tree_->Watch({});
+  EXPECT_TRUE(tree_->Preemptions().empty());
+  EXPECT_FALSE(kernel_.watched[index(12)]);
+}
+
+// The leader may name a pod before its cgroup exists.
+TEST_F(CgroupTreeTest, AWatchedPodIsWatchedFromItsFirstEventOn) {
+  Walk();
+  tree_->Watch({"L"});
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podL");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, kFirstId);
+  PodsAfter(milliseconds(0));
+  EXPECT_TRUE(kernel_.watched[kernel_.IndexOf(Tree::kCpu, 12)]);
+}
+
 }  // namespace
 }  // namespace longshore::nodeagent

@@ -33,7 +33,15 @@ class FakeKernel : public KernelCounters {
   }
   void RemoveMember(Tree tree, uint64_t id, const Member& member) override {
     members.erase({tree, id});
-    if (member.owns_index) counters.erase(member.index);
+    if (!member.owns_index) return;
+    const uint32_t index = member.index;
+    counters.erase(index);
+    watched.erase(index);
+    std::erase_if(devices, [&](const DeviceRow& row) { return row.index == index; });
+    std::erase_if(preemptions, [&](const PreemptionRow& row) {
+      return row.victim == index || row.offender == index;
+    });
+    free_indices.push_back(index);
   }
   std::vector<std::pair<uint64_t, Member>> ListMembers(Tree tree) override {
     std::vector<std::pair<uint64_t, Member>> out;
@@ -70,6 +78,8 @@ class FakeKernel : public KernelCounters {
     counters[members.at({tree, id}).index].cpu_ns += nanoseconds;
   }
 
+  uint32_t IndexOf(Tree tree, uint64_t id) const { return members.at({tree, id}).index; }
+
   std::map<std::pair<Tree, uint64_t>, Member> members;
   std::map<uint32_t, Counters> counters;
   std::vector<CgroupEvent> events;
@@ -77,6 +87,7 @@ class FakeKernel : public KernelCounters {
   std::vector<DeviceRow> devices;
   std::map<uint32_t, bool> watched;
   std::vector<PreemptionRow> preemptions;
+  std::vector<uint32_t> free_indices;  // the next cgroup gets the last one freed
   int flushes = 0;
   bool refuse_members = false;
 
@@ -86,6 +97,10 @@ class FakeKernel : public KernelCounters {
     member.depth = is_root ? 0 : parent.depth + 1;
     if (member.depth > 3) {
       member.index = parent.index;
+    } else if (!free_indices.empty()) {
+      member.index = free_indices.back();
+      free_indices.pop_back();
+      member.owns_index = true;
     } else if (next_index_ < indices_) {
       member.index = next_index_++;
       member.owns_index = true;
