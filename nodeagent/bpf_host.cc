@@ -272,7 +272,7 @@ std::vector<std::pair<uint64_t, Member>> BpfHost::ListMembers(Tree tree) {
   const uint64_t* previous = nullptr;
   // An entry that is added or removed meanwhile may be missed or make the walk restart: the cap
   // ends it, and the next rescan sees the rest.
-  for (uint32_t step = 0; step < 4 * config_.max_cgroups; ++step) {
+  for (uint32_t step = 0; step < 8 * config_.max_cgroups; ++step) {
     if (bpf_map_get_next_key(members, previous, &next) != 0) break;
     id = next;
     previous = &id;

@@ -182,8 +182,10 @@ Status BpfObject::Open(const BpfConfig& config, const Parts& parts) {
   bpf_map__set_max_entries(maps.counters, cpus * config.max_cgroups);
   bpf_map__set_max_entries(maps.slots, cpus);
   bpf_map__set_max_entries(maps.stalls, config.max_cgroups);
-  bpf_map__set_max_entries(maps.cpu_members, 2 * config.max_cgroups);
-  bpf_map__set_max_entries(maps.io_members, 2 * config.max_cgroups);
+  bpf_map__set_max_entries(maps.cpu_members, 4 * config.max_cgroups);
+  if (config.io_hierarchy != config.cpu_hierarchy) {
+    bpf_map__set_max_entries(maps.io_members, 4 * config.max_cgroups);
+  }
   bpf_map__set_max_entries(maps.free_indices, config.max_cgroups);
   for (bpf_map* map : {maps.devices, maps.device_cells, maps.free_cells}) {
     bpf_map__set_max_entries(map, config.max_device_cells);

@@ -34,8 +34,8 @@ MAPPED_ARRAY(device_words, AGENT_DEVICE_WORDS, __u64); /* in front of device_cel
 
 /* cgroup id -> agent_member, for the hierarchy that tasks are looked up in. Ids of different
  * hierarchies collide, so each hierarchy has a map of its own. Preallocated (allocating in the
- * scheduler is unsafe before 6.1); twice max_cgroups, so that it isn't full before the indices are.
- */
+ * scheduler is unsafe before 6.1); four times max_cgroups, so that it isn't full before the indices
+ * are: what has no index is still summed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);

@@ -127,6 +127,8 @@ static __always_inline void note(struct agent_slot *slot, struct task_struct *ta
 		return;
 	}
 	slot->base = read_task(task);
+	if (!slot->base.cpu_ns)
+		slot->base.run_queue_wait_ns = 0; /* its first slice */
 	entry = remembered(task->pid);
 	if (entry && entry->pid == (__u32)task->pid && entry->last.cpu_ns == slot->base.cpu_ns)
 		slot->base.run_queue_wait_ns = entry->last.run_queue_wait_ns;

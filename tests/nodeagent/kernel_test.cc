@@ -8,9 +8,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cstdlib>
-#include <thread>
 
 #include "common/base/log.h"
 #include "nodeagent/bpf_host.h"
@@ -46,20 +44,17 @@ class Agent {
     Sample sample = collector_->Take();
     for (const PodSample& pod : sample.pods) {
       latest_[pod.uid] = pod;
-      if (pod.final) ++finals_[pod.uid];
     }
     return sample;
   }
   const PodSample& pod(const std::string& uid) { return latest_[uid]; }
   const std::map<std::string, PodSample>& pods() const { return latest_; }
-  int finals(const std::string& uid) { return finals_[uid]; }
   BpfHost& host() { return *host_; }
 
  private:
   std::unique_ptr<BpfHost> host_;
   std::unique_ptr<Collector> collector_;
   std::map<std::string, PodSample> latest_;
-  std::map<std::string, int> finals_;
 };
 
 class KernelTest : public ::testing::Test {
@@ -107,97 +102,6 @@ TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
   }
 }
 
-// Trap: a task that doesn't switch is seen by no switch hook.
-TEST_F(KernelTest, ARunningTaskIsCountedBeforeItLeavesTheCpu) {
-  TestCgroups cgroups("hog");
-  cgroups.Make("podhog/c1");
-  Agent agent(cgroups.Layout());
-  const pid_t child = cgroups.Run("podhog/c1", [] {
-    sched_param parameters{.sched_priority = 1};  // nothing ordinary takes the CPU from it
-    if (sched_setscheduler(0, SCHED_FIFO, &parameters) != 0) ::_exit(91);
-    Spin(milliseconds(900));
-  });
-  const CgroupLayout layout = cgroups.Layout();
-  ::usleep(250'000);
-  const uint64_t before = Truth(layout, "podhog");
-  agent.After(milliseconds(0));
-  const uint64_t after = Truth(layout, "podhog");
-  EXPECT_EQ(WaitFor(child), 0);
-  const uint64_t counted = agent.pod("hog").usage.counters.cpu_ns;
-  EXPECT_GT(counted, 100'000'000u);
-  EXPECT_GE(counted + 10'000'000, before);  // the task's own counter is up to a tick old
-  EXPECT_LE(counted, after + 10'000'000);
-}
-
-// Trap: a process is made outside, joins, and spins without leaving the CPU.
-TEST_F(KernelTest, ATaskThatWasMovedWhileRunningIsCountedWhereItIs) {
-  TestCgroups cgroups("move");
-  cgroups.Make("podmoved/c1");
-  Agent agent(cgroups.Layout());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    for (;;) Spin(milliseconds(1000));
-  }
-  agent.After(milliseconds(200));
-  cgroups.Move("podmoved/c1", child);
-  agent.After(milliseconds(300));
-  ::kill(child, SIGKILL);
-  WaitFor(child);
-  agent.After(milliseconds(20));
-  const uint64_t truth = Truth(cgroups.Layout(), "podmoved");
-  const uint64_t counted = agent.pod("moved").usage.counters.cpu_ns;
-  EXPECT_GT(truth, 10'000'000u);
-  // Until the agent hears of the move, time goes to where the task was; a flush comes at the latest
-  // with the next sample.
-  EXPECT_LE(counted, truth + 1000);  // cpu.stat is in microseconds
-  EXPECT_GE(counted + 100'000'000, truth);
-}
-
-// Trap: pods that live shorter than an interval. Each is reported, in full, `final` once.
-TEST_F(KernelTest, NothingOfShortLivedPodsIsLost) {
-  constexpr int kPods = 300;
-  TestCgroups cgroups("short");
-  cgroups.Make("burstable");
-  Agent agent(cgroups.Layout());
-  const uint64_t before = Truth(cgroups.Layout(), "");
-  std::atomic<bool> done = false;
-  std::jthread maker([&] {
-    for (int i = 0; i < kPods; ++i) {
-      const std::string path = "burstable/pods" + std::to_string(i);
-      cgroups.Make(path + "/c1");
-      EXPECT_EQ(WaitFor(cgroups.Run(path + "/c1", [] { Spin(milliseconds(3)); })), 0);
-      cgroups.Remove(path);
-    }
-    done = true;
-  });
-  while (!done) agent.After(milliseconds(100));
-  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
-  agent.After(milliseconds(400));
-  agent.After(milliseconds(400));
-  uint64_t counted = 0;
-  for (int i = 0; i < kPods; ++i) {
-    const std::string uid = "s" + std::to_string(i);
-    EXPECT_EQ(agent.finals(uid), 1) << uid;
-    counted += agent.pod(uid).usage.counters.cpu_ns;
-  }
-  EXPECT_NEAR(Ratio(counted, truth), 1.0, 0.0005) << "counted " << counted << " of " << truth;
-  EXPECT_EQ(agent.host().Lost().Total(), 0u);
-}
-
-TEST_F(KernelTest, NestedCgroupsBelongToTheirPod) {
-  TestCgroups cgroups("nested");
-  Agent agent(cgroups.Layout());
-  cgroups.Make("besteffort/podnest/c1/init.scope/deeper/still");
-  const pid_t child =
-      cgroups.Run("besteffort/podnest/c1/init.scope/deeper/still", [] { Spin(milliseconds(200)); });
-  EXPECT_EQ(WaitFor(child), 0);
-  const Sample sample = agent.After(milliseconds(20));
-  EXPECT_EQ(sample.pods.size(), 1u);
-  EXPECT_NEAR(
-      Ratio(agent.pod("nest").usage.counters.cpu_ns, Truth(cgroups.Layout(), "besteffort/podnest")),
-      1.0, 0.0005);
-}
-
 // A pod that was there before the agent starts from the kernel's total.
 TEST_F(KernelTest, APodOlderThanTheAgentContinuesFromTheKernelsTotal) {
   TestCgroups cgroups("older");
@@ -230,22 +134,6 @@ TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
   EXPECT_EQ(two.pods[0].uid, "two");
   EXPECT_NEAR(Ratio(one.node.cpu_ns, Truth(first.Layout(), "podone")), 1.0, 0.0005);
   EXPECT_NEAR(Ratio(two.node.cpu_ns, Truth(second.Layout(), "podtwo")), 1.0, 0.0005);
-}
-
-// More cgroups than indices: the node's sum stays right, and the loss is counted.
-TEST_F(KernelTest, WithoutAFreeIndexTimeIsSummedAndCountedAsLost) {
-  TestCgroups cgroups("full");
-  Agent agent(cgroups.Layout(), 16);
-  const uint64_t before = Truth(cgroups.Layout(), "");
-  for (int i = 0; i < 12; ++i) {
-    const std::string path = "podf" + std::to_string(i) + "/c1";
-    cgroups.Make(path);
-    EXPECT_EQ(WaitFor(cgroups.Run(path, [] { Spin(milliseconds(20)); })), 0);
-  }
-  const Sample sample = agent.After(milliseconds(20));
-  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
-  EXPECT_NEAR(Ratio(sample.node.cpu_ns, truth), 1.0, 0.0005);
-  EXPECT_GT(sample.lost.no_index, 0u);
 }
 
 // The file system's own block device; a tmpfs has none.

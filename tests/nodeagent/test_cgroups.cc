@@ -26,8 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Those whose files the tests read, and v2. Others would only make the clean-up longer.
-bool Wanted(const CgroupMount& mount) {
-  return mount.v2 || mount.controllers.contains("cpuacct") || mount.controllers.contains("blkio") ||
+bool Wanted(const CgroupMount& mount, bool with_cpu) {
+  return mount.v2 || (with_cpu && mount.controllers.contains("cpu")) ||
+         mount.controllers.contains("cpuacct") || mount.controllers.contains("blkio") ||
          mount.controllers.contains("memory");
 }
 
@@ -52,12 +53,13 @@ pid_t ForkInto(const std::string& v2_directory) {
 
 // As a kubelet does, from our root down to the parent of `leaf`. What the machine's root doesn't
 // hand down stays off.
-void EnableControllers(const fs::path& root, const fs::path& leaf) {
+void EnableControllers(const fs::path& root, const fs::path& leaf, bool with_cpu) {
   fs::path level = root;
   for (const fs::path& name : leaf.lexically_relative(root)) {
     for (const char* controller : {"+memory", "+io"}) {
       std::ofstream(level / "cgroup.subtree_control") << controller;
     }
+    if (with_cpu) std::ofstream(level / "cgroup.subtree_control") << "+cpu";
     level /= name;
   }
 }
@@ -83,12 +85,12 @@ std::string TestCgroups::WhyNot() {
   return "";
 }
 
-TestCgroups::TestCgroups(const std::string& name)
-    : root_("/longshore-test-" + name + "-" + std::to_string(::getpid())) {
+TestCgroups::TestCgroups(const std::string& name, bool with_cpu)
+    : with_cpu_(with_cpu), root_("/longshore-test-" + name + "-" + std::to_string(::getpid())) {
   const auto mountinfo = ReadFile("/proc/self/mountinfo");
   LS_CHECK(mountinfo.has_value());
   mounts_ = ParseMountInfo(*mountinfo, "/sys/fs/cgroup");
-  std::erase_if(mounts_, [](const CgroupMount& mount) { return !Wanted(mount); });
+  std::erase_if(mounts_, [&](const CgroupMount& mount) { return !Wanted(mount, with_cpu); });
   Make("");
 }
 
@@ -104,7 +106,7 @@ void TestCgroups::Make(const std::string& path) {
   for (const CgroupMount& mount : mounts_) {
     const std::string directory = Directory(mount, path);
     fs::create_directories(directory);
-    if (mount.v2) EnableControllers(mount.path + root_, directory);
+    if (mount.v2) EnableControllers(mount.path + root_, directory, with_cpu_);
   }
 }
 
@@ -152,6 +154,17 @@ std::string TestCgroups::Read(const std::string& controller, const std::string& 
     return text.has_value() ? *text : "";
   }
   return "";
+}
+
+bool TestCgroups::Write(const std::string& controller, const std::string& path,
+                        const std::string& file, const std::string& text) const {
+  for (const CgroupMount& mount : mounts_) {
+    if (controller.empty() ? !mount.v2 : !mount.controllers.contains(controller)) continue;
+    std::ofstream out(Directory(mount, path) + "/" + file);
+    out << text << std::flush;
+    return out.good();
+  }
+  return false;
 }
 
 void Spin(std::chrono::milliseconds cpu_time) {

@@ -17,7 +17,9 @@ namespace longshore::nodeagent {
 
 class TestCgroups {
  public:
-  explicit TestCgroups(const std::string& name);
+  // With the CPU controller its cgroups can have quotas, but where real-time groups are configured
+  // no process in them may have a real-time class.
+  explicit TestCgroups(const std::string& name, bool with_cpu = false);
   ~TestCgroups();
   TestCgroups(const TestCgroups&) = delete;
   TestCgroups& operator=(const TestCgroups&) = delete;
@@ -39,10 +41,14 @@ class TestCgroups {
   // A file of the cgroup in the hierarchy with this controller ("" is v2), as text.
   std::string Read(const std::string& controller, const std::string& path,
                    const std::string& file) const;
+  // False when there is no such file, or it refuses the text.
+  bool Write(const std::string& controller, const std::string& path, const std::string& file,
+             const std::string& text) const;
 
  private:
   std::string Directory(const CgroupMount& mount, const std::string& path) const;
 
+  const bool with_cpu_;
   std::string root_;
   std::vector<CgroupMount> mounts_;
 };
