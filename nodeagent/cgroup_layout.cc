@@ -187,6 +187,7 @@ Result<CgroupLayout> DiscoverLayout(const LayoutOptions& options) {
   }
   layout.io = PlaceOf(machine, "blkio", kubepods);
   layout.memory = PlaceOf(machine, "memory", kubepods);
+  layout.quota = PlaceOf(machine, "cpu", kubepods);
   if (const CgroupMount* v2 = machine.V2(); v2 != nullptr && layout.root != "/") {
     const std::string directory = JoinPath(v2->path, layout.root);
     std::error_code ignored;

@@ -43,6 +43,7 @@ struct CgroupPlace {
 struct CgroupLayout {
   std::string root;                // the kubelet's root, e.g. "/node-1" or "/"
   CgroupPlace cpu, io, memory;     // an empty directory: this signal is not to be had
+  CgroupPlace quota;               // with the cpu.stat that tells of throttling
   std::string pressure_directory;  // with cpu.pressure of `root`; empty: /proc/pressure
 };
 

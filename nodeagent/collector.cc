@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 
@@ -14,7 +15,12 @@ Collector::Collector(CollectorOptions options, CgroupLayout layout, KernelCounte
     : options_(std::move(options)),
       kernel_(kernel),
       clock_(clock),
-      tree_(std::move(layout), kernel, options_.tombstone) {}
+      tree_(std::move(layout), kernel, options_.tombstone),
+      gauges_(tree_.layout()),
+      node_files_(options_.proc, tree_.layout().pressure_directory),
+      interfaces_(options_.host_sysfs),
+      devices_(options_.sysfs),
+      audit_([this](const std::string& path) { return KernelTotals(path); }) {}
 
 Status Collector::Start() {
   last_walk_ = last_take_ = clock_.Monotonic();
@@ -51,48 +57,104 @@ void Collector::WalkWhenDue(MonotonicTime now) {
   walk_failed_ = !walked.has_value();
 }
 
-MemoryGauges Collector::ReadMemory(const PodTotals& pod) {
-  const CgroupPlace& place = tree_.layout().memory;
-  if (place.directory.empty()) return {};
-  auto found = memory_files_.find(pod.uid);
-  if (found == memory_files_.end()) {
-    const std::string directory = place.directory + pod.totals.relative_path;
-    found = memory_files_.try_emplace(pod.uid, directory, place.v2).first;
+void Collector::Watch(std::vector<std::string> pod_uids) {
+  MutexLock lock(mutex_);
+  watch_next_ = std::move(pod_uids);
+}
+
+void Collector::TakeWatched() {
+  std::optional<std::vector<std::string>> next;
+  {
+    MutexLock lock(mutex_);
+    next = std::exchange(watch_next_, std::nullopt);
   }
-  return found->second.Read().value_or(MemoryGauges{});
+  if (!next) return;
+  watched_ = {next->begin(), next->end()};
+  tree_.Watch(watched_);
+}
+
+std::vector<std::string> Collector::MissingGauges() {
+  std::vector<std::string> missing;
+  if (tree_.layout().memory.directory.empty()) missing.push_back("memory");
+  if (!ReadPressure(tree_.layout().pressure_directory, options_.proc)) {
+    missing.push_back("pressure");
+  }
+  if (interfaces_.Read(clock_.Monotonic()).empty()) missing.push_back("interfaces");
+  return missing;
+}
+
+std::optional<SelfAudit::Totals> Collector::KernelTotals(const std::string& relative_path) const {
+  const CgroupLayout& layout = tree_.layout();
+  SelfAudit::Totals totals;
+  totals.cpu_ns = ReadCpuTotalNs(layout.cpu.directory + relative_path, layout.cpu.v2);
+  if (totals.cpu_ns == 0) return std::nullopt;
+  // v1's blkio counts only where a limit was set, since 6.10.
+  if (layout.io.v2 && !layout.io.directory.empty()) {
+    const Counters io = ReadIoTotals(layout.io.directory + relative_path, true);
+    totals.io_bytes = io.read_bytes + io.write_bytes;
+  }
+  return totals;
+}
+
+std::vector<PodSample> Collector::TakePods(MonotonicTime now) {
+  std::vector<PodSample> pods;
+  for (PodTotals& totals : tree_.Totals()) {
+    PodSample pod;
+    pod.uid = std::move(totals.uid);
+    pod.relative_path = std::move(totals.totals.relative_path);
+    pod.final = totals.final;
+    pod.usage.counters = totals.totals.counters;
+    pod.usage.devices = std::move(totals.totals.devices);
+    for (ContainerTotals& inside : totals.containers) {
+      ContainerSample container;
+      container.id = std::move(inside.id);
+      container.relative_path = std::move(inside.totals.relative_path);
+      container.usage.counters = inside.totals.counters;
+      container.usage.devices = std::move(inside.totals.devices);
+      pod.containers.push_back(std::move(container));
+    }
+    pods.push_back(std::move(pod));
+  }
+  if (auto audit = audit_.After(pods, now, clock_.Now())) last_audit_ = std::move(audit);
+  gauges_.Fill(pods, watched_, now);
+  return pods;
+}
+
+NodeUsage Collector::TakeNode(MonotonicTime now) {
+  NodeUsage node;
+  node.cpu_ns = tree_.node_cpu_ns();
+  node.cpu_capacity_milli =
+      static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000;
+  node_files_.Read(node);
+  for (const auto& [id, counters] : tree_.NodeDevices()) {
+    const BlockDevice& device = devices_.Get(id, now);
+    node.devices[id] = {counters, device.name, device.stacked};
+  }
+  node.interfaces = interfaces_.Read(now);
+  return node;
 }
 
 Sample Collector::Take() {
   HandleEvents();
+  TakeWatched();
   WalkWhenDue(clock_.Monotonic());
+  if (audit_.Due(clock_.Monotonic())) audit_.Before(known_);
   kernel_.Flush();
   Sample sample;
   sample.start = last_take_;
   sample.end = last_take_ = clock_.Monotonic();
   sample.wall_end = clock_.Now();
   tree_.Expire(sample.end);
-  for (const PodTotals& totals : tree_.Totals()) {
-    PodSample pod{
-        .uid = totals.uid, .relative_path = totals.totals.relative_path, .final = totals.final};
-    if (totals.final) {
-      memory_files_.erase(totals.uid);
-    } else {
-      pod.usage.memory = ReadMemory(totals);
-    }
-    pod.usage.counters = totals.totals.counters;
-    sample.pods.push_back(std::move(pod));
-  }
-  NodeUsage& node = sample.node;
-  node.cpu_ns = tree_.node_cpu_ns();
-  node.cpu_capacity_milli =
-      static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000;
-  if (auto memory = ReadNodeMemory(options_.proc); memory.has_value()) {
-    node.memory_available_bytes = memory->available_bytes;
-    node.memory_capacity_bytes = memory->capacity_bytes;
-  }
-  node.pressure = ReadPressure(tree_.layout().pressure_directory, options_.proc);
+  sample.pods = TakePods(sample.end);
+  sample.node = TakeNode(sample.end);
+  sample.preemptions = tree_.Preemptions();
   sample.lost = kernel_.Lost();
   sample.uncounted_cgroups = tree_.uncounted();
+  sample.audit = last_audit_;
+  known_.clear();
+  for (const PodSample& pod : sample.pods) {
+    if (!pod.final) known_.push_back({pod.uid, pod.relative_path});
+  }
   return sample;
 }
 

@@ -9,7 +9,6 @@
 #include "common/base/files.h"
 #include "common/base/log.h"
 #include "common/base/strings.h"
-#include "nodeagent/report.h"
 
 namespace longshore::nodeagent {
 namespace {
@@ -135,14 +134,14 @@ MonotonicTime Daemon::FirstTick() const {
 }
 
 void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
-  Reporter reporter(options_.controller, Hello(measurement));
+  Collector& collector = measurement.collector();
+  Reporter reporter(options_.controller, Hello(measurement),
+                    [&](std::vector<std::string> pods) { collector.Watch(std::move(pods)); });
   if (const Status started = reporter.Start(); !started.has_value()) {
     LogError("cannot report", {{"error", started.error().ToString()}});
     SetUnready(started.error().message);
     return;
   }
-  Collector& collector = measurement.collector();
-  uint64_t sequence = 0;
   for (MonotonicTime tick = FirstTick(); !stop.stop_requested(); tick += options_.interval) {
     while (clock_.Monotonic() < tick && !stop.stop_requested()) collector.WaitUntil(tick);
     if (stop.stop_requested()) break;
@@ -151,10 +150,10 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
       metrics_.MissedTicks(static_cast<uint64_t>(late));
       tick += late * options_.interval;
     }
-    const Sample sample = collector.Take();
-    reporter.Offer(MakeReport(sample, ++sequence));
-    metrics_.AfterSample(sample, clock_.Monotonic() - begin, reporter.counts());
-    if (sequence == 1) SetUnready("");
+    const auto sample = std::make_shared<const Sample>(collector.Take());
+    reporter.Offer(sample);
+    metrics_.AfterSample(*sample, clock_.Monotonic() - begin, reporter.counts());
+    SetUnready("");
   }
 }
 

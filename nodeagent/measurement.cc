@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace longshore::nodeagent {
@@ -27,12 +28,13 @@ Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgrou
   LS_RETURN_IF_ERROR(made->collector_->Start());
 
   made->degraded_ = made->host_->degraded();
-  if (layout.io.directory.empty() && made->degraded_.empty()) {
-    made->degraded_.push_back("block-io");
+  auto& degraded = made->degraded_;
+  if (layout.io.directory.empty() &&
+      std::find(degraded.begin(), degraded.end(), "block-io") == degraded.end()) {
+    degraded.push_back("block-io");
   }
-  if (layout.memory.directory.empty()) made->degraded_.push_back("memory");
-  if (!ReadPressure(layout.pressure_directory, options.proc)) {
-    made->degraded_.push_back("pressure");
+  for (std::string& signal : made->collector_->MissingGauges()) {
+    made->degraded_.push_back(std::move(signal));
   }
   // libbpf has parsed the kernel's type information (10 MB) and freed it: give it back.
   ::malloc_trim(0);

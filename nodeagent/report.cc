@@ -14,11 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-int64_t Nanoseconds(auto time_point) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time_point.time_since_epoch())
-      .count();
-}
-
 struct Rates {
   std::string uid;
   double cpu_cores = 0, wait_cores = 0;
@@ -88,51 +83,7 @@ double NodeCores(const Sample& before, const Sample& now) {
          1e9 / seconds;
 }
 
-messages::PodCounters ToMessage(const PodSample& pod) {
-  messages::PodCounters out;
-  out.set_pod_uid(pod.uid);
-  out.set_final(pod.final);
-  const Counters& counters = pod.usage.counters;
-  messages::Usage& usage = *out.mutable_usage();
-  usage.set_cpu_ns(counters.cpu_ns);
-  usage.set_run_queue_wait_ns(counters.run_queue_wait_ns);
-  usage.set_read_bytes(counters.read_bytes);
-  usage.set_write_bytes(counters.write_bytes);
-  usage.set_read_ops(counters.read_ops);
-  usage.set_write_ops(counters.write_ops);
-  usage.mutable_memory()->set_usage_bytes(pod.usage.memory.usage_bytes);
-  usage.mutable_memory()->set_working_set_bytes(pod.usage.memory.working_set_bytes);
-  return out;
-}
-
-messages::NodeCounters ToMessage(const NodeUsage& node) {
-  messages::NodeCounters out;
-  out.set_cpu_ns(node.cpu_ns);
-  out.set_cpu_capacity_milli(node.cpu_capacity_milli);
-  out.set_memory_available_bytes(node.memory_available_bytes);
-  out.set_memory_capacity_bytes(node.memory_capacity_bytes);
-  if (node.pressure) {
-    out.mutable_pressure()->set_cpu_some_us(node.pressure->cpu_some_us);
-    out.mutable_pressure()->set_io_some_us(node.pressure->io_some_us);
-    out.mutable_pressure()->set_memory_some_us(node.pressure->memory_some_us);
-  }
-  return out;
-}
-
 }  // namespace
-
-messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence) {
-  messages::UsageReport report;
-  report.set_sequence(sequence);
-  report.set_interval_start_ns(Nanoseconds(sample.start));
-  report.set_interval_end_ns(Nanoseconds(sample.end));
-  report.set_wall_end_ns(Nanoseconds(sample.wall_end));
-  report.set_complete(true);
-  for (const PodSample& pod : sample.pods) *report.add_pods() = ToMessage(pod);
-  *report.mutable_node() = ToMessage(sample.node);
-  report.set_lost_updates(sample.lost.Total() + sample.uncounted_cgroups);
-  return report;
-}
 
 std::string RenderTable(const Sample& before, const Sample& now) {
   char line[256];

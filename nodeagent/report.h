@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns samples into what leaves the agent: the UsageReport for the leader, and tables and JSON for
-// people and programs (--once, --interval). Pure functions. Called by main.cc and reporter.cc.
+// Turns samples into tables and JSON for people and programs (--once, --interval). Pure functions.
+// Called by main.cc.
 #pragma once
 
 #include <string>
 
-#include "common/messages/agent.pb.h"
-#include "nodeagent/collector.h"
+#include "nodeagent/sample.h"
 
 namespace longshore::nodeagent {
-
-messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence);
 
 // Rates between two samples of one collector; a pod that is new in `now` has its rates from zero.
 // Rows are sorted by CPU, the busiest first.

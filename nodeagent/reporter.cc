@@ -4,17 +4,20 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "nodeagent/usage_report.h"
 
 namespace longshore::nodeagent {
 namespace {
 
 // 110 pods a node is usual, 250 the most that is recommended: some generations of all of them.
 constexpr size_t kMaxFinals = 4096;
+// A stream that is dead is noticed within 10 s: what was sent before has arrived.
+constexpr std::chrono::seconds kMayBeLost{15};
 
 }  // namespace
 
-Reporter::Reporter(streams::ClientOptions options, messages::AgentHello hello)
-    : hello_(std::move(hello)), client_(std::move(options), *this) {}
+Reporter::Reporter(streams::ClientOptions options, messages::AgentHello hello, Watch watch)
+    : hello_(std::move(hello)), watch_(std::move(watch)), client_(std::move(options), *this) {}
 
 Reporter::~Reporter() { Stop(); }
 
@@ -36,13 +39,23 @@ void Reporter::OnOpen() {
   {
     MutexLock lock(mutex_);
     greeted_ = true;
+    told_ = nullptr;
     said_unreachable_ = false;
     ++counts_.connections;
   }
   LogInfo("connected to the controller");
 }
 
-void Reporter::OnMessage(std::string_view) {}  // the leader has nothing to say to an agent
+void Reporter::OnMessage(std::string_view message) {
+  messages::AgentInstruction instruction;
+  if (!instruction.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    MutexLock lock(mutex_);
+    ++counts_.bad_instructions;
+    return;
+  }
+  const auto& uids = instruction.watched_pod_uids();
+  if (watch_) watch_({uids.begin(), uids.end()});
+}
 
 void Reporter::OnClose(const std::string& reason) {
   bool first = false;
@@ -50,46 +63,73 @@ void Reporter::OnClose(const std::string& reason) {
     MutexLock lock(mutex_);
     first = !std::exchange(said_unreachable_, true);
     greeted_ = false;
+    told_ = nullptr;
+    for (Final& final : sent_finals_) finals_.push_back(std::move(final.pod));
+    sent_finals_.clear();
   }
   // Once until it is back: attempts follow each other every few seconds.
   if (first) LogWarn("no connection to the controller", {{"reason", reason}});
 }
 
-void Reporter::KeepFinals(const messages::UsageReport& report) {
-  for (const messages::PodCounters& pod : report.pods()) {
-    if (!pod.final()) continue;
-    if (finals_.size() == kMaxFinals) {
-      finals_.pop_front();
-      ++counts_.finals_dropped;
-    }
-    finals_.push_back(pod);
+void Reporter::KeepFinals(const Sample& sample) {
+  for (const PodSample& pod : sample.pods) {
+    if (pod.final) finals_.push_back(ToMessage(pod));
+  }
+  while (finals_.size() > kMaxFinals) {
+    finals_.pop_front();
+    ++counts_.finals_dropped;
   }
 }
 
-void Reporter::Offer(messages::UsageReport report) {
+// Those of this sample are among them: a last record is sent once.
+void Reporter::AddFinals(messages::UsageReport& report) {
+  auto* pods = report.mutable_pods();
+  for (int i = pods->size() - 1; i >= 0; --i) {
+    if (pods->Get(i).final()) pods->DeleteSubrange(i, 1);
+  }
+  for (const messages::PodCounters& pod : finals_) *pods->Add() = pod;
+}
+
+void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete) {
+  ++counts_.sent;
+  ++sequence_;
+  // Only the offering thread adds to finals_, but a stream that closed meanwhile gives back what
+  // the one before it may have lost.
+  for (messages::PodCounters& pod : finals_) sent_finals_.push_back({std::move(pod), sample->end});
+  finals_.clear();
+  while (!sent_finals_.empty() && (sent_finals_.size() > kMaxFinals ||
+                                   sample->end - sent_finals_.front().sent > kMayBeLost)) {
+    sent_finals_.pop_front();
+  }
+  if (complete) told_all_ = sample->end;
+  told_ = std::move(sample);
+}
+
+void Reporter::Offer(std::shared_ptr<const Sample> sample) {
   messages::AgentMessage message;
+  uint64_t stream = 0;
   {
     MutexLock lock(mutex_);
-    KeepFinals(report);
+    KeepFinals(*sample);
     if (!greeted_) {
       ++counts_.replaced;
       return;
     }
-    *message.mutable_usage() = std::move(report);
-    auto* pods = message.mutable_usage()->mutable_pods();
-    for (int i = pods->size() - 1; i >= 0; --i) {  // those of this report are among finals_ now
-      if (pods->Get(i).final()) pods->DeleteSubrange(i, 1);
-    }
-    for (const messages::PodCounters& pod : finals_) *pods->Add() = pod;
+    stream = counts_.connections;
+    const bool all = told_ == nullptr || sample->end - told_all_ >= kCompleteInterval;
+    *message.mutable_usage() = MakeReport(*sample, sequence_ + 1, all ? nullptr : told_.get());
+    AddFinals(*message.mutable_usage());
   }
+  const bool complete = message.usage().complete();
   const bool sent = client_.Send(message.SerializeAsString()).has_value();
   MutexLock lock(mutex_);
-  if (!sent) {
+  // A stream that came or went meanwhile: this report may be on neither, and the next says all.
+  if (!sent || !greeted_ || stream != counts_.connections) {
     ++counts_.replaced;
+    told_ = nullptr;
     return;
   }
-  ++counts_.sent;
-  finals_.clear();  // only this thread adds to them
+  NoteSent(std::move(sample), complete);
 }
 
 Reporter::Counts Reporter::counts() const {

@@ -15,7 +15,7 @@
 
 namespace longshore::nodeagent {
 
-// Gauges, but for `refaults`. Where the kernel does not tell one (v1 has no refaults), it is 0.
+// Gauges, but for `refaults`. What the kernel does not tell (v1 before 5.9 has no refaults) is 0.
 struct MemoryGauges {
   uint64_t usage_bytes = 0;
   // What cannot be reclaimed: anonymous, shmem, and on v2 the kernel's own (unreclaimable slab,
@@ -45,14 +45,17 @@ struct Usage {
   uint64_t throttled_ns = 0;  // by its own CPU quota
   uint64_t oom_kills = 0;
   MemoryGauges memory;
-  std::optional<Pressure> pressure;  // nothing: this kernel doesn't count it
+  std::optional<Pressure> pressure;  // nothing: not counted here; a container's is its pod's
 
   bool operator==(const Usage&) const = default;
 };
 
 struct ContainerSample {
   std::string id;
+  std::string relative_path;  // of its cgroup below `kubepods`
   Usage usage;
+
+  bool operator==(const ContainerSample&) const = default;
 };
 
 struct PodSample {
@@ -61,12 +64,16 @@ struct PodSample {
   bool final = false;         // its cgroup is gone; said once
   Usage usage;
   std::vector<ContainerSample> containers;
+
+  bool operator==(const PodSample&) const = default;
 };
 
 // Cumulative since the pairs were first seen; pods are by UID, an empty offender is the system.
 struct Preemption {
   std::string victim, offender;
   uint64_t count = 0, offender_ns = 0;
+
+  bool operator==(const Preemption&) const = default;
 };
 
 struct NetworkInterface {
@@ -94,6 +101,15 @@ struct NodeUsage {
   std::vector<NetworkInterface> interfaces;
 };
 
+// Our counters held against the kernel's, over the last minute (audit.h).
+struct Audit {
+  WallTime time;
+  uint32_t pods = 0;              // compared
+  double worst_cpu_error = 0;     // relative; 0.001 is one in a thousand
+  std::string worst_cpu_pod;      // by UID; empty: none was off
+  std::optional<uint64_t> worst_io_bytes;  // off, of any pod; nothing where io.stat isn't kept
+};
+
 struct Sample {
   MonotonicTime start, end;
   WallTime wall_end;
@@ -102,6 +118,7 @@ struct Sample {
   std::vector<Preemption> preemptions;  // of watched pods
   LostUpdates lost;
   uint64_t uncounted_cgroups = 0;
+  std::optional<Audit> audit;  // the newest
 };
 
 }  // namespace longshore::nodeagent

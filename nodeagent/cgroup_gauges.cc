@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/cgroup_gauges.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "nodeagent/throttling.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+constexpr size_t kMostOpenFiles = 1024;
+
+// True when anything of the cgroup ran or was scheduled since.
+bool Ran(const Counters& before, const Counters& now) {
+  return now.cpu_ns != before.cpu_ns || now.run_queue_wait_ns != before.run_queue_wait_ns;
+}
+
+}  // namespace
+
+size_t OpenFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMostOpenFiles / 2;
+  return std::min<size_t>(kMostOpenFiles, limit.rlim_cur / 2);
+}
+
+class CgroupGauges::Files {
+ public:
+  Files(const CgroupLayout& layout, const std::string& relative_path, bool is_pod,
+        OpenFiles& open_files)
+      : layout_(layout),
+        path_(relative_path),
+        phase_(std::hash<std::string>()(relative_path) %
+               static_cast<size_t>(std::chrono::nanoseconds(kSlowGauges).count())),
+        is_pod_(is_pod),
+        memory_(layout.memory.v2, open_files),
+        oom_(open_files),
+        cpu_stat_(open_files),
+        pressure_(open_files) {}
+
+  void Read(const Counters& counters, bool watched, MonotonicTime now) {
+    const bool slow = SlowIsDue(now);
+    if (slow || watched) ReadMemory();
+    if (slow || watched || Ran(counters_, counters)) ReadQuick();
+    counters_ = counters;
+  }
+  // The last values; what was true of the moment only is no more.
+  void End() {
+    const uint64_t refaults = last_.memory.refaults;
+    last_.memory = {.refaults = refaults};
+  }
+  const Usage& last() const { return last_; }
+
+ private:
+  bool SlowIsDue(MonotonicTime now) {
+    const auto since = now.time_since_epoch() + std::chrono::nanoseconds(phase_);
+    const auto round = since / std::chrono::nanoseconds(kSlowGauges);
+    return std::exchange(round_, round) != round;
+  }
+  void ReadMemory() {
+    if (layout_.memory.directory.empty()) return;
+    const auto memory = memory_.Read(layout_.memory.directory + path_);
+    if (!memory) return End();
+    const uint64_t refaults = std::max(last_.memory.refaults, memory->refaults);
+    last_.memory = *memory;
+    last_.memory.refaults = refaults;
+  }
+  void ReadQuick() {
+    if (!layout_.quota.directory.empty()) {
+      if (const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat")) {
+        last_.throttled_ns = std::max(last_.throttled_ns, ParseThrottledNs(*text));
+      }
+    }
+    if (!layout_.memory.directory.empty()) {
+      const char* file = layout_.memory.v2 ? "/memory.events" : "/memory.oom_control";
+      if (const auto text = oom_.Read(layout_.memory.directory + path_ + file)) {
+        last_.oom_kills = std::max(last_.oom_kills, ParseOomKills(*text));
+      }
+    }
+    // Pressure is counted in the v2 tree only.
+    if (is_pod_ && layout_.cpu.v2) last_.pressure = pressure_.Read(layout_.cpu.directory + path_);
+  }
+
+  const CgroupLayout& layout_;
+  const std::string path_;
+  const size_t phase_;
+  const bool is_pod_;
+  MemoryFiles memory_;
+  KeptFile oom_, cpu_stat_;
+  PressureFiles pressure_;
+  std::optional<int64_t> round_;
+  Counters counters_;
+  Usage last_;  // only the gauges of it
+};
+
+CgroupGauges::CgroupGauges(const CgroupLayout& layout, size_t open_files)
+    : layout_(layout), open_files_(open_files) {}
+CgroupGauges::~CgroupGauges() = default;
+
+std::unique_ptr<CgroupGauges::Files> CgroupGauges::Open(const std::string& relative_path,
+                                                        bool is_pod) {
+  return std::make_unique<Files>(layout_, relative_path, is_pod, open_files_);
+}
+
+void CgroupGauges::Fill(std::vector<PodSample>& pods, const std::unordered_set<std::string>& watched,
+                        MonotonicTime now) {
+  std::unordered_set<std::string> here;
+  for (PodSample& pod : pods) {
+    here.insert(pod.uid);
+    Known& known = pods_[pod.uid];
+    if (known.files == nullptr) known.files = Open(pod.relative_path, true);
+    FillPod(known, pod, watched.contains(pod.uid), now);
+    if (pod.final) pods_.erase(pod.uid);
+  }
+  std::erase_if(pods_, [&](const auto& entry) { return !here.contains(entry.first); });
+}
+
+void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, MonotonicTime now) {
+  const auto fill = [&](Files& files, Usage& usage) {
+    pod.final ? files.End() : files.Read(usage.counters, watched, now);
+    usage.memory = files.last().memory;
+    usage.pressure = files.last().pressure;
+    usage.throttled_ns = files.last().throttled_ns;
+    usage.oom_kills = files.last().oom_kills;
+  };
+  fill(*known.files, pod.usage);
+  std::unordered_set<std::string> here;
+  uint64_t throttled_ns = 0, oom_kills = 0;
+  for (ContainerSample& container : pod.containers) {
+    here.insert(container.id);
+    auto& files = known.containers[container.id];
+    if (files == nullptr) files = Open(container.relative_path, false);
+    fill(*files, container.usage);
+    throttled_ns += container.usage.throttled_ns;
+    oom_kills += container.usage.oom_kills;
+  }
+  std::erase_if(known.containers, [&](const auto& entry) {
+    if (here.contains(entry.first)) return false;
+    known.gone_throttled_ns += entry.second->last().throttled_ns;
+    known.gone_oom_kills += entry.second->last().oom_kills;
+    return true;
+  });
+  // A cgroup with a quota is told of its own only; v2 adds up OOM kills by itself.
+  pod.usage.throttled_ns += throttled_ns + known.gone_throttled_ns;
+  if (!layout_.memory.v2) pod.usage.oom_kills += oom_kills + known.gone_oom_kills;
+}
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What only the kernel's files tell of pods and containers: memory, pressure, throttled time, OOM
+// kills. Filled into each sample by the collector.
+//
+// What is read when, for a cost of some 0.1 % of a core at 100 containers and 1 s:
+//   each sample, of cgroups where something ran since the last, and of watched pods:
+//     throttled time, OOM kills (1 to 2 µs each), pressure of the pod (3 x 2.6 µs);
+//   every 5 s of all cgroups, each at a moment of its own (by the hash of its path), and of watched
+//     pods each sample: these, and memory (11 µs).
+// In between, a signal is as it was last read. Files stay open, at most 1024 (3 or 4 MiB of the
+// kernel's memory) or half of what the process may open; others are opened for each read.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "nodeagent/cgroup_layout.h"
+#include "nodeagent/memory_files.h"
+#include "nodeagent/pressure_files.h"
+#include "nodeagent/sample.h"
+#include "nodeagent/text_scan.h"
+
+namespace longshore::nodeagent {
+
+inline constexpr std::chrono::seconds kSlowGauges{5};
+
+// How many files of pods may stay open in this process.
+size_t OpenFileLimit();
+
+class CgroupGauges {
+ public:
+  // `layout` outlives it.
+  explicit CgroupGauges(const CgroupLayout& layout, size_t open_files = OpenFileLimit());
+  ~CgroupGauges();
+
+  // Fills the gauges of the pods and their containers, whose counters are set already, and forgets
+  // pods that are not among them. Of a pod that is `final`, and of containers that are gone, the
+  // cumulative ones stay as they were last read, and those of the moment are 0.
+  void Fill(std::vector<PodSample>& pods, const std::unordered_set<std::string>& watched,
+            MonotonicTime now);
+  size_t open_files() const { return open_files_.open(); }
+
+ private:
+  class Files;  // of one cgroup
+  struct Known {
+    std::unique_ptr<Files> files;
+    std::map<std::string, std::unique_ptr<Files>> containers;  // by id
+    uint64_t gone_throttled_ns = 0, gone_oom_kills = 0;        // of containers that are no more
+  };
+  void FillPod(Known& known, PodSample& pod, bool watched, MonotonicTime now);
+  std::unique_ptr<Files> Open(const std::string& relative_path, bool is_pod);
+
+  const CgroupLayout& layout_;
+  OpenFiles open_files_;
+  std::map<std::string, Known> pods_;  // by UID
+};
+
+}  // namespace longshore::nodeagent

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/text_scan.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <vector>
+
+namespace longshore::nodeagent {
+namespace {
+
+// memory.stat is 3 KiB on 6.18; /proc/stat has a word for each interrupt, and only its first line
+// is wanted. What is longer is cut.
+constexpr size_t kReadBytes = 32 * 1024;
+
+}  // namespace
+
+std::optional<std::string_view> KeptFile::Read(const std::string& path) {
+  static thread_local std::vector<char> buffer(kReadBytes);
+  UniqueFd once;
+  int fd = fd_.get();
+  if (fd < 0) {
+    once.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!once.valid()) return std::nullopt;
+    fd = once.get();
+    if (open_files_->Take()) fd_ = std::move(once);
+  }
+  const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
+  if (got <= 0) {
+    Close();
+    return std::nullopt;
+  }
+  return std::string_view(buffer.data(), static_cast<size_t>(got));
+}
+
+void KeptFile::Close() {
+  if (!fd_.valid()) return;
+  fd_.Reset();
+  open_files_->Return();
+}
+
+}  // namespace longshore::nodeagent

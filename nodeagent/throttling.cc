@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/throttling.h"
+
+#include "nodeagent/text_scan.h"
+
+namespace longshore::nodeagent {
+
+uint64_t ParseThrottledNs(std::string_view cpu_stat) {
+  uint64_t nanoseconds = 0;
+  ForEachLine(cpu_stat, [&](std::string_view line) {
+    const std::string_view name = TakeWord(line);
+    if (name == "throttled_usec") nanoseconds = Number(line) * 1000;
+    if (name == "throttled_time") nanoseconds = Number(line);
+  });
+  return nanoseconds;
+}
+
+uint64_t ParseOomKills(std::string_view text) {
+  uint64_t kills = 0;
+  ForEachLine(text, [&](std::string_view line) {
+    if (TakeWord(line) == "oom_kill") kills = Number(line);
+  });
+  return kills;
+}
+
+}  // namespace longshore::nodeagent
