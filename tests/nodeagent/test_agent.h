@@ -15,28 +15,35 @@
 
 namespace longshore::nodeagent {
 
+struct TestAgentOptions {
+  uint32_t max_cgroups = 2048;
+  std::chrono::milliseconds tombstone{300};
+  std::chrono::seconds walk_interval{10};
+};
+
 class TestAgent {
  public:
-  explicit TestAgent(const CgroupLayout& layout, uint32_t max_cgroups = 2048,
-                     std::chrono::milliseconds tombstone = std::chrono::milliseconds(300)) {
+  explicit TestAgent(const CgroupLayout& layout, const TestAgentOptions& options = {}) {
     BpfConfig config;
-    config.max_cgroups = max_cgroups;
+    config.max_cgroups = options.max_cgroups;
     config.cpu_hierarchy = layout.cpu.hierarchy;
     config.io_hierarchy = layout.io.hierarchy;
     config.cpu_from_cpuacct = !layout.cpu.v2;
     auto host = BpfHost::Load(config);
     LS_CHECK(host.has_value());
     host_ = std::move(*host);
-    collector_ = std::make_unique<Collector>(CollectorOptions{.tombstone = tombstone}, layout,
-                                             *host_, Clock::Real());
+    collector_ = std::make_unique<Collector>(
+        CollectorOptions{.walk_interval = options.walk_interval, .tombstone = options.tombstone},
+        layout, *host_, Clock::Real());
     LS_CHECK(collector_->Start().has_value());
   }
 
-  // What the agent's loop does until the next sample is due.
+  // What the agent's loop does until the next sample is due, and that sample.
   Sample After(std::chrono::milliseconds time) {
-    collector_->WaitUntil(Clock::Real().Monotonic() + time);
+    WaitUntil(Clock::Real().Monotonic() + time);
     return Take();
   }
+  void WaitUntil(MonotonicTime deadline) { collector_->WaitUntil(deadline); }
   // Without a look at the events before the sample itself is due.
   Sample Take() {
     Sample sample = collector_->Take();
