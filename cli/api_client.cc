@@ -78,6 +78,9 @@ Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint
     options.ca_pem = *std::move(pem);
   }
   auto http = http::Client::Create(std::move(options));
+  if (!http && endpoint.server.find("://") == std::string::npos) {
+    return InvalidArgument("--server " + endpoint.server + ": use https://HOST:PORT");
+  }
   if (!http) return Annotate(http.error(), "--server " + endpoint.server);
   return std::unique_ptr<ApiClient>(new ApiClient(endpoint, *std::move(http)));
 }
@@ -88,15 +91,20 @@ Result<Json> ApiClient::Call(const std::string& method, const std::string& path,
   if (!token) {
     return InvalidArgument("--token-file " + endpoint_.token_file + ": " + token.error().message);
   }
+  const std::string bearer(Trim(*token));
+  if (bearer.empty()) {
+    return InvalidArgument("--token-file " + endpoint_.token_file +
+                           " is empty: write the bearer token into it");
+  }
   http::ClientRequest request;
   request.method = method;
   request.path = path;
   request.body = body;
   if (method == "PATCH") request.content_type = "application/merge-patch+json";
-  request.headers["Authorization"] = "Bearer " + std::string(Trim(*token));
+  request.headers["Authorization"] = "Bearer " + bearer;
   if (!key.empty()) request.headers["Idempotency-Key"] = key;
   auto response = http_->Send(request);
-  if (!response) return Annotate(response.error(), endpoint_.server);
+  if (!response) return response.error();  // it begins with the method and the URL
   if (response->status < 200 || response->status > 299) {
     return ErrorOfReply(response->status, response->body);
   }

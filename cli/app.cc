@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/session.h"
+#include "common/base/strings.h"
 
 namespace longshore::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr char kVersion[] = "longshore 0.1.0";
 
 constexpr char kFooter[] =
+    "Flags of every command, before or after it: longshore --help. Times: 90, 90s, 5m, 2h.\n"
     "Exit codes: 0 done, 1 an operation failed, 2 wrong usage or input, 3 not found, 4 denied,\n"
     "5 unavailable, 6 timed out, 130 interrupted.\n"
     "Environment: LONGSHORE_SERVER, LONGSHORE_CA_FILE, LONGSHORE_TOKEN_FILE,\n"
@@ -46,6 +48,16 @@ void AddCommands(CLI::App& app, Session& session) {
   AddCompletionCommand(app, session);
 }
 
+// The library says only that a command is required; people want to know what was wrong with theirs.
+std::string UnknownCommand(const CLI::App& app) {
+  if (!app.get_subcommands().empty()) return "";
+  const std::vector<std::string> words = app.remaining();
+  if (words.empty() || words.front().starts_with("-")) return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return "there is no command \"" + words.front() + "\"; there are " + Join(names, ", ");
+}
+
 int Report(Session& session, const Error& error) {
   session.io.out.flush();
   session.io.err << "longshore: " << Printable(error.message) << std::endl;
@@ -65,6 +77,8 @@ int Run(const std::vector<std::string>& arguments, Surroundings surroundings) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
+    const std::string unknown = error.get_exit_code() == 0 ? "" : UnknownCommand(app);
+    if (!unknown.empty()) return Report(session, InvalidArgument(unknown));
     const int code = app.exit(error, session.io.out, session.io.err);
     return code == 0 ? 0 : ExitCodeFor(Code::kInvalidArgument);
   }

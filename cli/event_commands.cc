@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/fields.h"
+#include "cli/progress.h"
 #include "cli/session.h"
 #include "common/base/strings.h"
 
@@ -16,19 +17,33 @@ struct EventFlags {
   bool follow = false;
 };
 
-// {"pods":["a","b"],"cause":"Requested"} as "cause=Requested pods=a,b"; long values are cut.
+// What people want to know of a value that is an object; others as they are.
+std::string ValueText(const std::string& name, const Json& value) {
+  if (name == "progress") return ProgressText(value);
+  if (name == "copy") return Text(value, "/id");
+  if (name == "error") return Text(value, "/class") + ": " + Text(value, "/message");
+  if (name == "inputs") {
+    return Text(value, "/pod") + " " + Text(value, "/signal") + " " + Text(value, "/value") +
+           " (threshold " + Text(value, "/threshold") + ", " + Text(value, "/samples") +
+           " samples)";
+  }
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+// {"pods":["a","b"],"cause":"Requested"} as "cause=Requested pods=a,b"; long values are cut, and a
+// time of their own is left out: the event's is beside it.
 std::string Details(const Json& data) {
   std::vector<std::string> words;
   if (!data.is_object()) return "";
   for (const auto& [name, value] : data.items()) {
-    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (name == "time") continue;
+    std::vector<std::string> texts;
     if (value.is_array()) {
-      std::vector<std::string> items;
-      for (const Json& item : value) {
-        items.push_back(item.is_string() ? item.get<std::string>() : item.dump());
-      }
-      text = Join(items, ",");
+      for (const Json& item : value) texts.push_back(ValueText(name, item));
+    } else {
+      texts.push_back(ValueText(name, value));
     }
+    const std::string text = Join(texts, ",");
     if (!text.empty()) words.push_back(name + "=" + Shorten(text, 100));
   }
   return Join(words, " ");

@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kSamplesShown = 5;
 constexpr size_t kVerdictsShown = 4;
 constexpr size_t kNodesShown = 8;
+// An API server with nothing to tell is heard once a minute (watch bookmarks).
+constexpr int64_t kSilentMs = 90'000;
 
 std::string Indented(const std::string& text) {
   std::string out;
@@ -32,20 +34,15 @@ std::string Reasons(const Json& score) {
   return Join(reasons, "; ");
 }
 
-// Of the ranking the parts of the score are known, of a verdict only the whole.
-std::string ScoreTable(const Json& scores, bool with_parts) {
-  Table table{{"NODE", "TIER", "SCORE"}, {}};
-  if (with_parts) table.header.insert(table.header.end(), {"LOCALITY", "PRESSURE", "ROOM"});
-  table.header.push_back("WHY");
+std::string ScoreTable(const Json& scores) {
+  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
   for (const Json& score : scores) {
     if (table.rows.size() == kNodesShown) break;
     const bool feasible = At(score, "/feasible") != Json(false);
     auto& row = table.rows.emplace_back();
     row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
-    if (with_parts) {
-      for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
-        row.push_back(Text(score, part));
-      }
+    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
+      row.push_back(Text(score, part));
     }
     row.push_back(Reasons(score));
   }
@@ -79,6 +76,19 @@ std::string PodPart(const Json& explanation, WallTime now) {
   return RenderTable(table);
 }
 
+// "filter of 3 nodes"; that what was known may be old is said only where it may be.
+std::string VerdictTitle(const Json& verdict) {
+  const std::string offered = Text(verdict, "/nodesOffered");
+  std::string title = Text(verdict, "/time") + " " + Text(verdict, "/verb") + " of " + offered +
+                      (offered == "1" ? " node" : " nodes");
+  const int64_t silent = Number(verdict, "/snapshotAgeMs");
+  if (silent > kSilentMs) {
+    title +=
+        ", by old data: the API server was last heard " + FormatSeconds(silent / 1000) + " before";
+  }
+  return Printable(title);
+}
+
 std::string VerdictPart(const Json& explanation) {
   const Json& verdicts = Items(explanation, "/verdicts");
   if (verdicts.empty()) return "\nThe scheduler extender has told nothing about this pod.\n";
@@ -86,11 +96,7 @@ std::string VerdictPart(const Json& explanation) {
   const size_t first = verdicts.size() > kVerdictsShown ? verdicts.size() - kVerdictsShown : 0;
   for (size_t i = first; i < verdicts.size(); ++i) {
     const Json& verdict = verdicts[i];
-    text += "  " +
-            Printable(Text(verdict, "/time") + " " + Text(verdict, "/verb") + " of " +
-                      Text(verdict, "/nodesOffered") + " nodes, snapshot " +
-                      Text(verdict, "/snapshotAgeMs") + " ms old") +
-            "\n" + ScoreTable(Items(verdict, "/nodes"), false);
+    text += "  " + VerdictTitle(verdict) + "\n" + ScoreTable(Items(verdict, "/nodes"));
   }
   return text;
 }
@@ -135,7 +141,7 @@ std::string RenderExplanation(const Json& explanation, WallTime now) {
     text += "\nLast scaling decision of the request:\n  " + Printable(decision) + "\n";
   }
   const Json& ranking = Items(explanation, "/ranking");
-  if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking, true);
+  if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking);
   return text + VerdictPart(explanation) + SamplePart(explanation);
 }
 

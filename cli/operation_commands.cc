@@ -2,6 +2,7 @@
 //
 // longshore operations: what runs and what ran; get, watch, cancel.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ostream>
 
 #include "cli/fields.h"
@@ -14,6 +15,14 @@ namespace {
 struct ListFlags {
   std::string request, source, state;
 };
+
+// Newest first, as copies are: what was started last is what people look for.
+Json NewestFirst(Json items) {
+  std::stable_sort(items.begin(), items.end(), [](const Json& a, const Json& b) {
+    return Text(a, "/createdAt") > Text(b, "/createdAt");
+  });
+  return items;
+}
 
 Table OperationTable(const Json& items, WallTime now) {
   Table progress = ProgressTable(items);
@@ -36,6 +45,8 @@ Table Details(const Json& operation, WallTime now) {
   add("type", Text(operation, "/spec/type"));
   add("source", Text(operation, "/spec/sourceRef/name"));
   add("part", Text(operation, "/spec/part"));
+  add("from copy", Text(operation, "/spec/copyID"));
+  add("into part", Text(operation, "/spec/target/part"));
   add("request", Text(operation, "/spec/requestRef/name"));
   add("job", Text(operation, "/spec/managerJobID"));
   add("state", ProgressLine(operation));
@@ -62,7 +73,8 @@ Status List(Session& session, const ListFlags& flags) {
                                                             {"request", flags.request},
                                                             {"source", flags.source},
                                                             {"state", flags.state}})));
-  session.Print(list, "operation", OperationTable(Items(list), session.io.clock.Now()));
+  session.Print(list, "operation",
+                OperationTable(NewestFirst(Items(list)), session.io.clock.Now()));
   return {};
 }
 
@@ -110,7 +122,8 @@ void AddNamed(CLI::App* operations, Session& session, const char* name, const ch
 }  // namespace
 
 void AddOperationCommands(CLI::App& app, Session& session) {
-  auto* operations = app.add_subcommand("operations", "List operations; get, watch, cancel one");
+  auto* operations =
+      app.add_subcommand("operations", "List operations, newest first; get, watch, cancel one");
   const auto flags = std::make_shared<ListFlags>();
   const auto add_filters = [&](CLI::App* command) {
     command->add_option("--request", flags->request, "Only of this request");
@@ -125,7 +138,7 @@ void AddOperationCommands(CLI::App& app, Session& session) {
   operations->callback([operations, list] {
     if (operations->get_subcommands().empty()) list();
   });
-  auto* list_command = operations->add_subcommand("list", "List operations");
+  auto* list_command = operations->add_subcommand("list", "List operations, newest first");
   add_filters(list_command);
   list_command->callback(list);
   AddNamed(operations, session, "get", "Show one operation", Get);

@@ -86,21 +86,28 @@ Status Release(Session& session, const std::string& name) {
 void AddPodCommands(CLI::App& app, Session& session) {
   auto* pods = app.add_subcommand("pods", "List backup pods; acquire and release them");
   const auto flags = std::make_shared<PodsFlags>();
-  pods->add_option("--request", flags->request, "Only of this request");
-  pods->add_option("--source", flags->source, "Only of this source");
-  pods->add_option("--state", flags->state, "Only in this state, such as Available");
-  pods->require_subcommand(0, 1);
-  pods->callback([pods, &session, flags] {
-    if (!pods->get_subcommands().empty()) return;
+  const auto list = [&session, flags] {
     session.action = [&session, flags] { return List(session, *flags); };
+  };
+  auto* list_command = pods->add_subcommand("list", "List backup pods");
+  for (CLI::App* command : {pods, list_command}) {
+    command->add_option("--request", flags->request, "Only of this request");
+    command->add_option("--source", flags->source, "Only of this source");
+    command->add_option("--state", flags->state, "Only in this state, such as Available");
+  }
+  list_command->callback(list);
+  pods->require_subcommand(0, 1);
+  pods->callback([pods, list] {
+    if (pods->get_subcommands().empty()) list();
   });
 
   const auto acquire_flags = std::make_shared<AcquireFlags>();
   auto* acquire = pods->add_subcommand("acquire", "Take one available pod of a request");
   acquire->add_option("request", acquire_flags->request, "ComputeRequest")->required();
   acquire->add_option("--wait", acquire_flags->wait, "Wait so long for one (at most 60s)");
-  acquire->add_option("--idempotency-key", acquire_flags->key,
-                      "Same key, same pod (default: random)");
+  acquire
+      ->add_option("--idempotency-key", acquire_flags->key, "Same key, same pod (default: random)")
+      ->check(NotEmpty, "");
   acquire->callback([&session, acquire_flags] {
     session.action = [&session, acquire_flags] { return Acquire(session, *acquire_flags); };
   });

@@ -15,10 +15,12 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::chrono::milliseconds kPoll{1000};
-constexpr seconds kLineEvery{10};  // of an unchanged state, where lines are printed
+constexpr seconds kLineEvery{10};  // of a state that goes on, where lines are printed
 
+// The part that is read or, of a restore under another name, written.
 std::string What(const Json& operation) {
-  const std::string part = Text(operation, "/spec/part");
+  std::string part = Text(operation, "/spec/target/part");
+  if (part.empty()) part = Text(operation, "/spec/part");
   const std::string source = Text(operation, "/spec/sourceRef/name");
   return part.empty() ? source : source + "/" + part;
 }
@@ -50,8 +52,9 @@ std::string PhaseOrError(const Json& operation) {
   if (!failure.empty() && (state == "Failed" || state == "Interrupted")) {
     return Text(operation, "/status/error/class") + ": " + failure;
   }
-  return HasEnded(operation) ? Text(operation, "/status/copy/id")
-                             : Text(operation, "/status/progress/phase");
+  if (HasEnded(operation)) return Text(operation, "/status/copy/id");
+  const std::string phase = Text(operation, "/status/progress/phase");
+  return phase == state ? "" : phase;  // "Committing, Committing" says it twice
 }
 
 class Screen {
@@ -80,13 +83,14 @@ class Screen {
     const std::string state = Text(operation, "/status/state") + PhaseOrError(operation);
     auto& last = last_[Text(operation, "/name")];
     const bool changed = last.state != state;
-    if (!changed && (HasEnded(operation) || now - last.time < kLineEvery)) return;
-    last = {state, now};
-    io_.err << ProgressLine(operation) << std::endl;
+    const std::string line = ProgressLine(operation);
+    if (!changed && (line == last.line || now - last.time < kLineEvery)) return;
+    last = {state, line, now};
+    io_.err << line << std::endl;
   }
 
   struct Last {
-    std::string state;
+    std::string state, line;
     MonotonicTime time;
   };
   Surroundings& io_;
@@ -96,7 +100,8 @@ class Screen {
 
 std::string LookAgain(const FollowOptions& options) {
   const bool one = options.names.size() == 1;
-  return std::string("they go on without us; look again: longshore operations ") +
+  return std::string(one ? "it goes on" : "they go on") +
+         " without us; look again: longshore operations " +
          (one ? "get " + options.names.front() : "list") + " -n " + options.ns;
 }
 
@@ -131,7 +136,7 @@ bool HasEnded(const Json& operation) {
 }
 
 Table ProgressTable(const Json& operations) {
-  Table table{{"OPERATION", "WHAT", "STATE", "PHASE", "DONE", "RATE", "LEFT", "POD"}, {}};
+  Table table{{"OPERATION", "WHAT", "STATE", "DETAIL", "DONE", "RATE", "LEFT", "POD"}, {}};
   for (const Json& operation : operations) {
     table.rows.push_back({Text(operation, "/name"), What(operation),
                           Text(operation, "/status/state"), Shorten(PhaseOrError(operation), 48),
@@ -150,6 +155,19 @@ std::string ProgressLine(const Json& operation) {
   }
   if (!rest.empty()) line += ", " + Join(rest, ", ");
   return Printable(line);
+}
+
+std::string ProgressText(const Json& progress) {
+  const int64_t eta = Number(progress, "/etaSeconds", -1);
+  std::vector<std::string> texts;
+  for (const std::string& text :
+       {Text(progress, "/phase"),
+        FormatDone(Number(progress, "/bytesDone"), Number(progress, "/bytesTotal")),
+        FormatRate(Number(progress, "/bytesPerSecond")),
+        eta < 0 ? std::string() : FormatSeconds(eta) + " left"}) {
+    if (!text.empty()) texts.push_back(text);
+  }
+  return Join(texts, ", ");
 }
 
 Result<Json> Follow(Session& session, ApiClient& api, const FollowOptions& options) {

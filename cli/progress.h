@@ -11,10 +11,12 @@
 
 namespace longshore::cli {
 
-// One row an operation: part, state, phase, done, rate, time left, pod. Pure.
+// One row an operation: part, state, phase or result, done, rate, time left, pod. Pure.
 Table ProgressTable(const Json& operations);
 // "orders/ledger: Running, Copying 120 MiB of 300 MiB (40%), 35 MiB/s, 5s left". Pure.
 std::string ProgressLine(const Json& operation);
+// {"phase","bytesDone",…} as "Copying, 120 MiB of 300 MiB (40%), 35 MiB/s, 5s left". Pure.
+std::string ProgressText(const Json& progress);
 bool HasEnded(const Json& operation);
 
 struct FollowOptions {

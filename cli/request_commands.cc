@@ -66,8 +66,9 @@ Table RequestDetails(const Json& request, WallTime now) {
   add("image because", Text(request, "/status/image/reason"));
   add("last decision", Text(request, "/status/lastDecision/message"));
   for (const Json& condition : Items(request, "/status/conditions")) {
+    const std::string message = Text(condition, "/message");
     add(Text(condition, "/type"), Text(condition, "/status") + " " + Text(condition, "/reason") +
-                                      ": " + Text(condition, "/message"));
+                                      (message.empty() ? "" : ": " + message));
   }
   return table;
 }
@@ -107,13 +108,12 @@ int64_t UsablePods(const Json& request) {
 
 // What the request waits for, from its conditions: one line for people.
 std::string WaitsFor(const Json& request) {
-  const int64_t usable =
-      Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
-  std::string line =
-      std::to_string(usable) + " of " + Text(request, "/spec/pods/initial") + " pods available";
+  std::string line = std::to_string(UsablePods(request)) + " of " +
+                     Text(request, "/spec/pods/initial") + " pods available";
+  if (const std::string refusal = Refusal(request); !refusal.empty()) return line + ": " + refusal;
   for (const Json& condition : Items(request, "/status/conditions")) {
     if (Text(condition, "/type") == "PodsProvisioned" && Text(condition, "/status") != "True") {
-      line += ": " + Text(condition, "/reason") + " " + Text(condition, "/message");
+      line += ": " + Text(condition, "/reason") + ": " + Text(condition, "/message");
     }
   }
   return line;
@@ -241,7 +241,8 @@ void AddCreateFlags(CLI::App* command, CreateFlags& flags) {
   command->add_option("--demand", flags.demand, "Operations that are waiting");
   command->add_option("--deadline", flags.deadline, "When the work must be done (RFC 3339)");
   command->add_option("--lifetime", flags.lifetime, "The request ends by itself after this");
-  command->add_option("--idempotency-key", flags.key, "Same key, same request (default: random)");
+  command->add_option("--idempotency-key", flags.key, "Same key, same request (default: random)")
+      ->check(NotEmpty, "");
   command->add_flag("--wait", flags.wait, "Wait until the pods are available");
   command->add_option("--timeout", flags.timeout, "How long to wait")->capture_default_str();
 }
@@ -295,6 +296,7 @@ void AddScale(CLI::App* request, Session& session) {
 
 void AddRequestCommands(CLI::App& app, Session& session) {
   auto* request = app.add_subcommand("request", "Ask for backup pods: request SOURCE --pods 2");
+  request->alias("requests");  // as in `longshore requests list`, and as the API calls them
   AddCreate(request, session);
   const auto source = std::make_shared<std::string>();
   auto* list = request->add_subcommand("list", "List requests");

@@ -28,6 +28,8 @@ int ExitCodeFor(Code code) {
   }
 }
 
+std::string NotEmpty(const std::string& value) { return value.empty() ? "must not be empty" : ""; }
+
 Status Session::Resolve() {
   if (settings_) return {};
   LS_ASSIGN_OR_RETURN(settings_, ResolveSettings(flags, io.environment));

@@ -31,6 +31,9 @@ using api::Json;
 inline constexpr int kExitInterrupted = 130;
 int ExitCodeFor(Code code);
 
+// A check of flags: an empty value is a script's unset variable, not a wish for the default.
+std::string NotEmpty(const std::string& value);
+
 // Where a run reads its surroundings and writes: the process's own, or a test's.
 struct Surroundings {
   std::ostream& out;

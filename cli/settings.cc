@@ -82,6 +82,7 @@ Result<Settings> ResolveSettings(const GlobalFlags& flags,
       first(flags.tls_server_name, environment("LONGSHORE_TLS_SERVER_NAME"), file.tls_server_name);
   settings.ns = first(flags.ns, environment("LONGSHORE_NAMESPACE"), file.ns);
   if (settings.ns.empty()) settings.ns = kDefaultNamespace;
+  while (settings.server.ends_with('/')) settings.server.pop_back();
   return settings;
 }
 

@@ -198,8 +198,8 @@ CLI::App* AddWork(CLI::App& app, Session& session, const char* name, const char*
   command->add_option("--request", flags->request,
                       "Whose pods do it (default: the only that fits)");
   command->add_option("--job", flags->job, "Your own name for it");
-  command->add_option("--idempotency-key", flags->key,
-                      "Same key, same operation (default: random)");
+  command->add_option("--idempotency-key", flags->key, "Same key, same operation (default: random)")
+      ->check(NotEmpty, "");
   command->add_flag("--wait", flags->wait, "Show progress until it is done");
   command->add_option("--timeout", flags->timeout, "With --wait: give up waiting after this");
   command->callback([&session, flags, action] {

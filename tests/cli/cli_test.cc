@@ -14,9 +14,11 @@
 namespace longshore::cli {
 namespace {
 
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 // Time stands still unless somebody sleeps.
 class SleepyClock : public Clock {
@@ -131,6 +133,9 @@ TEST_F(CliTest, RequestWaitTellsWhyItCannotBeServed) {
   api_.On("GET /v1/requests/backup/req-1", refused);
   EXPECT_EQ(Longshore("request orders --policy nope --wait"), 1);
   EXPECT_THAT(err_.str(), HasSubstr("PolicyNotFound: spec.policyRef: no PodPolicy nope"));
+  // Also while it is waited whether the refusal lasts.
+  EXPECT_EQ(Longshore("request orders --policy nope --wait --timeout 2"), 6);
+  EXPECT_THAT(err_.str(), HasSubstr("0 of 1 pods available: PolicyNotFound: spec.policyRef"));
 }
 
 TEST_F(CliTest, RequestGetTellsWhatIsKnown) {
@@ -284,6 +289,37 @@ TEST_F(CliTest, WaitFollowsToTheEndInPlainLines) {
             "orders/shop: Succeeded, copy-1, 290 MiB\n");
 }
 
+// Nothing new is not said again; a phase that is the state is said once.
+TEST_F(CliTest, WaitDoesNotRepeatALineWhenNothingMoved) {
+  api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);
+  const std::string path = "GET /v1/operations/backup/op-1";
+  for (int i = 0; i < 25; ++i) api_.On(path, Operation("op-1", "shop", {{"state", "Queued"}}));
+  const auto running = [](int mib) {
+    return Json{{"state", "Running"},
+                {"progress", {{"phase", "Copying"}, {"bytesDone", mib << 20}}}};
+  };
+  for (int i = 0; i < 15; ++i) api_.On(path, Operation("op-1", "shop", running(i)));
+  api_.On(path, Operation("op-1", "shop",
+                          {{"state", "Committing"}, {"progress", {{"phase", "Committing"}}}}));
+  api_.On(path, Operation("op-1", "shop", {{"state", "Cancelled"}}));
+  EXPECT_EQ(Longshore("backup orders --request req-1 --part shop --wait"), 1);
+  EXPECT_THAT(err_.str(), StartsWith("orders/shop: Queued\n"
+                                     "orders/shop: Running, Copying\n"
+                                     "orders/shop: Running, Copying, 10.0 MiB\n"
+                                     "orders/shop: Committing\n"
+                                     "orders/shop: Cancelled\n"));
+}
+
+TEST_F(CliTest, OperationsTableIsNewestFirstAndNamesWhatIsWritten) {
+  Json older = Operation("op-1", "shop", {{"state", "Queued"}});
+  Json newer = Operation("op-2", "shop", {{"state", "Queued"}});
+  newer["createdAt"] = "2026-01-01T00:09:00Z";
+  newer["spec"]["target"]["part"] = "shop2";
+  api_.On("GET /v1/operations", List({older, newer}));
+  EXPECT_EQ(Longshore("operations"), 0) << err_.str();
+  EXPECT_THAT(out_.str(), ContainsRegex("op-2 .*orders/shop2 .*\nop-1 .*orders/shop "));
+}
+
 TEST_F(CliTest, AFailedOperationIsExitOneAndSaysWhy) {
   api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);
   api_.On("GET /v1/operations/backup/op-1",
@@ -349,6 +385,36 @@ TEST_F(CliTest, EventsAreAPageForPrograms) {
   EXPECT_THAT(err_.str(), HasSubstr("--after log-7"));
 }
 
+// Objects in events are told in words: progress with rate, a copy by its id, samples by signal.
+TEST_F(CliTest, EventsTellObjectsInWords) {
+  const auto event = [](const Json& data) { return Json{{"type", "T"}, {"data", data}}; };
+  api_.On("GET /v1/events",
+          {{"events",
+            {event({{"progress",
+                     {{"phase", "Copying"},
+                      {"bytesDone", 30 << 20},
+                      {"bytesTotal", 60 << 20},
+                      {"bytesPerSecond", 5 << 20},
+                      {"etaSeconds", 6}}}}),
+             event({{"copy", {{"bytes", 7}, {"dataSnapshot", "0123"}, {"id", "copy-1"}}}}),
+             event({{"error", {{"class", "Mismatch"}, {"message", "public.item"}}}}),
+             event({{"inputs",
+                     {{{"pod", "lsp-a"},
+                       {"signal", "cpu"},
+                       {"value", "1m"},
+                       {"threshold", "30m"},
+                       {"samples", 16}}}},
+                    {"time", "2026-01-01T00:00:00Z"},
+                    {"to", 3}})}},
+           {"cursor", "log-7"}});
+  EXPECT_EQ(Longshore("events"), 0) << err_.str();
+  for (const char* text : {"progress=Copying, 30.0 MiB of 60.0 MiB (50%), 5.0 MiB/s, 6s left\n",
+                           "copy=copy-1\n", "error=Mismatch: public.item\n",
+                           "inputs=lsp-a cpu 1m (threshold 30m, 16 samples) to=3\n"}) {
+    EXPECT_THAT(out_.str(), HasSubstr(text));
+  }
+}
+
 TEST_F(CliTest, FollowedEventsGoOnAfterTheirCursor) {
   const auto page = [](const std::string& type, const std::string& cursor) {
     return Json{{"events", {{{"type", type}}}}, {"cursor", cursor}};
@@ -381,7 +447,7 @@ TEST_F(CliTest, UsageErrorsNameTheFlag) {
   for (const char* line :
        {"", "nonsense", "request", "pods --colour red", "request orders --pods x", "pods -o yaml",
         "restore copy-1", "request orders --purpose Fun", "request orders --up cpu",
-        "request scale req-1", "pods a/b/c"}) {
+        "request scale req-1", "pods a/b/c", "backup orders --part p --idempotency-key="}) {
     EXPECT_EQ(Longshore(line), 2) << line;
     EXPECT_FALSE(err_.str().empty()) << line;
   }
@@ -391,6 +457,30 @@ TEST_F(CliTest, UsageErrorsNameTheFlag) {
   environment_["LONGSHORE_TOKEN_FILE"] = folder_ + "/none";
   EXPECT_EQ(Longshore("pods"), 2);
   EXPECT_THAT(err_.str(), HasSubstr("--token-file " + folder_ + "/none"));
+  std::ofstream(folder_ + "/empty") << "\n";
+  environment_["LONGSHORE_TOKEN_FILE"] = folder_ + "/empty";
+  EXPECT_EQ(Longshore("pods"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("--token-file " + folder_ + "/empty is empty"));
+  EXPECT_EQ(Longshore("pods --server 10.0.0.1:30443"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("--server 10.0.0.1:30443: use https://HOST:PORT"));
+}
+
+// A word that is no command is named, with those that are; plurals that people type are taken.
+TEST_F(CliTest, AnUnknownCommandIsNamed) {
+  EXPECT_EQ(Longshore("frobnicate now"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("there is no command \"frobnicate\"; there are request, pods"));
+  api_.On("GET /v1/requests", List(Json::array()));
+  api_.On("GET /v1/pods", List(Json::array()));
+  EXPECT_EQ(Longshore("requests list"), 0) << err_.str();
+  EXPECT_EQ(Longshore("pods list --state Available"), 0) << err_.str();
+  EXPECT_EQ(api_.lines().back(), "GET /v1/pods?namespace=backup&state=Available");
+}
+
+// A slash at the end of the server's URL is the same server.
+TEST_F(CliTest, ServerMayEndWithASlash) {
+  api_.On("GET /v1/pods", List(Json::array()));
+  EXPECT_EQ(Longshore("pods --server " + api_.url() + "/"), 0) << err_.str();
+  EXPECT_THAT(api_.lines(), ElementsAre("GET /v1/pods?namespace=backup"));
 }
 
 TEST_F(CliTest, TextOfOthersDoesNotSteerTheTerminal) {

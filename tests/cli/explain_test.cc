@@ -26,8 +26,9 @@ TEST(ExplainTest, TellsTheWholeStory) {
                  "reasons": ["holds the data"]},
                 {"node": "node-3", "tier": "Zone", "feasible": false, "score": 0,
                  "reasons": ["not ready"]}],
-    "verdicts": [{"time": "t", "verb": "filter", "nodesOffered": 3, "snapshotAgeMs": 12,
-                  "nodes": [{"node": "node-1", "score": 95}]}],
+    "verdicts": [{"time": "t", "verb": "filter", "nodesOffered": 3, "snapshotAgeMs": 60378,
+                  "nodes": [{"node": "node-1", "score": 95, "localityPoints": 84,
+                             "pressurePoints": 6, "roomPoints": 5}]}],
     "samples": [{"time": "s1", "usage": {"cpu": "412m", "memory": "104857600"}}]})");
   EXPECT_EQ(RenderExplanation(explanation, kNow),
             "pod          backup/lsp-a\n"
@@ -51,13 +52,26 @@ TEST(ExplainTest, TellsTheWholeStory) {
             "  node-3  Zone  no     -         -         -     not ready\n"
             "\n"
             "What the scheduler extender decided:\n"
-            "  t filter of 3 nodes, snapshot 12 ms old\n"
-            "  NODE    TIER  SCORE  WHY\n"
-            "  node-1  -     95     -\n"
+            "  t filter of 3 nodes\n"
+            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
+            "  node-1  -     95     84        6         5     -\n"
             "\n"
             "Measured usage:\n"
             "  TIME  CPU   MEMORY   READ  WRITE\n"
             "  s1    412m  100 MiB  -     -\n");
+}
+
+// A quiet API server is heard once a minute; only a longer silence makes a verdict doubtful.
+TEST(ExplainTest, DoubtsAVerdictOnlyAfterASilenceOfTheApiServer) {
+  const auto text = [](int64_t age_ms) {
+    return RenderExplanation(
+        {{"pod", {{"name", "p"}}},
+         {"verdicts", {{{"verb", "filter"}, {"nodesOffered", 1}, {"snapshotAgeMs", age_ms}}}}},
+        kNow);
+  };
+  EXPECT_THAT(text(62'000), HasSubstr("filter of 1 node\n"));
+  EXPECT_THAT(text(600'000), HasSubstr("filter of 1 node, by old data: the API server was last "
+                                       "heard 10m00s before\n"));
 }
 
 // What is missing is said, not left out.
