@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "common/base/log.h"
+#include "common/base/strings.h"
 
 namespace longshore::worker {
 namespace {
@@ -97,7 +98,9 @@ messages::OperationResult RunOperation(const messages::Assign& assign, const Set
   // A tool that was interrupted fails in its own way: what counts is that we were told to stop.
   if (cancellation.cancelled()) failure = {kCancelledClass, "cancelled", false};
   result.set_error_class(failure.error_class);
-  result.set_error_message(redactor.Redact(failure.message).substr(0, 2000));
+  // Servers and tools say what they like, and the cut may fall inside a character: a message that
+  // is not UTF-8 could never be parsed, and the result would be sent for ever.
+  result.set_error_message(ToValidUtf8(redactor.Redact(failure.message).substr(0, 2000)));
   result.set_retryable(failure.retryable);
   return result;
 }

@@ -73,8 +73,18 @@ Outcome<void> ReadRelations(PsqlSession& session, DatabaseSnapshot& snapshot) {
     if (json.value("kind", "") == "S") {
       snapshot.sequences.push_back(json.value("name", ""));
     } else {
-      snapshot.tables.push_back(
-          {json.value("name", ""), json.value("condition", ""), json.value("bytes", int64_t{0})});
+      TableRef table{json.value("name", ""), json.value("condition", ""),
+                     json.value("bytes", int64_t{0})};
+      // The one piece of SQL that we take from the server as it is. psql would take a backslash
+      // for the beginning of a command, and run it here.
+      if (table.condition.find_first_of(std::string_view("\\\0", 2)) != std::string::npos) {
+        return Failure{kConfiguration,
+                       "table " + table.name +
+                           ": its extension's condition (pg_extension.extcondition) has a "
+                           "backslash, which is not allowed here",
+                       false};
+      }
+      snapshot.tables.push_back(std::move(table));
     }
   }
   return {};

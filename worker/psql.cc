@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <regex>
 
+#include "common/base/log.h"
 #include "common/base/strings.h"
+#include "worker/run.h"
 
 namespace longshore::worker {
 namespace {
@@ -98,6 +101,33 @@ constexpr char kPinnedSettings[] =
     "SET max_parallel_workers_per_gather=0; SET jit=off; SET synchronize_seqscans=on;"
     "SET tcp_keepalives_idle=20; SET tcp_keepalives_interval=10; SET tcp_keepalives_count=4";
 
+// What a server may make us keep: it can send rows and notices for ever.
+constexpr size_t kErrKept = 64u << 10, kMostRead = 1u << 20, kLongestRow = 16u << 20;
+
+// From these on psql has \restrict (CVE-2025-8714).
+constexpr int kRestrictSince[][2] = {{13, 22}, {14, 19}, {15, 14}, {16, 10}, {17, 6}, {18, 0}};
+
+bool HasRestrict(const std::string& version) {
+  int major = 0, minor = 0;
+  if (std::sscanf(version.c_str(), "psql (PostgreSQL) %d.%d", &major, &minor) < 1) return false;
+  for (const auto& since : kRestrictSince) {
+    if (major == since[0]) return minor >= since[1];
+  }
+  return major > 18;
+}
+
+bool PsqlHasRestrict(Reaper& reaper, const std::string& scratch) {
+  static const bool known = [&] {
+    RunOptions run;
+    run.timeout = std::chrono::seconds(30);
+    const auto told = Run(reaper, {{"psql", "--version"}, BaseEnvironment(scratch), ""}, run);
+    const bool has = told && HasRestrict(told->out);
+    if (!has) LogWarn("this psql has no \\restrict: a newer minor version has");
+    return has;
+  }();
+  return known;
+}
+
 }  // namespace
 
 Failure ClassifyPostgresql(const std::string& err, const std::string& doing) {
@@ -121,9 +151,12 @@ Failure ClassifyPostgresql(const std::string& err, const std::string& doing) {
 }
 
 std::string QuoteLiteral(std::string_view text) {
-  std::string quoted = "'";
+  // With a backslash in it, what ends a plain literal depends on what the server says of its
+  // standard_conforming_strings; E'' is read in one way only.
+  const bool escapes = text.find('\\') != std::string_view::npos;
+  std::string quoted = escapes ? " E'" : "'";
   for (const char c : text) {
-    if (c == '\'') quoted += '\'';
+    if (c == '\'' || c == '\\') quoted += c;
     quoted += c;
   }
   return quoted + "'";
@@ -158,6 +191,11 @@ Outcome<std::unique_ptr<PsqlSession>> PsqlSession::Open(Reaper& reaper,
   command.environment.insert(access.environment.begin(), access.environment.end());
   LS_ASSIGN_OR_RETURN(std::unique_ptr<Process> process, Process::Start(reaper, command));
   std::unique_ptr<PsqlSession> session(new PsqlSession(std::move(process), database, cancellation));
+  // Statements are built from names that the server tells. Should one ever get out of its quotes,
+  // psql must not run it as a command of its own: `\! sh` would, in the pod that holds the secrets.
+  if (PsqlHasRestrict(reaper, scratch)) {
+    LS_RETURN_IF_ERROR(session->Write("\\restrict " + RandomId(32) + "\n"));
+  }
   LS_RETURN_IF_ERROR(session->Prepare());
   return session;
 }
@@ -223,6 +261,9 @@ Outcome<void> PsqlSession::Write(std::string_view text) {
 Outcome<void> PsqlSession::Wait(bool for_room) {
   if (cancellation_.cancelled()) return Failure{kCancelledClass, database_ + ": cancelled", false};
   if (!out_open_) return Ended();
+  if (out_.size() > kLongestRow) {
+    return Failure{kDumpFailed, database_ + ": the server answers more than is asked", false};
+  }
   std::vector<pollfd> fds{{process_->out(), POLLIN, 0},
                           {err_open_ ? process_->err() : -1, POLLIN, 0},
                           {for_room ? process_->in() : -1, POLLOUT, 0}};
@@ -238,6 +279,7 @@ void PsqlSession::ReadPipes() {
     std::string& text;
     bool& open;
   };
+  if (err_.size() > kErrKept) err_.erase(0, err_.size() - kErrKept);
   std::array<Source, 2> sources{
       {{process_->out(), out_, out_open_}, {process_->err(), err_, err_open_}}};
   for (Source& source : sources) {
@@ -245,6 +287,7 @@ void PsqlSession::ReadPipes() {
     while (source.open) {
       const ssize_t n = ::read(source.fd, buffer, sizeof buffer);
       if (n > 0) source.text.append(buffer, static_cast<size_t>(n));
+      if (n > 0 && source.text.size() > kMostRead) break;
       if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) source.open = false;
       if (n < 0) break;
     }

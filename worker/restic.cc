@@ -177,19 +177,12 @@ Outcome<std::vector<Snapshot>> Restic::Find(const std::vector<std::string>& tags
 
 Outcome<BackupSummary> Restic::BackupStream(const Stream& stream, const StatusCallback& on_status,
                                             const Cancellation& cancellation) {
-  std::vector<std::string> arguments = {"backup",
-                                        "--host",
-                                        options_.host,
-                                        "--tag",
-                                        TagList(stream.tags),
-                                        "--stdin-filename",
-                                        stream.file_name,
-                                        "--stdin-from-command",
-                                        "--",
-                                        "sh",
-                                        "-c",
-                                        "exec \"$@\" 2>\"$0\"",
-                                        stream.error_file};
+  std::vector<std::string> arguments = {
+      "backup", "--host", options_.host, "--tag", TagList(stream.tags), "--stdin-filename",
+      stream.file_name, "--stdin-from-command", "--", "sh", "-c",
+      // What it says is kept up to 1 MiB: a server can make it
+      // say more than the volume holds.
+      "ulimit -f 2048; trap '' XFSZ; exec \"$@\" 2>\"$0\"", stream.error_file};
   Append(arguments, stream.command);
   Command command = MakeCommand(std::move(arguments));
   command.environment.insert(stream.environment.begin(), stream.environment.end());

@@ -226,6 +226,70 @@ TEST_F(PostgresqlTest, MakesNoCopyOfADumpThatFailsHalfWay) {
   ExpectNoSessions();
 }
 
+// The catalogue is the server's: SQL in it (here the condition of an extension's table) must not
+// make psql run a program beside the secrets.
+TEST_F(PostgresqlTest, RunsNoCommandOutOfTheCatalogue) {
+  const std::string mark = worker_.path("ran");
+  server_->Sql("postgres", "CREATE DATABASE hostile");
+  server_->Sql("hostile",
+               "CREATE TABLE t (a int); ALTER EXTENSION plpgsql ADD TABLE t;"
+               "UPDATE pg_extension SET extconfig = ARRAY['public.t'::regclass::oid], "
+               "extcondition = ARRAY[E'WHERE true \\\\! touch " +
+                   mark + "\\n'] WHERE extname = 'plpgsql'");
+  const auto result = worker_.Run(Assign("Backup", "hostile", "copy-hostile", "backup"));
+  server_->Sql("postgres", "DROP DATABASE hostile");
+  EXPECT_FALSE(std::filesystem::exists(mark));
+  EXPECT_EQ(result.error_class(), "Configuration") << result.error_message();
+  EXPECT_THAT(result.error_message(), HasSubstr("public.t"));
+}
+
+// Should a server's words get out of their quotes all the same, psql refuses to run them.
+TEST_F(PostgresqlTest, PsqlRefusesItsOwnCommands) {
+  SecretFolder& folder = *SecretFolder::Create(worker_.path(""), 1)->release();
+  const std::unique_ptr<SecretFolder> owned(&folder);
+  Redactor redactor;
+  const auto access = WritePostgresqlSecrets(folder, redactor, server_->Source("backup"), "test");
+  ASSERT_TRUE(access.has_value());
+  const Cancellation never;
+  auto session = PsqlSession::Open(testing::TheReaper(), *access, "shop", "/tmp", never);
+  ASSERT_TRUE(session.has_value()) << session.error().message;
+  const std::string mark = worker_.path("ran");
+  const auto rows = (*session)->Query("SELECT 1\n\\! touch " + mark + "\n");
+  EXPECT_FALSE(rows.has_value());
+  EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
+// The server cuts a long name inside a character and says the rest back to us.
+TEST_F(PostgresqlTest, ResultsCanAlwaysBeParsed) {
+  std::string name;
+  for (int i = 0; i < 32; ++i) name += "\u00e4";
+  const auto result = worker_.Run(Assign("Backup", name, "copy-utf8", "backup"));
+  EXPECT_EQ(result.error_class(), "NotFound") << result.error_message();
+  EXPECT_EQ(result.error_message(), ToValidUtf8(result.error_message()));
+  messages::OperationResult parsed;
+  EXPECT_TRUE(parsed.ParseFromString(result.SerializeAsString()));
+}
+
+// A server can send notices for ever, and the dump passes them on.
+TEST_F(PostgresqlTest, ANoisyDumpDoesNotFillTheVolume) {
+  const std::string bin = worker_.path("bin"), seen = worker_.path("seen");
+  std::filesystem::create_directory(bin);
+  std::ofstream(bin + "/pg_dump") << "#!/bin/sh\nhead -c 20000000 /dev/zero | tr '\\0' x >&2\n"
+                                  << "stat -c %s " << worker_.settings().scratch << "/pg_dump.err >"
+                                  << seen << "\nexit 1\n";
+  std::filesystem::permissions(bin + "/pg_dump", std::filesystem::perms::owner_all);
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", (bin + ":" + path).c_str(), 1);
+  const auto result = worker_.Run(Assign("Backup", "shop", "copy-noisy", "backup"));
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(result.error_class(), "DumpFailed") << result.error_message().substr(0, 200);
+  EXPECT_LT(result.error_message().size(), 10000u);
+  const auto size = ReadFile(seen);
+  ASSERT_TRUE(size.has_value());
+  EXPECT_LE(ParseInt(Trim(*size)).value_or(-1), 1 << 20);
+  EXPECT_GT(ParseInt(Trim(*size)).value_or(-1), 0);
+}
+
 TEST_F(PostgresqlTest, LeavesNothingOfACancelledBackup) {
   Cancellation cancellation;
   std::atomic<bool> done{false};

@@ -45,6 +45,8 @@ TEST(PsqlTest, TellsWhyItFailed) {
 TEST(PsqlTest, QuotesForSql) {
   EXPECT_EQ(QuoteLiteral("it's"), "'it''s'");
   EXPECT_EQ(QuoteIdentifier("a\"b"), "\"a\"\"b\"");
+  // Whatever the server says of standard_conforming_strings, this ends where it should.
+  EXPECT_EQ(QuoteLiteral("\\' x"), " E'\\\\'' x'");
 }
 
 TEST(ToolsTest, FindsVersions) {
