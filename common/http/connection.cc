@@ -75,14 +75,12 @@ Connection::Io Connection::Read(std::string& buffer) {
   return io;
 }
 
-bool Connection::Write(std::string_view bytes, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience +
-                        std::chrono::seconds(bytes.size() / kBytesPerSecondOfPatience);
+Connection::Io Connection::WriteSome(std::string_view& bytes) {
   while (!bytes.empty()) {
     Io io;
     size_t put = 0;
     if (ssl_) {
-      if (!tls_usable_) return false;
+      if (!tls_usable_) return Io::kClosed;
       ERR_clear_error();
       io = Outcome(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &put));
     } else {
@@ -92,14 +90,23 @@ bool Connection::Write(std::string_view bytes, std::chrono::milliseconds patienc
       io = n > 0 ? Io::kOk : later ? Io::kWantWrite : Io::kClosed;
     }
     bytes.remove_prefix(put);
-    if (io == Io::kOk) continue;
+    if (io != Io::kOk) return io;
+  }
+  return Io::kOk;
+}
+
+bool Connection::Write(std::string_view bytes, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience +
+                        std::chrono::seconds(bytes.size() / kBytesPerSecondOfPatience);
+  while (true) {
+    const Io io = WriteSome(bytes);
+    if (io == Io::kOk) return true;
     if (io == Io::kClosed) return false;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
     pollfd waiting{fd(), static_cast<int16_t>(io == Io::kWantRead ? POLLIN : POLLOUT), 0};
     if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) return false;
   }
-  return true;
 }
 
 bool Connection::WaitReadable(std::chrono::milliseconds time) const {

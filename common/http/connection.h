@@ -30,6 +30,8 @@ class Connection {
   Io Handshake();
   // Appends what has arrived, at most 64 KiB. kWantRead: nothing has.
   Io Read(std::string& buffer);
+  // Writes what the peer takes now and removes it from the front of `bytes`. kOk: that was all.
+  Io WriteSome(std::string_view& bytes);
   // Writes everything, waiting where it must: for `patience`, and a second more per 32 KiB.
   bool Write(std::string_view bytes, std::chrono::milliseconds patience);
   // Waits for more to read; false if nothing came.

@@ -100,7 +100,8 @@ class Server::Impl {
   void AddThread() LS_REQUIRES(mutex_);
 
   std::atomic<bool> stopping_{false};
-  SessionSettings settings_{options, router, stopping_};
+  std::atomic<size_t> unsent_{0};
+  SessionSettings settings_{options, router, stopping_, unsent_};
   std::unique_ptr<tls::Reloader> certificates_;
   UniqueFd listener_, epoll_, wake_;
   std::thread loop_;

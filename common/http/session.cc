@@ -10,8 +10,9 @@
 namespace longshore::http {
 namespace {
 
-using Io = Connection::Io;
 constexpr auto kLinger = std::chrono::seconds(1);
+// Of all connections together. Over it, peers that don't take their reply at once lose it.
+constexpr size_t kMostUnsent = 64u << 20;
 constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
 
 std::string_view Reason(int status) {
@@ -77,6 +78,10 @@ Session::Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr&
 
 Session::Time Session::Deadline() const {
   if (state_ == State::kLingering) return since_ + kLinger;
+  if (!output_.empty()) {
+    return since_ + settings_.options.read_timeout +
+           std::chrono::seconds(reply_bytes_ / kBytesPerSecondOfPatience);
+  }
   if (idle()) return since_ + settings_.options.keep_alive;
   return since_ + settings_.options.read_timeout +
          std::chrono::seconds(request_bytes_ / kBytesPerSecondOfPatience);
@@ -103,17 +108,23 @@ Session::Next Session::AdvanceHandshake() {
 
 Session::Next Session::AdvanceOpen() {
   for (;;) {
+    if (!output_.empty()) {
+      if (const Io io = Flush(); io != Io::kOk) return Wait(io);
+      since_ = std::chrono::steady_clock::now();
+    }
+    if (last_reply_) return StartLinger();
     if (!input_.empty()) {
       if (!parser_.started() && served_ > 0) since_ = std::chrono::steady_clock::now();
       input_.erase(0, parser_.Feed(input_));
     }
     if (parser_.rejection()) {
-      Reply(*parser_.rejection(), false, false, false);
-      return StartLinger();
+      if (!Reply(*parser_.rejection(), false, false, false)) return StartLinger();
+      last_reply_ = true;
+      continue;
     }
-    if (parser_.TakeExpectation() &&
-        !connection_.Write("HTTP/1.1 100 Continue\r\n\r\n", settings_.options.read_timeout)) {
-      return {Next::What::kClose, {}};
+    if (parser_.TakeExpectation()) {
+      const Io io = Send("HTTP/1.1 100 Continue\r\n\r\n");
+      if (io != Io::kOk) return Wait(io);
     }
     if (parser_.done()) {
       if (!Serve()) return StartLinger();
@@ -154,7 +165,26 @@ bool Session::Serve() {
   request_bytes_ = input_.size();
   ++served_;
   since_ = std::chrono::steady_clock::now();
-  return keep_alive;
+  last_reply_ = !keep_alive;
+  return true;
+}
+
+Session::Io Session::Flush() {
+  std::string_view rest = output_;
+  const Io io = connection_.WriteSome(rest);
+  settings_.unsent -= output_.size() - rest.size();
+  output_.erase(0, output_.size() - rest.size());
+  return io;
+}
+
+Session::Io Session::Send(std::string_view bytes) {
+  reply_bytes_ = bytes.size();
+  const Io io = connection_.WriteSome(bytes);
+  if (io == Io::kOk || io == Io::kClosed) return io;
+  if (settings_.unsent >= kMostUnsent) return Io::kClosed;
+  settings_.unsent += bytes.size();
+  output_.append(bytes);
+  return io;
 }
 
 Response Session::Dispatch(Request& request, const std::string& target) const {
@@ -192,8 +222,8 @@ bool Session::Reply(const Response& response, bool keep_alive, bool head_only, b
   }
   out += "\r\n";
   if (!streamed && !head_only) out += response.body;
+  if (!streamed || head_only) return Send(out) != Io::kClosed && (!streamed || chunked);
   if (!connection_.Write(out, settings_.options.read_timeout)) return false;
-  if (!streamed || head_only) return !streamed || chunked;
   return ReplyStream(response, chunked) && chunked;
 }
 

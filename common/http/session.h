@@ -2,7 +2,7 @@
 //
 // What happens on one connection: handshake, requests one after another, replies, goodbye. It runs
 // on whatever worker thread of server.cc has it, and gives the thread back as soon as the peer lets
-// it wait; only handlers, and replies that the peer takes slowly, hold a thread.
+// it wait; only handlers, and streams that the peer takes slowly, hold a thread.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@ struct SessionSettings {
   const ServerOptions& options;
   const Router& router;
   const std::atomic<bool>& stopping;
+  std::atomic<size_t>& unsent;  // bytes of replies that peers have not taken yet
 };
 
 class Session {
@@ -28,6 +29,9 @@ class Session {
 
   Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr& context,
           const SessionSettings& settings);
+  ~Session() { settings_.unsent -= output_.size(); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   struct Next {
     enum class What { kWaitToRead, kWaitToWrite, kClose } what;
@@ -37,11 +41,14 @@ class Session {
   Next Advance();
 
   Next Begin() const { return {Next::What::kWaitToRead, Deadline()}; }
-  bool idle() const { return state_ == State::kOpen && !parser_.started() && served_ > 0; }
+  bool idle() const {
+    return state_ == State::kOpen && !parser_.started() && served_ > 0 && output_.empty();
+  }
   int fd() const { return connection_.fd(); }
   void Abort() { connection_.Abort(); }  // from any thread
 
  private:
+  using Io = Connection::Io;
   enum class State { kHandshake, kOpen, kLingering };
   Next AdvanceHandshake();
   Next AdvanceOpen();
@@ -50,7 +57,10 @@ class Session {
   Next Wait(Connection::Io io) const;
   Time Deadline() const;
 
-  bool Serve();  // true: the connection stays open
+  bool Serve();  // true: the connection stays open once the reply has gone
+  // Sends as much as the peer takes now; what it doesn't is kept for later.
+  Io Send(std::string_view bytes);
+  Io Flush();
   Response Dispatch(Request& request, const std::string& target) const;
   bool Reply(const Response& response, bool keep_alive, bool head_only, bool http_1_0);
   bool ReplyStream(const Response& response, bool chunked);
@@ -59,7 +69,10 @@ class Session {
   Connection connection_;
   RequestParser parser_;
   State state_;
-  std::string input_;  // read, not yet parsed
+  std::string input_;        // read, not yet parsed
+  std::string output_;       // not yet sent; nothing more is read until it is
+  size_t reply_bytes_ = 0;   // of the reply that output_ is the rest of
+  bool last_reply_ = false;  // the connection ends once output_ is sent
   size_t request_bytes_ = 0;
   uint64_t served_ = 0;
   Time since_;  // of the present state, request or idleness

@@ -3,6 +3,7 @@
 // The server against clients that are hostile or broken.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/common/http/server_fixture.h"
@@ -101,6 +102,52 @@ TEST_F(HardeningTest, ClearTextOnATlsPortGetsNothing) {
   bool closed = false;
   EXPECT_EQ(raw.ReadToEnd(&closed).find("HTTP"), std::string::npos);
   EXPECT_TRUE(closed);
+}
+
+// Two threads only, and more than two peers that ask for much and don't read it: others are
+// answered at once, and a peer that reads late gets all of it.
+TEST_F(HardeningTest, PeersThatDontReadTheirRepliesHoldNoThread) {
+  constexpr size_t kBig = 12u << 20;
+  more_.emplace_back("GET", "/big", [](const Request&) { return Text(std::string(kBig, 'b')); });
+  for (const bool tls : {false, true}) {
+    SCOPED_TRACE(tls ? "TLS" : "clear text");
+    if (tls) UseTls();
+    Start();
+    std::vector<testing::RawConnection> deaf;
+    for (int i = 0; i < 4; ++i) {
+      deaf.push_back(Connect());
+      if (tls) ASSERT_TRUE(deaf.back().StartTls());
+      deaf.back().Send("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    auto options = ClientFor();
+    options.read_timeout = std::chrono::seconds(3);
+    const auto response = NewClient(options)->Send({.path = "/ok"});
+    ASSERT_TRUE(response.has_value()) << response.error().ToString();
+    EXPECT_EQ(response->body, "fine");
+    const std::string late = deaf[3].ReadToEnd();
+    EXPECT_EQ(std::count(late.begin(), late.end(), 'b'), std::ptrdiff_t{kBig});
+    server_->Stop();
+  }
+}
+
+// What peers leave unread is kept for all of them together up to 64 MiB, not for each.
+TEST_F(HardeningTest, UnreadRepliesTakeBoundedMemory) {
+  constexpr size_t kBig = 32u << 20;
+  more_.emplace_back("GET", "/big", [](const Request&) { return Text(std::string(kBig, 'b')); });
+  Start();
+  std::vector<testing::RawConnection> deaf;
+  for (int i = 0; i < 6; ++i) {
+    deaf.push_back(Connect());
+    deaf.back().Send("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  int cut = 0;
+  for (auto& peer : deaf) {
+    cut += peer.ReadToEnd(nullptr, std::chrono::seconds(30)).size() < kBig ? 1 : 0;
+  }
+  EXPECT_GE(cut, 1);
+  EXPECT_LE(cut, 4);
 }
 
 // Two threads only, and hundreds of connections that do nothing, say hello for ever, or never
