@@ -116,7 +116,9 @@ TEST_F(HardeningTest, PeersThatDontReadTheirRepliesHoldNoThread) {
     std::vector<testing::RawConnection> deaf;
     for (int i = 0; i < 4; ++i) {
       deaf.push_back(Connect());
-      if (tls) ASSERT_TRUE(deaf.back().StartTls());
+      if (tls) {
+        ASSERT_TRUE(deaf.back().StartTls());
+      }
       deaf.back().Send("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
