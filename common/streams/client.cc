@@ -70,6 +70,7 @@ class Client::Impl {
   }
   void Connect();
   void OnOpen();
+  void Flush() LS_EXCLUDES(mutex_);
   void OnWritten(size_t bytes) LS_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     queued_bytes_ -= bytes;
@@ -82,8 +83,10 @@ class Client::Impl {
   std::shared_ptr<Attempt> attempt_;
   Mutex mutex_;
   bool open_ LS_GUARDED_BY(mutex_) = false;
-  uint64_t generation_ LS_GUARDED_BY(mutex_) = 0;  // counts open streams
-  size_t queued_bytes_ LS_GUARDED_BY(mutex_) = 0;  // for this one
+  // Of the open stream: what Send() was given and Flush() has not seen, and the bytes of that and
+  // of what is being written.
+  std::deque<std::string> outbox_ LS_GUARDED_BY(mutex_);
+  size_t queued_bytes_ LS_GUARDED_BY(mutex_) = 0;
   std::chrono::milliseconds backoff_{0};
   Clock::time_point opened_at_;
   std::mt19937_64 random_{std::random_device{}()};
@@ -269,7 +272,6 @@ void Client::Impl::OnOpen() {
   {
     MutexLock lock(mutex_);
     queued_bytes_ = 0;
-    ++generation_;
     open_ = true;
   }
   handler_.OnOpen();
@@ -279,6 +281,7 @@ void Client::Impl::OnEnd(const std::string& reason, bool was_open) {
   {
     MutexLock lock(mutex_);
     open_ = false;
+    outbox_.clear();  // meant for a stream that is gone: what it says may be stale
   }
   handler_.OnClose(reason);
   if (stopping_) return;
@@ -319,7 +322,6 @@ Status Client::Impl::Start() {
 }
 
 Status Client::Impl::Send(std::string message) {
-  uint64_t generation;
   {
     MutexLock lock(mutex_);
     if (!open_) return Unavailable("the stream to " + options.host + " is not open");
@@ -327,16 +329,21 @@ Status Client::Impl::Send(std::string message) {
       return Error{Code::kResourceExhausted, "the send queue to " + options.host + " is full"};
     }
     queued_bytes_ += message.size();
-    generation = generation_;
+    outbox_.push_back(std::move(message));
   }
-  asio::post(io_, [this, generation, message = std::move(message)]() mutable {
-    {
-      MutexLock lock(mutex_);  // meant for a stream that is gone: what it says may be stale
-      if (generation != generation_) return;
-    }
-    attempt_->Enqueue(std::move(message));
-  });
+  // Asio keeps what its own thread posts until the handler returns, and lets other threads' pass
+  // it: the order is the outbox's.
+  asio::post(io_, [this] { Flush(); });
   return {};
+}
+
+void Client::Impl::Flush() {
+  std::deque<std::string> messages;
+  {
+    MutexLock lock(mutex_);
+    messages.swap(outbox_);
+  }
+  for (std::string& message : messages) attempt_->Enqueue(std::move(message));
 }
 
 void Client::Impl::Stop() {

@@ -43,8 +43,9 @@ class Client {
   Client(ClientOptions options, ClientHandler& handler);
   ~Client();
   Status Start();
-  // Queues a message on the open stream. Thread-safe. Errors: kUnavailable when not open,
-  // kResourceExhausted when the queue is full.
+  // Queues a message on the open stream. Thread-safe; messages go out in the order of the calls,
+  // also of calls by several threads. Errors: kUnavailable when not open, kResourceExhausted when
+  // the queue is full.
   Status Send(std::string message);
   bool connected() const;
   void Stop();  // idempotent; joins

@@ -59,6 +59,7 @@ class Server::Impl final : public SessionHost {
   void Sweep();
   void StopOnThread();
   void GrantSlots();
+  void Flush() LS_EXCLUDES(mutex_);
   void TrimAfterStorm(Clock::time_point now);
 
   const ServerOptions options_;
@@ -77,8 +78,14 @@ class Server::Impl final : public SessionHost {
   size_t total_ = 0;  // of connections in whatever stage
   size_t handshakes_since_trim_ = 0;
   Clock::time_point last_handshake_;
+  struct Outgoing {
+    SessionPtr session;  // moved on to the server's thread, which must be its last owner
+    bool fits;
+    std::string message;
+  };
   Mutex mutex_;  // for Send from other threads; taken for the look-up only
   std::unordered_map<ConnectionId, SessionPtr> sessions_ LS_GUARDED_BY(mutex_);
+  std::deque<Outgoing> outbox_ LS_GUARDED_BY(mutex_);  // what Flush() has not seen
 };
 
 Server::Impl::Impl(ServerOptions given, ServerHandler& handler)
@@ -207,19 +214,31 @@ void Server::Impl::TrimAfterStorm(Clock::time_point now) {
 }
 
 void Server::Impl::Send(ConnectionId id, std::string message) {
-  SessionPtr session;
   {
     MutexLock lock(mutex_);
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) return;
-    session = found->second;
+    const bool fits = found->second->Reserve(message.size());
+    outbox_.push_back({found->second, fits, std::move(message)});
   }
-  const bool fits = session->Reserve(message.size());
-  // Moved, not copied: the last owner of a session must be the server's thread.
-  asio::post(io_, [session = std::move(session), fits, message = std::move(message)]() mutable {
-    if (!fits) return session->End("too slow: the send queue is full");
-    session->Enqueue(std::move(message));
-  });
+  // Asio keeps what its own thread posts until the handler returns, and lets other threads' pass
+  // it: the order is the outbox's.
+  asio::post(io_, [this] { Flush(); });
+}
+
+void Server::Impl::Flush() {
+  std::deque<Outgoing> outgoing;
+  {
+    MutexLock lock(mutex_);
+    outgoing.swap(outbox_);
+  }
+  for (Outgoing& each : outgoing) {
+    if (each.fits) {
+      each.session->Enqueue(std::move(each.message));
+    } else {
+      each.session->End("too slow: the send queue is full");
+    }
+  }
 }
 
 void Server::Impl::Close(ConnectionId id, const std::string& reason) {

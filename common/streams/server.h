@@ -57,7 +57,8 @@ class Server {
   ~Server();
   Status Start();
   int port() const;
-  // Queues a message. Thread-safe. Unknown or closed ids are ignored (OnClose says so).
+  // Queues a message. Thread-safe; messages go out in the order of the calls, also of calls by
+  // several threads. Unknown or closed ids are ignored (OnClose says so).
   void Send(ConnectionId id, std::string message);
   void Close(ConnectionId id, const std::string& reason);
   // Runs a function on the server's thread, unless it stops. Thread-safe.

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -82,6 +83,7 @@ class EchoHandler : public ServerHandler {
   void OnOpen(ConnectionId id, const std::string& path, const std::string& identity) override {
     last_id = id;
     diary.Write("open " + path + " " + identity);
+    if (on_open) on_open(id);
   }
   void OnMessage(ConnectionId id, std::string_view message) override {
     diary.Write("message " + std::string(message.substr(0, 100)));
@@ -96,6 +98,7 @@ class EchoHandler : public ServerHandler {
   Diary diary;
   std::mutex blocking;  // held by a test: "block" stops the server's thread
   Decision undecided;
+  std::function<void(ConnectionId)> on_open;  // on the server's thread
   std::atomic<ConnectionId> last_id{0};
 
  private:
@@ -104,12 +107,16 @@ class EchoHandler : public ServerHandler {
 
 class Recorder : public ClientHandler {
  public:
-  void OnOpen() override { diary.Write("open"); }
+  void OnOpen() override {
+    diary.Write("open");
+    if (on_open) on_open();
+  }
   void OnMessage(std::string_view message) override {
     diary.Write("message " + std::string(message.substr(0, 100)));
   }
   void OnClose(const std::string& reason) override { diary.Write("close " + reason); }
   Diary diary;
+  std::function<void()> on_open;  // on the client's thread
 };
 
 class StreamFixture : public ::testing::Test {

@@ -22,6 +22,27 @@ TEST_F(StreamTest, MessagesGoBothWaysInOrder) {
   EXPECT_EQ(server_->connections(), 1u);
 }
 
+// An agent's hello, sent by the stream's own thread, must not be passed by the report that another
+// thread sends as soon as it knows of the hello; nor the other way round.
+TEST_F(StreamTest, MessagesOfSeveralThreadsKeepTheOrderOfTheCalls) {
+  const auto send_in_turn = [](const std::function<void(const std::string&)>& send) {
+    std::thread([&] { send("1"); }).join();
+    send("2");
+    std::thread([&] { send("3"); }).join();
+  };
+  recorder_.on_open = [&] {
+    send_in_turn([&](const std::string& n) { EXPECT_TRUE(client_->Send("up " + n).has_value()); });
+  };
+  handler_.on_open = [&](ConnectionId id) {
+    send_in_turn([&](const std::string& n) { server_->Send(id, "down " + n); });
+  };
+  StartBoth();
+  ASSERT_TRUE(handler_.diary.Await("message up", 3));
+  EXPECT_THAT(handler_.diary.All(), HasSubstr("message up 1\nmessage up 2\nmessage up 3\n"));
+  ASSERT_TRUE(recorder_.diary.Await("message down", 3));
+  EXPECT_THAT(recorder_.diary.All(), HasSubstr("message down 1\nmessage down 2\nmessage down 3\n"));
+}
+
 TEST_F(StreamTest, LargeAndEmptyMessagesArriveWhole) {
   StartBoth();
   std::string large(3 << 20, 'x');
