@@ -149,7 +149,7 @@ Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created,
     if (request && UsablePods(*request) >= Number(*request, "/spec/pods/initial")) return *request;
     if (request) LS_RETURN_IF_ERROR(refusal.Check(*request, session.io.clock.Monotonic()));
     line = request ? WaitsFor(*request) : request.error().message;
-    if (line != last_line) session.io.err << Printable(line) << std::endl;
+    if (line != last_line) session.io.err << Printable(line) << '\n' << std::flush;
     last_line = line;
     if (session.io.clock.Monotonic() >= end) return Error{Code::kDeadlineExceeded, line + again};
     if (!session.io.sleep(std::chrono::milliseconds(300))) {

@@ -34,6 +34,7 @@ function(longshore_add_bpf name)
     COMMENT "BPF skeleton ${name}.skel.h")
 
   add_custom_target(longshore_bpf_${name}_skeleton DEPENDS "${out}/${name}.skel.h")
+  add_dependencies(generated longshore_bpf_${name}_skeleton)
   add_library(longshore_bpf_${name} INTERFACE)
   add_library(longshore::bpf_${name} ALIAS longshore_bpf_${name})
   add_dependencies(longshore_bpf_${name} longshore_bpf_${name}_skeleton)

@@ -59,6 +59,7 @@ add_custom_target(programs)
 add_custom_target(unit_tests)
 add_custom_target(kernel_tests)
 add_custom_target(fuzzers)
+add_custom_target(generated)  # headers that no one wrote, for what reads sources without building
 
 # longshore_add_test(NAME SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest binary,
 # one ctest entry per binary; label `unit` unless said otherwise.
@@ -69,6 +70,9 @@ function(longshore_add_test name)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
+  endif()
+  if(LONGSHORE_SANITIZE)
+    math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 5")  # they run that much slower
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)

@@ -22,7 +22,7 @@ std::string Environment(const char* name) {
 // throws on malformed nodes; LoadKubeconfig catches.
 class Kubeconfig {
  public:
-  Kubeconfig(std::string path, YAML::Node root) : path_(std::move(path)), root_(std::move(root)) {}
+  Kubeconfig(std::string path, const YAML::Node& root) : path_(std::move(path)), root_(root) {}
 
   std::string CurrentContext() const { return Text(root_, "current-context"); }
 
