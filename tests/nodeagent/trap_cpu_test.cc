@@ -281,7 +281,7 @@ TEST_F(TrapTest, T08_WaitingForOnesOwnQuotaIsToldByTheThrottledTime) {
   ASSERT_NE(stat.find(name), std::string::npos) << stat;
   const uint64_t throttled_ns =
       std::stoull(stat.substr(stat.find(name) + name.size())) * (v1 ? 1 : 1000);
-  EXPECT_GT(throttled_ns, 200'000'000u);
+  EXPECT_GT(throttled_ns, 50'000'000u) << "less, the busier the machine is";
   EXPECT_GE(Ratio(agent.Of("quota").run_queue_wait_ns, throttled_ns), 0.9);
 }
 
