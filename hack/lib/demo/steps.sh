@@ -66,7 +66,7 @@ told() {
     ((SECONDS - from < $1)) || fail "not announced within $1s: $2 where $3"
     sleep 0.25
   done
-  tell "announced: $(announced "$2" "$3" | jq -c '{type} + .data')"
+  tell "announced: $(announced "$2" "$3" | jq -c '{event: .type} + .data')"
 }
 
 pods_on_request() {
@@ -147,7 +147,7 @@ progress_is_shown() {
   saw_rate=''
   while :; do
     line=$(longshore operations --request "$request" -o json)
-    jq -r '.items[] | select(.status.state == "Running") | "\(.spec.part): \(.status.progress.phase) \((.status.progress.bytesDone / 1048576) | floor) MiB of \((.status.progress.bytesTotal / 1048576) | floor), \((.status.progress.bytesPerSecond / 1048576) | floor) MiB/s, \(.status.progress.etaSeconds) s left"' <<<"$line" | show
+    jq -r '.items[] | select(.status.state == "Running") | "\(.spec.part): \(.status.progress.phase) \((.status.progress.bytesDone / 1048576) | floor) MiB of \((.status.progress.bytesTotal / 1048576) | floor), \((.status.progress.bytesPerSecond / 1048576) | floor) MiB/s, \(if .status.progress.etaSeconds < 0 then "time left not known yet" else "\(.status.progress.etaSeconds) s left" end)"' <<<"$line" | show
     if jq -e '[.items[] | select(.status.progress.bytesPerSecond > 0 and .status.progress.etaSeconds >= 0)] | length > 0' <<<"$line" >/dev/null; then saw_rate=1; fi
     [ "$(jq '[.items[] | select(.status.state == "Succeeded" or .status.state == "Failed" or .status.state == "Cancelled")] | length' <<<"$line")" -lt "${#ids[@]}" ] || break
     ((${EPOCHREALTIME%.*} - ${started%.*} < 600)) || fail "the backups are not done after 10 minutes"
