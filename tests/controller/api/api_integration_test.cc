@@ -287,5 +287,58 @@ TEST_F(ApiIntegrationTest, KubectlIsNoWayAroundTheVerbRestore) {
   EXPECT_EQ(code(create("Backup", "", Json::object())), std::nullopt);
 }
 
+// A copy may be of any source, and only the storage manager API knows of which: the right to
+// restore into the sources of one namespace is not enough for a Restore that is made with kubectl.
+TEST_F(ApiIntegrationTest, KubectlRestoresNeedTheRightToAllCopies) {
+  MakeManager("restorer", {"get", "create", "restore"});
+  kube::Config config = client_->config();
+  config.client_certificate_pem.clear();
+  config.client_key_pem.clear();
+  config.token = TokenOf("restorer", "");
+  const auto restorer = *kube::Client::Create(config, "longshore-test");
+  const Json spec = {{"type", "Restore"},
+                     {"sourceRef", {{"name", "orders"}}},
+                     {"requestRef", {{"name", "req-1"}}},
+                     {"copyID", "copy-1"}};
+  const auto create = [&](kube::Client& client) {
+    return client.Create(kube::kOperations, ns_,
+                         {{"apiVersion", "longshore.dev/v1alpha1"},
+                          {"kind", "Operation"},
+                          {"metadata", {{"generateName", "op-"}}},
+                          {"spec", spec}});
+  };
+  ASSERT_TRUE(Eventually([&] {
+    const auto made = create(*restorer);
+    return !made && made.error().code == Code::kPermissionDenied;
+  }));
+  EXPECT_TRUE(create(*client_).has_value());  // who may do everything
+}
+
+// The controller reads the secrets that a source names: who may not read them may not name them.
+TEST_F(ApiIntegrationTest, WhoeverNamesASecretMustBeAllowedToReadIt) {
+  kube::Config config = client_->config();
+  config.client_certificate_pem.clear();
+  config.client_key_pem.clear();
+  config.token = TokenOf("manager", "");
+  const auto manager = *kube::Client::Create(config, "longshore-test");
+  const auto create = [&](kube::Client& client) {
+    return client.Create(
+        kube::kBackupSources, ns_,
+        {{"apiVersion", "longshore.dev/v1alpha1"},
+         {"kind", "BackupSource"},
+         {"metadata", {{"generateName", "source-"}}},
+         {"spec",
+          {{"kind", "postgresql"},
+           {"postgresql", {{"host", "h"}, {"caRef", {{"name", "ca"}, {"key", "ca.crt"}}}}},
+           {"credentialsRef", {{"name", "somebody-elses"}}}}}});
+  };
+  ASSERT_TRUE(Eventually([&] {
+    const auto made = create(*manager);
+    return !made && made.error().code == Code::kPermissionDenied;
+  }));
+  const auto made = create(*client_);
+  EXPECT_TRUE(made.has_value()) << made.error().ToString();
+}
+
 }  // namespace
 }  // namespace longshore::controller
