@@ -138,7 +138,7 @@ Sample Collector::Take() {
   HandleEvents();
   TakeWatched();
   WalkWhenDue(clock_.Monotonic());
-  if (audit_.Due(clock_.Monotonic())) audit_.Before(known_);
+  if (!known_.empty() && audit_.Due(clock_.Monotonic())) audit_.Before(known_);
   kernel_.Flush();
   Sample sample;
   sample.start = last_take_;

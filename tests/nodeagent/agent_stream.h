@@ -3,6 +3,7 @@
 // The controller's end of /v1/agents for tests: a real stream server that keeps what agents say.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -53,6 +54,9 @@ class AgentStream : public streams::ServerHandler {
     return client;
   }
 
+  // On the stream that was opened last.
+  void Send(std::string message) { server_->Send(newest_, std::move(message)); }
+
   // Waits up to 30 s until the messages so far satisfy the condition.
   using Messages = std::vector<messages::AgentMessage>;
   bool Await(const std::function<bool(const Messages&)>& condition) {
@@ -71,7 +75,9 @@ class AgentStream : public streams::ServerHandler {
     }
     done("agent");
   }
-  void OnOpen(streams::ConnectionId, const std::string&, const std::string&) override {}
+  void OnOpen(streams::ConnectionId id, const std::string&, const std::string&) override {
+    newest_ = id;
+  }
   void OnMessage(streams::ConnectionId, std::string_view message) override {
     messages::AgentMessage parsed;
     LS_CHECK(parsed.ParseFromArray(message.data(), static_cast<int>(message.size())));
@@ -88,6 +94,7 @@ class AgentStream : public streams::ServerHandler {
   std::mutex mutex_;
   std::condition_variable changed_;
   Messages messages_;
+  std::atomic<streams::ConnectionId> newest_{0};
   std::unique_ptr<streams::Server> server_;
 };
 

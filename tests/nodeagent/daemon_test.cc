@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "common/http/client.h"
 #include "tests/nodeagent/agent_stream.h"
 #include "tests/nodeagent/test_cgroups.h"
@@ -60,20 +62,23 @@ TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
   EXPECT_EQ(controller_.All()[0].hello().node(), "node-7");
   EXPECT_EQ(
       WaitFor(cgroups.Run("burstable/podrep/c1", [] { Spin(std::chrono::milliseconds(300)); })), 0);
-  EXPECT_TRUE(controller_.Await([](const auto& all) {
-    const messages::UsageReport& last = all.back().usage();
-    return last.pods_size() == 1 && last.pods(0).pod_uid() == "rep" &&
-           last.pods(0).usage().cpu_ns() >= 300'000'000;
-  }));
+  const auto said = [](const auto& condition) {
+    return [condition](const AgentStream::Messages& all) {
+      return std::any_of(all.begin(), all.end(), [&](const messages::AgentMessage& message) {
+        const auto& pods = message.usage().pods();
+        return pods.size() == 1 && pods[0].pod_uid() == "rep" && condition(pods[0]);
+      });
+    };
+  };
+  EXPECT_TRUE(controller_.Await(said(
+      [](const messages::PodCounters& pod) { return pod.usage().cpu_ns() >= 300'000'000; })));
   EXPECT_EQ(Get(daemon, "/readyz", 200), "ok\n");
   const std::string metrics = Get(daemon, "/metrics", 200);
   EXPECT_THAT(metrics, HasSubstr("longshore_nodeagent_bpf_loaded 1"));
   EXPECT_THAT(metrics, HasSubstr("longshore_nodeagent_pods 1"));
   cgroups.Remove("burstable/podrep");
-  EXPECT_TRUE(controller_.Await([](const auto& all) {
-    const messages::UsageReport& last = all.back().usage();
-    return last.pods_size() == 1 && last.pods(0).final();
-  }));
+  EXPECT_TRUE(
+      controller_.Await(said([](const messages::PodCounters& pod) { return pod.final(); })));
   daemon.Stop();
   // Until there is a connection a report is replaced by the next; from then on none is missing.
   uint64_t sequence = 0;

@@ -209,8 +209,9 @@ TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
 TEST_F(KernelTest, MemoryIsWhatTheKernelCharges) {
   TestCgroups cgroups("memory");
   cgroups.Make("podmem/c1");
-  MemoryFiles files(cgroups.Layout().memory.directory + "/podmem", cgroups.Layout().memory.v2);
-  if (!files.Read())
+  OpenFiles open_files;
+  MemoryFiles files(cgroups.Layout().memory.v2, open_files);
+  if (!files.Read(cgroups.Layout().memory.directory + "/podmem"))
     GTEST_SKIP() << "the memory controller is not handed down to " << cgroups.root();
   Agent agent(cgroups.Layout());
   int ready[2];

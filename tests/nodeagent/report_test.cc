@@ -39,47 +39,6 @@ Sample At(int64_t milliseconds, std::vector<PodSample> pods) {
   return sample;
 }
 
-TEST(MakeReportTest, CarriesEveryFieldInTheUnitOfItsName) {
-  Sample sample = At(5000, {Pod("a", 1), Pod("b", 9, true)});
-  sample.node.pressure = Pressure{21, 22, 23};
-  sample.lost.no_index = 3;
-  sample.lost.switches = 2;
-  sample.uncounted_cgroups = 1;
-  const messages::UsageReport report = MakeReport(sample, 17);
-  EXPECT_EQ(report.sequence(), 17u);
-  EXPECT_EQ(report.interval_start_ns(), 4'000'000'000);
-  EXPECT_EQ(report.interval_end_ns(), 5'000'000'000);
-  EXPECT_EQ(report.wall_end_ns(), 1'800'000'000'000'000'000);
-  EXPECT_EQ(report.lost_updates(), 6u);
-  ASSERT_EQ(report.pods_size(), 2);
-  const messages::PodCounters& pod = report.pods(0);
-  EXPECT_EQ(pod.pod_uid(), "a");
-  EXPECT_EQ(pod.usage().cpu_ns(), 1u);
-  EXPECT_EQ(pod.usage().run_queue_wait_ns(), 2u);
-  EXPECT_EQ(pod.usage().read_bytes(), 3u);
-  EXPECT_EQ(pod.usage().write_bytes(), 4u);
-  EXPECT_EQ(pod.usage().read_ops(), 5u);
-  EXPECT_EQ(pod.usage().write_ops(), 6u);
-  EXPECT_EQ(pod.usage().memory().usage_bytes(), 7u);
-  EXPECT_EQ(pod.usage().memory().working_set_bytes(), 8u);
-  EXPECT_FALSE(pod.final());
-  EXPECT_TRUE(report.pods(1).final());
-  const messages::NodeCounters& node = report.node();
-  EXPECT_EQ(node.cpu_ns(), 1000u);
-  EXPECT_EQ(node.cpu_capacity_milli(), 2000u);
-  EXPECT_EQ(node.memory_available_bytes(), 11u);
-  EXPECT_EQ(node.memory_capacity_bytes(), 12u);
-  EXPECT_TRUE(node.has_pressure());
-  EXPECT_EQ(node.pressure().cpu_some_us(), 21u);
-  EXPECT_EQ(node.pressure().io_some_us(), 22u);
-  EXPECT_EQ(node.pressure().memory_some_us(), 23u);
-}
-
-// Unknown pressure must not look like none.
-TEST(MakeReportTest, UnknownPressureIsMarked) {
-  EXPECT_FALSE(MakeReport(At(5000, {}), 1).node().has_pressure());
-}
-
 TEST(RenderTest, RatesAreBetweenTheSamplesAndTheBusiestComesFirst) {
   const Sample before = At(1000, {Pod("idle", 100), Pod("busy", 1'000'000'000)});
   const Sample now = At(3000, {Pod("idle", 100), Pod("busy", 2'000'000'000)});

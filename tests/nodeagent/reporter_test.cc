@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "nodeagent/daemon.h"
@@ -21,16 +24,38 @@ messages::AgentHello Hello() {
   return hello;
 }
 
-messages::UsageReport Report(uint64_t sequence, const std::string& ended_pod = "") {
-  messages::UsageReport report;
-  report.set_sequence(sequence);
-  report.add_pods()->set_pod_uid("alive");
-  if (!ended_pod.empty()) {
-    messages::PodCounters& pod = *report.add_pods();
-    pod.set_pod_uid(ended_pod);
-    pod.set_final(true);
+using Shared = std::shared_ptr<const Sample>;
+
+PodSample Pod(const std::string& uid, uint64_t cpu_ns = 0, bool final = false) {
+  PodSample pod;
+  pod.uid = uid;
+  pod.final = final;
+  pod.usage.counters.cpu_ns = cpu_ns;
+  return pod;
+}
+
+// At a second of the agent's clock: two pods, of which "busy" changes each second.
+Shared At(int second, const std::string& ended_pod = "") {
+  auto sample = std::make_shared<Sample>();
+  sample->start = MonotonicTime(std::chrono::seconds(second - 1));
+  sample->end = MonotonicTime(std::chrono::seconds(second));
+  sample->pods = {Pod("busy", static_cast<uint64_t>(second)), Pod("idle", 5)};
+  if (!ended_pod.empty()) sample->pods.push_back(Pod(ended_pod, 1, true));
+  return sample;
+}
+
+std::vector<std::string> Pods(const messages::UsageReport& report) {
+  std::vector<std::string> uids;
+  for (const auto& pod : report.pods()) uids.push_back(pod.pod_uid());
+  return uids;
+}
+
+std::vector<messages::UsageReport> Reports(const AgentStream::Messages& all) {
+  std::vector<messages::UsageReport> reports;
+  for (const auto& message : all) {
+    if (message.has_usage()) reports.push_back(message.usage());
   }
-  return report;
+  return reports;
 }
 
 size_t Usages(const AgentStream::Messages& all) {
@@ -38,83 +63,143 @@ size_t Usages(const AgentStream::Messages& all) {
       std::count_if(all.begin(), all.end(), [](const auto& m) { return m.has_usage(); }));
 }
 
-// Offers new reports until one was sent.
-uint64_t OfferUntilSent(Reporter& reporter, uint64_t sequence, const std::string& ended_pod = "") {
+// Offers samples, a second later each, until one was sent; the second after that.
+int OfferUntilSent(Reporter& reporter, int second, const std::string& ended_pod = "") {
   const uint64_t sent = reporter.counts().sent;
-  reporter.Offer(Report(sequence, ended_pod));
+  reporter.Offer(At(second++, ended_pod));
   for (int i = 0; i < 1000 && reporter.counts().sent == sent; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // a stream is being opened
-    reporter.Offer(Report(++sequence));
+    reporter.Offer(At(second++));
   }
   EXPECT_GT(reporter.counts().sent, sent);
-  return sequence;
+  return second;
 }
 
-TEST(ReporterTest, SaysHelloFirstOnEachStream) {
-  AgentStream controller;
-  controller.Start();
-  Reporter reporter(controller.Client(), Hello());
-  ASSERT_TRUE(reporter.Start().has_value());
-  const uint64_t sequence = OfferUntilSent(reporter, 1);
-  ASSERT_TRUE(controller.Await([](const auto& all) { return Usages(all) == 1; }));
+// Stops the leader and waits until the reporter knows.
+void Lose(AgentStream& controller, Reporter& reporter) {
   controller.Stop();
-  controller.Start();
-  // Until its end is noticed, reports still go into the closed stream.
-  const auto hellos = [](const AgentStream::Messages& all) {
-    return std::count_if(all.begin(), all.end(), [](const auto& m) { return m.has_hello(); });
-  };
-  for (uint64_t next = sequence + 1; next < sequence + 1000; ++next) {
-    reporter.Offer(Report(next));
-    const auto all = controller.All();
-    if (hellos(all) == 2 && all.back().has_usage()) break;
+  for (int i = 0; i < 1000 && reporter.counts().connected; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  const auto all = controller.All();
-  ASSERT_EQ(hellos(all), 2);
+  EXPECT_FALSE(reporter.counts().connected);
+}
+
+class ReporterTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    controller_.Start();
+    reporter_ = std::make_unique<Reporter>(
+        controller_.Client(), Hello(), [this](std::vector<std::string> pods) {
+          std::lock_guard lock(mutex_);
+          watched_ = std::move(pods);
+          changed_.notify_all();
+        });
+  }
+  std::vector<messages::UsageReport> AwaitReports(size_t count) {
+    EXPECT_TRUE(controller_.Await([&](const auto& all) { return Usages(all) >= count; }));
+    return Reports(controller_.All());
+  }
+
+  AgentStream controller_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> watched_;
+  std::unique_ptr<Reporter> reporter_;
+};
+
+// First all, then what changed, and all again each 10 s.
+TEST_F(ReporterTest, SaysAllFirstThenWhatChangedAndAllAgainEveryTenSeconds) {
+  ASSERT_TRUE(reporter_->Start().has_value());
+  const int first = OfferUntilSent(*reporter_, 1) - 1;
+  for (int second = first + 1; second <= first + 20; ++second) reporter_->Offer(At(second));
+  const auto reports = AwaitReports(21);
+  ASSERT_EQ(reports.size(), 21u);
+  for (size_t i = 0; i < reports.size(); ++i) {
+    const bool all = i % 10 == 0;
+    EXPECT_EQ(reports[i].complete(), all) << i;
+    EXPECT_EQ(reports[i].sequence(), i + 1);
+    EXPECT_EQ(reports[i].pods_size(), all ? 2 : 1) << i;
+    EXPECT_EQ(reports[i].pods(0).pod_uid(), "busy");
+  }
+}
+
+// On a new stream nothing is taken for known, and the sequence of what was sent goes on.
+TEST_F(ReporterTest, ANewStreamBeginsWithHelloAndAll) {
+  ASSERT_TRUE(reporter_->Start().has_value());
+  const int second = OfferUntilSent(*reporter_, 1);
+  AwaitReports(1);
+  Lose(controller_, *reporter_);
+  controller_.Start();
+  OfferUntilSent(*reporter_, second);
+  const auto reports = AwaitReports(2);
+  const auto all = controller_.All();
   EXPECT_TRUE(all[0].has_hello());
   EXPECT_EQ(all[0].hello().node(), "node-1");
   EXPECT_EQ(all[0].hello().epoch(), "boot/1");
-  EXPECT_TRUE(all[1].has_usage());
-  EXPECT_TRUE(all.back().has_usage());
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const auto& m) { return m.has_hello(); }), 2);
+  EXPECT_TRUE(reports.back().complete());
+  EXPECT_EQ(reports.back().sequence(), 2u);
+  EXPECT_EQ(Pods(reports.back()), (std::vector<std::string>{"busy", "idle"}));
 }
 
-// Counters are cumulative, so only the newest report matters; but a pod's last record comes once.
-TEST(ReporterTest, WhileTheControllerIsAwayOnlyLastRecordsAreKept) {
-  AgentStream controller;
-  controller.Start();
-  const streams::ClientOptions where = controller.Client();
-  controller.Stop();
-  Reporter reporter(where, Hello());
-  ASSERT_TRUE(reporter.Start().has_value());
-  reporter.Offer(Report(1, "ended-1"));
-  reporter.Offer(Report(2));
-  reporter.Offer(Report(3, "ended-3"));
-  EXPECT_EQ(reporter.counts().sent, 0u);
-  EXPECT_EQ(reporter.counts().replaced, 3u);
-  controller.Start();
-  const uint64_t sequence = OfferUntilSent(reporter, 4, "ended-4");
-  OfferUntilSent(reporter, sequence + 1);
-  ASSERT_TRUE(controller.Await([](const auto& all) { return Usages(all) == 2; }));
-  const auto all = controller.All();
-  const messages::UsageReport& first = all[1].usage();
-  EXPECT_EQ(first.sequence(), sequence);
-  ASSERT_EQ(first.pods_size(), 4);
-  EXPECT_EQ(first.pods(0).pod_uid(), "alive");
-  EXPECT_EQ(first.pods(1).pod_uid(), "ended-1");
-  EXPECT_EQ(first.pods(2).pod_uid(), "ended-3");
-  EXPECT_EQ(first.pods(3).pod_uid(), "ended-4");
-  EXPECT_EQ(all[2].usage().pods_size(), 1) << "a last record is sent once";
+// Fault: the controller is away for ten minutes. Counters are cumulative, so the newest sample has
+// everything but the last records of pods that ended, each of which comes once.
+TEST_F(ReporterTest, AfterTenMinutesWithoutAControllerOneReportHasEverything) {
+  controller_.Stop();
+  ASSERT_TRUE(reporter_->Start().has_value());
+  for (int second = 1; second <= 600; ++second) {
+    reporter_->Offer(At(second, second % 100 == 0 ? "ended-" + std::to_string(second) : ""));
+  }
+  EXPECT_EQ(reporter_->counts().sent, 0u);
+  EXPECT_EQ(reporter_->counts().replaced, 600u);
+  controller_.Start();
+  int second = OfferUntilSent(*reporter_, 601);
+  reporter_->Offer(At(second));
+  const auto reports = AwaitReports(2);
+  EXPECT_EQ(reports[0].sequence(), 1u);
+  EXPECT_EQ(Pods(reports[0]),
+            (std::vector<std::string>{"busy", "idle", "ended-100", "ended-200", "ended-300",
+                                      "ended-400", "ended-500", "ended-600"}));
+  EXPECT_EQ(Pods(reports[1]), std::vector<std::string>{"busy"}) << "a last record is sent once";
 }
 
-TEST(ReporterTest, KeptLastRecordsAreBoundedAndDropsAreCounted) {
-  AgentStream controller;
-  controller.Start();
-  const streams::ClientOptions where = controller.Client();
-  controller.Stop();
-  Reporter reporter(where, Hello());
-  ASSERT_TRUE(reporter.Start().has_value());
-  for (int i = 0; i < 5000; ++i) reporter.Offer(Report(1, "e" + std::to_string(i)));
-  EXPECT_EQ(reporter.counts().finals_dropped, 5000u - 4096u);
+// A stream that died may have lost what was written into it last.
+TEST_F(ReporterTest, LastRecordsComeAgainOnTheNextStreamIfThisOneMayHaveLostThem) {
+  ASSERT_TRUE(reporter_->Start().has_value());
+  int second = OfferUntilSent(*reporter_, 1);
+  reporter_->Offer(At(second++, "old"));
+  second += 20;  // it has arrived long since
+  reporter_->Offer(At(second++, "recent"));
+  AwaitReports(3);
+  Lose(controller_, *reporter_);
+  controller_.Start();
+  OfferUntilSent(*reporter_, second);
+  EXPECT_EQ(Pods(AwaitReports(4).back()), (std::vector<std::string>{"busy", "idle", "recent"}));
+}
+
+TEST_F(ReporterTest, KeptLastRecordsAreBoundedAndDropsAreCounted) {
+  controller_.Stop();
+  ASSERT_TRUE(reporter_->Start().has_value());
+  for (int i = 0; i < 5000; ++i) reporter_->Offer(At(1, "e" + std::to_string(i)));
+  EXPECT_EQ(reporter_->counts().finals_dropped, 5000u - 4096u);
+}
+
+// The leader says whom to watch; what it says last counts, also "nobody".
+TEST_F(ReporterTest, HandsTheLeadersInstructionsOn) {
+  ASSERT_TRUE(reporter_->Start().has_value());
+  OfferUntilSent(*reporter_, 1);
+  messages::AgentInstruction instruction;
+  instruction.add_watched_pod_uids("db-1");
+  instruction.add_watched_pod_uids("db-2");
+  controller_.Send(instruction.SerializeAsString());
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30), [&] {
+    return watched_ == std::vector<std::string>{"db-1", "db-2"};
+  }));
+  lock.unlock();
+  controller_.Send("");
+  lock.lock();
+  EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30), [&] { return watched_.empty(); }));
 }
 
 TEST(PhaseOfTest, IsStableAndSpreadsNodesOverTheInterval) {

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/cgroup_gauges.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/nodeagent/file_tree.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+std::string Psi(int total) {
+  return "some avg10=0 avg60=0 avg300=0 total=" + std::to_string(total) + "\n";
+}
+
+class CgroupGaugesTest : public ::testing::Test {
+ protected:
+  CgroupGaugesTest() {
+    for (CgroupPlace* place : {&layout_.cpu, &layout_.memory, &layout_.quota}) {
+      *place = {tree_.path(), 0, true};
+    }
+  }
+  // The files of one cgroup, with `value` in each.
+  void Cgroup(const std::string& path, int value) {
+    const std::string base = path.substr(1), text = std::to_string(value);
+    tree_.Write(base + "/memory.current", text + "\n");
+    tree_.Write(base + "/memory.stat", "anon " + text + "\nworkingset_refault_file " + text + "\n");
+    tree_.Write(base + "/memory.events", "oom_kill " + text + "\n");
+    tree_.Write(base + "/cpu.stat", "throttled_usec " + text + "\n");
+    for (const char* resource : {"/cpu", "/io", "/memory"}) {
+      tree_.Write(base + resource + ".pressure", Psi(value));
+    }
+  }
+  // Files of a cgroup that is gone cannot be read, also not through a descriptor that is open.
+  void End(const std::string& path) {
+    for (const auto& file : std::filesystem::directory_iterator(tree_.path(path))) {
+      if (file.is_regular_file()) std::filesystem::resize_file(file.path(), 0);
+    }
+  }
+  PodSample& AddPod(const std::string& uid, int containers) {
+    PodSample pod;
+    pod.uid = uid;
+    pod.relative_path = "/pod" + uid;
+    for (int i = 0; i < containers; ++i) {
+      const std::string id = "c" + std::to_string(i);
+      pod.containers.push_back({.id = id, .relative_path = pod.relative_path + "/" + id});
+    }
+    pods_.push_back(pod);
+    return pods_.back();
+  }
+  void Fill(milliseconds later = seconds(1)) {
+    now_ += later;
+    gauges_.Fill(pods_, watched_, now_);
+  }
+
+  FileTree tree_;
+  CgroupLayout layout_;
+  std::vector<PodSample> pods_;
+  std::unordered_set<std::string> watched_;
+  MonotonicTime now_{std::chrono::hours(5)};
+  CgroupGauges gauges_{layout_, 100};
+};
+
+TEST_F(CgroupGaugesTest, APodAndItsContainersHaveTheirOwn) {
+  Cgroup("/poda", 10);
+  Cgroup("/poda/c0", 3);
+  AddPod("a", 1);
+  Fill();
+  const Usage& pod = pods_[0].usage;
+  const Usage& container = pods_[0].containers[0].usage;
+  EXPECT_EQ(pod.memory.usage_bytes, 10u);
+  EXPECT_EQ(container.memory.usage_bytes, 3u);
+  // The kernel counts throttling for the cgroup that has the quota only, OOM kills for all above.
+  EXPECT_EQ(pod.throttled_ns, 13'000u);
+  EXPECT_EQ(container.throttled_ns, 3'000u);
+  EXPECT_EQ(pod.oom_kills, 10u);
+  ASSERT_TRUE(pod.pressure.has_value());
+  EXPECT_EQ(pod.pressure->io_some_us, 10u);
+  EXPECT_FALSE(container.pressure.has_value());
+}
+
+// What the header promises about cost: an idle pod is read every 5 s, at a moment of its own.
+TEST_F(CgroupGaugesTest, AnIdlePodIsReadEveryFiveSecondsAndABusyOneWheneverItRan) {
+  Cgroup("/podidle", 1);
+  Cgroup("/podbusy", 1);
+  AddPod("idle", 0);
+  AddPod("busy", 0);
+  Fill();
+  int idle_reads = 0, busy_reads = 0, memory_reads = 0;
+  for (int i = 2; i <= 21; ++i) {
+    Cgroup("/podidle", i);
+    Cgroup("/podbusy", i);
+    pods_[1].usage.counters.cpu_ns += 1;
+    Fill();
+    if (pods_[0].usage.pressure->cpu_some_us == static_cast<uint64_t>(i)) ++idle_reads;
+    if (pods_[1].usage.pressure->cpu_some_us == static_cast<uint64_t>(i)) ++busy_reads;
+    if (pods_[1].usage.memory.usage_bytes == static_cast<uint64_t>(i)) ++memory_reads;
+  }
+  EXPECT_EQ(idle_reads, 4);
+  EXPECT_EQ(busy_reads, 20);
+  EXPECT_EQ(memory_reads, 4);
+}
+
+TEST_F(CgroupGaugesTest, AWatchedPodIsReadEachTime) {
+  watched_ = {"a"};
+  AddPod("a", 0);
+  for (int i = 1; i <= 10; ++i) {
+    Cgroup("/poda", i);
+    Fill();
+    EXPECT_EQ(pods_[0].usage.memory.usage_bytes, static_cast<uint64_t>(i));
+  }
+}
+
+// Cumulative signals of a container that is gone stay with its pod; no rate is ever negative.
+TEST_F(CgroupGaugesTest, WhatAnEndedContainerHadStaysWithItsPod) {
+  watched_ = {"a"};
+  Cgroup("/poda", 0);
+  Cgroup("/poda/c0", 7);
+  AddPod("a", 1);
+  Fill();
+  EXPECT_EQ(pods_[0].usage.throttled_ns, 7'000u);
+  End("/poda/c0");
+  Fill();
+  EXPECT_EQ(pods_[0].containers[0].usage.throttled_ns, 7'000u) << "within its tombstone";
+  EXPECT_EQ(pods_[0].containers[0].usage.memory.usage_bytes, 0u);
+  pods_[0].containers.clear();
+  Fill();
+  EXPECT_EQ(pods_[0].usage.throttled_ns, 7'000u);
+}
+
+TEST_F(CgroupGaugesTest, AFinalPodKeepsWhatIsCumulative) {
+  Cgroup("/poda", 9);
+  AddPod("a", 0);
+  Fill();
+  End("/poda");
+  pods_[0].final = true;
+  Fill();
+  EXPECT_EQ(pods_[0].usage.throttled_ns, 9'000u);
+  EXPECT_EQ(pods_[0].usage.oom_kills, 9u);
+  EXPECT_EQ(pods_[0].usage.memory.refaults, 9u);
+  EXPECT_EQ(pods_[0].usage.memory.usage_bytes, 0u);
+  EXPECT_EQ(gauges_.open_files(), 0u);
+}
+
+// A kernel with psi=0 has no such files: unknown, not 0.
+TEST_F(CgroupGaugesTest, PressureThatIsNotCountedIsUnknown) {
+  Cgroup("/poda", 1);
+  tree_.Remove("poda/io.pressure");
+  AddPod("a", 0);
+  Fill();
+  EXPECT_FALSE(pods_[0].usage.pressure.has_value());
+}
+
+// Trap 10: in a hybrid layout each signal is of its own tree, found by path; a v1 memory tree has
+// no pressure, and its OOM kills are those of one cgroup alone.
+TEST_F(CgroupGaugesTest, HybridTreesAreJoinedByPath) {
+  layout_.cpu = {tree_.path("/unified"), 0, true};
+  layout_.memory = {tree_.path("/memory"), 4, false};
+  layout_.quota = {tree_.path("/cpu"), 2, false};
+  tree_.Write("memory/poda/memory.usage_in_bytes", "50\n");
+  tree_.Write("memory/poda/memory.stat", "rss 1\ntotal_rss 20\n");
+  tree_.Write("memory/poda/memory.oom_control", "oom_kill 0\n");
+  tree_.Write("memory/poda/c0/memory.oom_control", "oom_kill 2\n");
+  tree_.Write("cpu/poda/cpu.stat", "throttled_time 11\n");
+  for (const char* resource : {"/cpu", "/io", "/memory"}) {
+    tree_.Write("unified/poda" + std::string(resource) + ".pressure", Psi(6));
+  }
+  AddPod("a", 1);
+  Fill();
+  EXPECT_EQ(pods_[0].usage.memory.anon_bytes, 20u);
+  EXPECT_EQ(pods_[0].usage.throttled_ns, 11u);
+  EXPECT_EQ(pods_[0].usage.oom_kills, 2u);
+  EXPECT_EQ(pods_[0].usage.pressure->cpu_some_us, 6u);
+}
+
+// Fault: 2000 cgroups. All are read; descriptors stay within their limit and are given back.
+TEST_F(CgroupGaugesTest, TwoThousandCgroupsKeepWithinTheLimitOfDescriptors) {
+  for (int i = 0; i < 1000; ++i) {
+    const std::string uid = std::to_string(i);
+    Cgroup("/pod" + uid, 2);
+    Cgroup("/pod" + uid + "/c0", 1);
+    AddPod(uid, 1);
+  }
+  Fill();
+  EXPECT_EQ(gauges_.open_files(), 100u);
+  for (const PodSample& pod : pods_) {
+    ASSERT_EQ(pod.usage.memory.usage_bytes, 2u);
+    ASSERT_EQ(pod.containers[0].usage.memory.usage_bytes, 1u);
+  }
+  pods_.clear();
+  Fill();
+  EXPECT_EQ(gauges_.open_files(), 0u);
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The gauges on the running kernel, in cgroups of the test's own. Skipped, with the reason, where
+// BPF cannot be loaded or the kernel does not count.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "nodeagent/memory_files.h"
+#include "nodeagent/pressure_files.h"
+#include "tests/nodeagent/test_agent.h"
+#include "tests/nodeagent/test_cgroups.h"
+
+namespace longshore::nodeagent {
+namespace {
+
+using std::chrono::milliseconds;
+
+class GaugesKernelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { why_not_ = TestCgroups::WhyNot(); }
+  void SetUp() override {
+    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
+  }
+  static std::string why_not_;
+};
+std::string GaugesKernelTest::why_not_;
+
+std::string ScratchFile() {
+  const char* base = std::getenv("TMPDIR");
+  return std::string(base != nullptr ? base : "/var/tmp") + "/longshore-gauges-" +
+         std::to_string(::getpid());
+}
+
+// Without allocating: it runs in a child of a process with threads.
+void WriteFileOf(const char* path, int megabytes, off_t from = 0) {
+  static char block[1 << 20];
+  const int fd = ::open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) ::_exit(93);
+  for (int i = 0; i < megabytes; ++i) {
+    if (::pwrite(fd, block, sizeof block, from + i * off_t{sizeof block}) < 0) ::_exit(94);
+  }
+  ::close(fd);
+}
+
+void ReadTwice(const char* path) {
+  static char block[1 << 20];
+  for (int pass = 0; pass < 2; ++pass) {  // the second makes the pages active
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) ::_exit(93);
+    while (::read(fd, block, sizeof block) > 0) {
+    }
+    ::close(fd);
+  }
+}
+
+// Trap 23: the number behind a pressure file is up to 2 s old until somebody reads the file, which
+// we do. Three tasks that share a CPU wait two thirds of the time, and each step must show it.
+TEST_F(GaugesKernelTest, PressureIsUpToDateAtEveryStep) {
+  TestCgroups cgroups("pressure");
+  cgroups.Make("podpsi/c1");
+  const CgroupLayout layout = cgroups.Layout();
+  OpenFiles open_files;
+  PressureFiles files(open_files);
+  const std::string directory = layout.cpu.directory + "/podpsi";
+  if (!layout.cpu.v2 || !files.Read(directory)) GTEST_SKIP() << "no pressure in " << directory;
+  std::vector<pid_t> hogs;
+  for (int i = 0; i < 3; ++i) {
+    hogs.push_back(cgroups.Run("podpsi/c1", [] {
+      cpu_set_t first;
+      CPU_ZERO(&first);
+      CPU_SET(0, &first);
+      ::sched_setaffinity(0, sizeof first, &first);
+      for (;;) Spin(milliseconds(1000));
+    }));
+  }
+  ::usleep(200'000);
+  Pressure last = *files.Read(directory);
+  for (int step = 0; step < 5; ++step) {
+    ::usleep(300'000);
+    const Pressure now = *files.Read(directory);
+    EXPECT_GE(now.cpu_some_us - last.cpu_some_us, 150'000u) << "step " << step;
+    last = now;
+  }
+  for (const pid_t hog : hogs) {
+    ::kill(hog, SIGKILL);
+    WaitFor(hog);
+  }
+}
+
+// Trap 27: a backup reads a large file. The kubelet's working set grows by its active pages; ours,
+// which scaling goes by, stays.
+TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
+  constexpr uint64_t kMegabyte = 1 << 20;
+  TestCgroups cgroups("cache");
+  cgroups.Make("podcache/c1");
+  const CgroupLayout layout = cgroups.Layout();
+  OpenFiles open_files;
+  MemoryFiles files(layout.memory.v2, open_files);
+  const std::string directory = layout.memory.directory + "/podcache";
+  if (layout.memory.directory.empty() || !files.Read(directory)) {
+    GTEST_SKIP() << "no memory controller in " << cgroups.root();
+  }
+  const MemoryGauges before = *files.Read(directory);
+  const std::string file = ScratchFile();
+  EXPECT_EQ(WaitFor(cgroups.Run("podcache/c1", [&] {
+              WriteFileOf(file.c_str(), 64);
+              ReadTwice(file.c_str());
+            })),
+            0);
+  const MemoryGauges after = *files.Read(directory);
+  ::unlink(file.c_str());
+  EXPECT_GE(after.file_bytes, before.file_bytes + 60 * kMegabyte);
+  EXPECT_GE(after.kubelet_working_set_bytes, before.kubelet_working_set_bytes + 30 * kMegabyte);
+  EXPECT_LE(after.working_set_bytes, before.working_set_bytes + 4 * kMegabyte);
+}
+
+// Trap 20: on v2 the pod that wrote a file first goes on paying for its writeback for some seconds,
+// so device bytes may be off by all that the other has written. What each pod dirtied is not: it is
+// counted with the task, and is within a page of each write.
+TEST_F(GaugesKernelTest, TwoPodsThatWriteOneFileEachHaveWhatTheyDirtied) {
+  constexpr uint64_t kMegabyte = 1 << 20;
+  TestCgroups cgroups("foreign");
+  cgroups.Make("podfirst/c1");
+  cgroups.Make("podsecond/c1");
+  TestAgent agent(cgroups.Layout());
+  const std::string file = ScratchFile();
+  const auto write = [&](const char* pod, int megabytes, off_t from) {
+    EXPECT_EQ(WaitFor(cgroups.Run(std::string(pod) + "/c1",
+                                  [&] {
+                                    WriteFileOf(file.c_str(), megabytes, from);
+                                    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+                                    if (fd < 0 || ::fsync(fd) != 0) ::_exit(95);
+                                  })),
+              0);
+  };
+  write("podfirst", 8, 0);
+  write("podsecond", 4, 8 * off_t{kMegabyte});
+  write("podfirst", 2, 12 * off_t{kMegabyte});
+  agent.After(milliseconds(100));
+  ::unlink(file.c_str());
+  const Counters& first = agent.pod("first").usage.counters;
+  const Counters& second = agent.pod("second").usage.counters;
+  if (first.dirtied_bytes == 0) GTEST_SKIP() << "no block device below " << file;
+  EXPECT_GE(first.dirtied_bytes, 10 * kMegabyte);
+  EXPECT_LE(first.dirtied_bytes, 11 * kMegabyte);
+  EXPECT_GE(second.dirtied_bytes, 4 * kMegabyte);
+  EXPECT_LE(second.dirtied_bytes, 5 * kMegabyte);
+  // The bound: whoever pays, no byte is counted twice.
+  EXPECT_LE(first.write_bytes + second.write_bytes, 16 * kMegabyte);
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent
