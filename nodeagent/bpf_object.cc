@@ -97,6 +97,7 @@ class KernelTypes {
 
  private:
   const btf_type* Find(const std::string& name, uint32_t kind) const {
+    if (btf_ == nullptr) return nullptr;  // no BTF: loading will say so
     const int id = btf__find_by_name_kind(btf_, name.c_str(), kind);
     return id < 0 ? nullptr : btf__type_by_id(btf_, static_cast<__u32>(id));
   }

@@ -218,7 +218,11 @@ static __always_inline __u64 issue_time(struct request *rq)
 	if (!note_issue_time)
 		note_issue_time = 1;
 	entry = issued_at(rq);
-	return entry && entry->request == (__u64)rq ? entry->at_ns : 0;
+	if (!entry || entry->request != (__u64)rq)
+		return 0;
+	entry->request = 0;
+	/* Older than the request itself: of one before, whose completion was hidden. */
+	return entry->at_ns < rq->start_time_ns ? 0 : entry->at_ns;
 }
 
 static __always_inline void count_latency(struct agent_device *device, struct request *rq, __u32 op,
