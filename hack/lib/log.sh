@@ -22,6 +22,9 @@ duration() {
   else printf '%ds' "$s"; fi
 }
 
+# unneeded MESSAGE: what was found done already; of interest only to who asked for just that.
+unneeded() { [ -n "${LONGSHORE_QUIET:-}" ] || say "$*"; }
+
 say() { printf '%s    %s\n' "$_log_indent" "$*"; }
 
 stages() { _stage_plan=("$@"); }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -80,6 +81,23 @@ class Program {
       if (word == "VmRSS:" && status >> kib) return kib / 1024;
     }
     return 0;
+  }
+  // Memory of the BPF maps that it holds: the kernel's, of which what is mapped counts as RSS as
+  // well.
+  double MapMib() const {
+    double bytes = 0;
+    std::error_code ignored;
+    const std::string infos = "/proc/" + std::to_string(pid_) + "/fdinfo";
+    for (const auto& entry : std::filesystem::directory_iterator(infos, ignored)) {
+      std::ifstream info(entry.path());
+      bool map = false;
+      for (std::string word; info >> word;) {
+        map |= word == "map_type:";
+        double size = 0;
+        if (map && word == "memlock:" && info >> size) bytes += size;
+      }
+    }
+    return bytes / (1 << 20);
   }
 
  private:
@@ -241,7 +259,7 @@ uint64_t RunShortLivedPods(TestCgroups& cgroups) {
 }
 
 struct Figures {
-  std::vector<double> cores, rss_mib, age_ms, lost;
+  std::vector<double> cores, rss_mib, map_mib, age_ms, lost;
 };
 
 void Measure(TestCgroups& cgroups, Contender& contender, Figures& figures) {
@@ -254,6 +272,7 @@ void Measure(TestCgroups& cgroups, Contender& contender, Figures& figures) {
   const std::chrono::duration<double> window = std::chrono::steady_clock::now() - begin;
   figures.cores.push_back(used / window.count());
   figures.rss_mib.push_back(contender.program().RssMib());
+  figures.map_mib.push_back(contender.program().MapMib());
   for (const Reading& reading : contender.TakeReadings()) figures.age_ms.push_back(reading.age_ms);
   const uint64_t truth = RunShortLivedPods(cgroups);
   std::this_thread::sleep_for(kSettle);
@@ -291,6 +310,7 @@ void MeasureContenders(TestCgroups& cgroups, const Contenders& contenders) {
     const Figures& figure = figures[name];
     Print(name + "_cpu_cores", Median(figure.cores), "cores");
     Print(name + "_rss_mib", Median(figure.rss_mib), "MiB");
+    if (const double maps = Median(figure.map_mib); maps > 0) Print(name + "_map_mib", maps, "MiB");
     Print(name + "_sample_age_ms", Median(figure.age_ms), "ms");
     Print(name + "_short_lived_lost_ratio", Median(figure.lost), "ratio");
   }
