@@ -18,9 +18,21 @@ void Say(api::Operation& operation, const char* status, const std::string& reaso
                     now);
 }
 
+// What has ended does nothing any more, and has done what its copy holds: progress is written once
+// in ten seconds, so that the last report is an old one.
+void SettleProgress(api::OperationStatus& status) {
+  status.progress.phase.clear();
+  status.progress.bytes_per_second = 0;
+  status.progress.eta_seconds = -1;
+  if (status.state != api::kSucceeded || !status.copy) return;
+  status.progress.bytes_done = status.progress.bytes_total = status.copy->bytes;
+  status.progress.items_done = status.progress.items_total = status.copy->items;
+}
+
 void End(api::Operation& operation, const char* state, const std::string& reason,
          const std::string& message, const std::string& now) {
   operation.status.state = state;
+  SettleProgress(operation.status);
   operation.status.completion_time = now;
   Say(operation, state == std::string(api::kSucceeded) ? "True" : "False", reason, message, now);
 }

@@ -33,6 +33,9 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
                                      [](const CrewMember& m) { return m.working(); }));
   const std::string count =
       std::to_string(working) + " of " + std::to_string(in.desired) + " pods work";
+  if (!in.accepted && in.desired == 0) {
+    return Make("PodsProvisioned", "False", "NotAccepted", "no pod is made; Accepted says why");
+  }
   if (working >= in.desired) return Make("PodsProvisioned", "True", "PodsProvisioned", count);
   if (!in.no_node.empty()) {
     return Make("PodsProvisioned", "False", "NoFeasibleNode",
@@ -59,6 +62,9 @@ api::Condition Available(const ConditionInput& in) {
 }
 
 api::Condition ScalingActive(const ConditionInput& in) {
+  if (!in.accepted) {
+    return Make("ScalingActive", "False", "NotAccepted", "nothing is scaled; Accepted says why");
+  }
   if (!in.has_rules) {
     return Make("ScalingActive", "False", "NotConfigured", "spec.scaling.signals is empty");
   }

@@ -16,6 +16,7 @@ namespace longshore::controller {
 struct ConditionInput {
   const Crew& crew;
   const ScalingVerdict& scaling;
+  bool accepted = false;  // every reference was found
   bool has_rules = false;
   bool restarted = false;  // this leader has not yet seen a whole idle window
   int desired = 0, max = 0;

@@ -193,10 +193,11 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
       env_.clock.Monotonic() - env_.started < seconds(visit.request.spec.scaling.idle_seconds) &&
       Since(visit.request.metadata.creation_timestamp, env_.clock.Now()) >
           env_.clock.Monotonic() - env_.started;
-  const bool has_rules = visit.acceptance.references && !visit.acceptance.references->rules.empty();
-  for (api::Condition& condition :
-       MakeConditions({visit.crew, visit.scaling, has_rules, restarted, status.desired_pods,
-                       visit.request.spec.pods.max, visit.memory->no_node, env_.clock.Now()})) {
+  const bool accepted = visit.acceptance.references.has_value();
+  const bool has_rules = accepted && !visit.acceptance.references->rules.empty();
+  for (api::Condition& condition : MakeConditions(
+           {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
+            visit.request.spec.pods.max, visit.memory->no_node, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {

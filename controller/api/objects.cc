@@ -36,6 +36,15 @@ void AddLabel(std::map<std::string, std::string>& labels, const char* key,
   if (!value.empty() && value.size() <= 63) labels[key] = value;
 }
 
+Error FieldFirst(Error error) {
+  constexpr std::string_view kRefused = " is invalid: ";
+  const size_t at = error.message.find(kRefused);
+  if (error.code == Code::kInvalidArgument && at != std::string::npos) {
+    error.message.erase(0, at + kRefused.size());
+  }
+  return error;
+}
+
 Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted) {
   std::map<std::string, std::string> labels = wanted.labels;
   labels[api::kLabelManagedBy] = "longshore";
@@ -54,7 +63,7 @@ Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted) {
     wanted.informer.Observe(*created);
     return CreatedObject{std::move(*created), true};
   }
-  if (created.error().code != Code::kAlreadyExists) return created.error();
+  if (created.error().code != Code::kAlreadyExists) return FieldFirst(created.error());
   LS_ASSIGN_OR_RETURN(Json present, api.kube.Get(wanted.resource, wanted.ns, wanted.name));
   if (kube::AnnotationOf(present, kAnnotationBodyHash) != wanted.body_hash) {
     return Conflict("header Idempotency-Key: was used before with another body, for " + wanted.ns +

@@ -95,11 +95,13 @@ Result<http::Response> PatchRequest(ApiContext& api, const Caller& caller,
                              "request for anything else");
     }
   }
-  LS_ASSIGN_OR_RETURN(const Json patched,
-                      api.kube.Patch(kube::kComputeRequests, name.ns, name.name,
-                                     kube::PatchType::kMerge, {{"spec", body.at("spec")}}));
-  api.state.requests.Observe(patched);
-  return JsonResponse(ObjectView(patched));
+  LS_RETURN_IF_ERROR(
+      GetObject(api, kube::kComputeRequests, api.state.requests, name.ns, name.name));
+  const auto patched = api.kube.Patch(kube::kComputeRequests, name.ns, name.name,
+                                      kube::PatchType::kMerge, {{"spec", body.at("spec")}});
+  if (!patched) return FieldFirst(patched.error());
+  api.state.requests.Observe(*patched);
+  return JsonResponse(ObjectView(*patched));
 }
 
 // Idle pods go at once, busy ones after their operation: the object stays until then, hence 202.

@@ -83,6 +83,33 @@ TEST_F(ReconcileTest, GrowsOverTheThresholdAndShrinksWhenIdle) {
   EXPECT_EQ(world.Announced("PodsWithdrawn").size(), 2u);
 }
 
+// Progress is written now and then, so what ended is settled: no phase, and what the copy holds.
+TEST_F(ReconcileTest, EndedOperationShowsItsCopysSizeAndNoPhase) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 600);
+  world.next_result.set_succeeded(true);
+  world.next_result.mutable_copy()->set_id("copy-1");
+  world.next_result.mutable_copy()->set_bytes(1234);
+  world.AddOperation("a", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
+  const api::OperationProgress progress = world.Operation("a")->status.progress;
+  EXPECT_EQ(progress.phase, "");
+  EXPECT_EQ(progress.bytes_done, 1234);
+  EXPECT_EQ(progress.bytes_total, 1234);
+  EXPECT_EQ(progress.eta_seconds, -1);
+}
+
+// Of a request that is not accepted no condition claims that all is well, or blames another field.
+TEST_F(ReconcileTest, OtherConditionsOfARefusedRequestPointToAccepted) {
+  world.AddBasics();
+  world.cluster.Remove(kube::kPodPolicies, kNs, "standard");
+  world.AddRequest("r", 1, 1);
+  world.Run(seconds(1));
+  EXPECT_EQ(world.Condition("r", "Accepted")->reason, "PolicyNotFound");
+  EXPECT_EQ(world.Condition("r", "PodsProvisioned")->reason, "NotAccepted");
+  EXPECT_EQ(world.Condition("r", "ScalingActive")->reason, "NotAccepted");
+}
+
 // Work for a crew of none brings the first pod back: usage alone never could.
 TEST_F(ReconcileTest, WaitingWorkBringsAPodToACrewOfNone) {
   world.AddBasics();

@@ -82,10 +82,11 @@ TEST_F(RequestsTest, NamesTheFieldOfBadInput) {
 
 // What the custom resource's schema refuses reaches the caller with the field in it.
 TEST_F(RequestsTest, PassesOnTheSchemasRefusal) {
-  kube_.RefuseNextCreate("ComputeRequest is invalid: spec.pods.max: must be at least min");
+  kube_.RefuseNextCreate(
+      "ComputeRequest.longshore.dev \"req-1\" is invalid: spec.pods.max: must be at least min");
   const Reply reply = Post("/v1/requests", RequestBody(), "key-1");
   EXPECT_EQ(reply.status, 400);
-  EXPECT_THAT(reply.detail(), HasSubstr("spec.pods.max: must be at least min"));
+  EXPECT_EQ(reply.detail(), "spec.pods.max: must be at least min");
 }
 
 TEST_F(RequestsTest, AsksWhoAndWhetherTheyMay) {
