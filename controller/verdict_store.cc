@@ -31,6 +31,9 @@ Verdict FromMessage(const messages::PlacementVerdict& message) {
     score.feasible = node.passed();
     score.score = static_cast<int>(node.score());
     score.tier = TierByName(node.tier());
+    score.locality_points = static_cast<int>(node.locality_points());
+    score.pressure_points = static_cast<int>(node.pressure_points());
+    score.room_points = static_cast<int>(node.room_points());
     score.reasons.assign(node.reasons().begin(), node.reasons().end());
     verdict.nodes.push_back(std::move(score));
   }

@@ -266,6 +266,9 @@ void Service::ExplainNode(const Judgement& judgement, size_t i, messages::NodeVe
   verdict.set_passed(OutcomeOf(node, *judgement.scorer) == Outcome::kPassed);
   verdict.set_score(static_cast<uint32_t>(node.points.Total()));
   verdict.set_tier(placement::TierName(score.tier));
+  verdict.set_locality_points(static_cast<uint32_t>(node.points.locality));
+  verdict.set_pressure_points(static_cast<uint32_t>(node.points.pressure));
+  verdict.set_room_points(static_cast<uint32_t>(node.points.room));
   if (!node.judged) verdict.add_reasons("not judged: the deadline came first");
   if (node.info == nullptr) {
     // All else would be said of a node without room, readiness or labels.

@@ -53,6 +53,9 @@ api::Json VerdictJson(const messages::PlacementVerdict& verdict) {
                      {"passed", node.passed()},
                      {"score", node.score()},
                      {"tier", node.tier()},
+                     {"localityPoints", node.locality_points()},
+                     {"pressurePoints", node.pressure_points()},
+                     {"roomPoints", node.room_points()},
                      {"reasons", std::move(reasons)}});
   }
   return {{"namespace", verdict.pod_namespace()},

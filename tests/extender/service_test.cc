@@ -328,6 +328,10 @@ TEST_F(ServiceTest, VerdictTellsTheBestTwentyNodesAndWhy) {
   EXPECT_EQ(verdict.nodes(0).node(), "n4");
   EXPECT_TRUE(verdict.nodes(0).passed());
   EXPECT_EQ(verdict.nodes(0).tier(), "Node");
+  EXPECT_EQ(verdict.nodes(0).locality_points(), 42u);  // within the tier that is near enough
+  EXPECT_EQ(verdict.nodes(0).locality_points() + verdict.nodes(0).pressure_points() +
+                verdict.nodes(0).room_points(),
+            verdict.nodes(0).score());
   EXPECT_THAT(verdict.nodes(0).reasons(), Contains(HasSubstr("the data is on this node")));
   EXPECT_FALSE(verdict.nodes(1).passed());
   EXPECT_THAT(verdict.nodes(1).reasons(), Contains(HasSubstr("placement requires tier Zone")));
