@@ -2,6 +2,7 @@
 //
 // longshore request: ask for backup pods, look at what was asked for, resize, give back.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ostream>
 
 #include "cli/fields.h"
@@ -219,6 +220,14 @@ Status Scale(Session& session, const ScaleFlags& flags) {
   }
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, flags.name));
+  if ((flags.min || flags.max) && !flags.initial) {
+    // The number at first must stay between the two, though it has done its work.
+    LS_ASSIGN_OR_RETURN(const Json before, api->Get(path));
+    const int64_t initial = Number(before, "/spec/pods/initial", 1);
+    const int64_t fitting = std::min(std::max<int64_t>(initial, flags.min.value_or(0)),
+                                     int64_t{flags.max.value_or(1000)});
+    if (fitting != initial) spec["pods"]["initial"] = fitting;
+  }
   LS_ASSIGN_OR_RETURN(const Json request, api->Patch(path, {{"spec", spec}}));
   PrintRequest(session, request);
   return {};
@@ -283,9 +292,9 @@ void AddScale(CLI::App* request, Session& session) {
   const auto flags = std::make_shared<ScaleFlags>();
   auto* scale = request->add_subcommand("scale", "Change size, demand or deadline");
   scale->add_option("name", flags->name, "ComputeRequest")->required();
-  scale->add_option("--pods", flags->initial, "Pods provisioned at once");
-  scale->add_option("--min", flags->min, "Never fewer pods");
-  scale->add_option("--max", flags->max, "Never more pods");
+  scale->add_option("--pods", flags->initial, "Pods at first; changes nothing once they are made");
+  scale->add_option("--min", flags->min, "Never fewer pods: adds what is missing now");
+  scale->add_option("--max", flags->max, "Never more pods: takes away what is free now");
   scale->add_option("--demand", flags->demand, "Operations that are waiting");
   scale->add_option("--deadline", flags->deadline, "When the work must be done (RFC 3339)");
   scale->callback(

@@ -193,8 +193,16 @@ TEST_F(CliTest, CancelAcquireAndReleaseCallTheirRoutes) {
 
 TEST_F(CliTest, ScalePatchesOnlyWhatIsGiven) {
   api_.On("PATCH /v1/requests/backup/req-1", {{"namespace", "backup"}, {"name", "req-1"}});
+  api_.On("GET /v1/requests/backup/req-1", {{"spec", {{"pods", {{"initial", 2}}}}}});
   EXPECT_EQ(Longshore("request scale req-1 --max 6 --demand 3"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"max":6},"demand":3}})"));
+  // min <= initial <= max always holds, so the number at first follows.
+  EXPECT_EQ(Longshore("request scale req-1 --min 3 --max 6"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body,
+            *api::ParseJson(R"({"spec":{"pods":{"min":3,"initial":3,"max":6}}})"));
+  EXPECT_EQ(Longshore("request scale req-1 --max 1"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body,
+            *api::ParseJson(R"({"spec":{"pods":{"initial":1,"max":1}}})"));
 }
 
 TEST_F(CliTest, PodsTable) {
