@@ -3,7 +3,9 @@
 // POST /v1/pods:acquire and …:release. Taking a pod is one compare-and-swap of its row (an update
 // with resourceVersion), so two managers never get the same pod, whatever the informers still show.
 #include <algorithm>
+#include <optional>
 
+#include "common/base/strings.h"
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
 
@@ -65,9 +67,10 @@ http::Response AcquiredResponse(const Json& row) {
 // for another request.
 Result<std::optional<Json>> HeldUnderKey(const ApiContext& api, const Caller& caller,
                                          const Wish& wish) {
+  const std::string key_hash = Sha256Hex(wish.key);
   for (const auto& row : api.state.backup_pods.List()) {
     if (kube::NamespaceOf(*row) != wish.ns ||
-        kube::StringAt(*row, "/status/lease/key") != wish.key ||
+        kube::StringAt(*row, "/status/lease/key") != key_hash ||
         kube::StringAt(*row, "/status/lease/holder") != caller.username) {
       continue;
     }
@@ -92,7 +95,7 @@ Result<Json> TakeRow(ApiContext& api, const Caller& caller, const Wish& wish, co
   status["lease"] = {{"holder", caller.username},
                      {"epoch", epoch},
                      {"expires", FormatTime(now + kLeaseTime)},
-                     {"key", wish.key}};
+                     {"key", Sha256Hex(wish.key)}};  // rows may be read by many
   status["reason"] = "Acquired";
   status["message"] = "acquired by " + caller.username;
   status["lastTransitionTime"] = FormatTime(now);
@@ -172,8 +175,10 @@ Result<http::Response> AcquirePod(ApiContext& api, const Caller& caller,
   const Wish wish{ns, name, key};
   LS_RETURN_IF_ERROR(CheckRequestTakesWork(api, wish));
 
-  const WaitSlots::Ticket ticket = api.waits.TryEnter();
-  if (!ticket) {
+  // Whoever does not wait needs no place among those who do.
+  std::optional<WaitSlots::Ticket> ticket;
+  if (wait > 0) ticket.emplace(api.waits.TryEnter(caller.username));
+  if (ticket && !*ticket) {
     return Error{Code::kUnavailable, "too many callers are waiting", milliseconds(1000)};
   }
   const std::string gate = DerivedName("", ns, caller.username, key) + "/" + name;

@@ -5,6 +5,7 @@
 // computerequests; what they may not see moves their cursor, nothing else.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
@@ -147,14 +148,15 @@ Result<http::Response> ReadEvents(ApiContext& api, const Caller& caller,
   if (stream && after.empty()) after = request.Header("last-event-id");
   if (after.size() > 200) return InvalidArgument("query parameter after: is not a cursor of ours");
 
-  WaitSlots::Ticket ticket = api.waits.TryEnter();
-  if (!ticket) {
+  std::optional<WaitSlots::Ticket> ticket;
+  if (stream || wait > 0) ticket.emplace(api.waits.TryEnter(caller.username));
+  if (ticket && !*ticket) {
     return Error{Code::kUnavailable, "too many callers are waiting", milliseconds(1000)};
   }
   // The first page is read before the status line goes out, so that a bad cursor gets its 410.
   const MonotonicTime until = api.clock.Monotonic() + (stream ? seconds(0) : seconds(wait));
   LS_ASSIGN_OR_RETURN(Page page, ReadVisible(api, caller, ns, after, until));
-  if (stream) return EventStream(api, request, ns, std::move(page), std::move(ticket));
+  if (stream) return EventStream(api, request, ns, std::move(page), *std::move(ticket));
   return JsonResponse({{"events", std::move(page.events)}, {"cursor", page.cursor}});
 }
 

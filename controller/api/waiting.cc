@@ -38,16 +38,21 @@ bool ChangeSignal::closed() const {
   return closed_;
 }
 
-WaitSlots::Ticket WaitSlots::TryEnter() {
+WaitSlots::Ticket WaitSlots::TryEnter(const std::string& user) {
   MutexLock lock(mutex_);
-  if (inside_ >= limit_) return Ticket(nullptr);
+  const auto own = by_user_.find(user);
+  const bool enough = own != by_user_.end() && own->second >= limit_of_one_;
+  if (inside_ >= limit_ || enough) return {nullptr, ""};
   ++inside_;
-  return Ticket(this);
+  ++by_user_[user];
+  return {this, user};
 }
 
-void WaitSlots::Leave() {
+void WaitSlots::Leave(const std::string& user) {
   MutexLock lock(mutex_);
   --inside_;
+  const auto own = by_user_.find(user);
+  if (--own->second == 0) by_user_.erase(own);
 }
 
 bool KeyGate::Enter(const std::string& key, std::chrono::milliseconds timeout) {

@@ -4,10 +4,13 @@
 // holds a connection's thread), and one-at-a-time per idempotency key.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
@@ -33,32 +36,36 @@ class ChangeSignal {
   bool closed_ LS_GUARDED_BY(mutex_) = false;
 };
 
-// At most `limit` holders at once. Thread-safe; outlives its tickets.
+// At most `limit` holders at once, and at most half of them the same user: whoever waits most keeps
+// nobody else from waiting. Thread-safe; outlives its tickets.
 class WaitSlots {
  public:
-  explicit WaitSlots(int limit) : limit_(limit) {}
+  explicit WaitSlots(int limit) : limit_(limit), limit_of_one_(std::max(1, limit / 2)) {}
 
   class Ticket {
    public:
-    explicit Ticket(WaitSlots* slots) : slots_(slots) {}
-    Ticket(Ticket&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
+    Ticket(WaitSlots* slots, std::string user) : slots_(slots), user_(std::move(user)) {}
+    Ticket(Ticket&& other) noexcept
+        : slots_(std::exchange(other.slots_, nullptr)), user_(std::move(other.user_)) {}
     Ticket& operator=(Ticket&&) = delete;
     ~Ticket() {
-      if (slots_ != nullptr) slots_->Leave();
+      if (slots_ != nullptr) slots_->Leave(user_);
     }
     explicit operator bool() const { return slots_ != nullptr; }
 
    private:
     WaitSlots* slots_;
+    std::string user_;
   };
-  // False when all slots are taken.
-  Ticket TryEnter() LS_EXCLUDES(mutex_);
+  // False when all slots, or all of this user's, are taken.
+  Ticket TryEnter(const std::string& user) LS_EXCLUDES(mutex_);
 
  private:
-  void Leave() LS_EXCLUDES(mutex_);
-  const int limit_;
+  void Leave(const std::string& user) LS_EXCLUDES(mutex_);
+  const int limit_, limit_of_one_;
   Mutex mutex_;
   int inside_ LS_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, int> by_user_ LS_GUARDED_BY(mutex_);
 };
 
 // Lets one caller per key through: a retry that overlaps its first try waits for that one's result

@@ -74,9 +74,7 @@ class ApiTest : public testing::Test {
     options.ready = [this] { return ready_.load(); };  // the informers are fed by hand
     server_ = std::make_unique<ApiServer>(*client_, *state_, live_, events_, options);
     ASSERT_TRUE(server_->Start().has_value());
-    http::ClientOptions http;
-    http.base_url = "http://127.0.0.1:" + std::to_string(server_->port());
-    http_ = *http::Client::Create(http);
+    http_ = NewClient();
   }
   void TearDown() override { server_->Stop(); }
 
@@ -100,6 +98,12 @@ class ApiTest : public testing::Test {
     EXPECT_TRUE(response.has_value()) << response.error().ToString();
     if (!response) return {};
     return {response->status, *api::ParseJson(response->body), response->headers};
+  }
+  // For calls beside others: a client makes one call at a time.
+  std::unique_ptr<http::Client> NewClient() const {
+    http::ClientOptions http;
+    http.base_url = "http://127.0.0.1:" + std::to_string(server_->port());
+    return *http::Client::Create(http);
   }
   Reply Get(const std::string& path) { return Call("GET", path); }
   Reply Post(const std::string& path, const Json& body, const std::string& key = "") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // /v1/pods over HTTP: what is available, and taking one.
+#include <atomic>
 #include <thread>
 
 #include "tests/controller/api/api_fixture.h"
@@ -58,6 +59,36 @@ TEST_F(PodsTest, AcquiresTheNearestAndBumpsTheEpoch) {
   const Json listed = Get("/v1/pods?namespace=backup&state=Assigned").body.at("items")[0];
   EXPECT_EQ(listed.at("lease").at("holder"), "manager");
   EXPECT_FALSE(listed.at("lease").contains("key"));
+}
+
+// Rows are read by many with kubectl: the key that gets the answer again is not in them.
+TEST_F(PodsTest, TheKeyIsNotInTheRow) {
+  PutPod("lsp-a");
+  ASSERT_EQ(Acquire("predictable-key").status, 200);
+  EXPECT_EQ(kube_.Get("backuppods", "backup", "lsp-a").dump().find("predictable-key"),
+            std::string::npos);
+}
+
+// Four may wait in all (api_fixture.h): a user who waits with all of his keeps nobody else from it,
+// and nobody from what needs no waiting.
+TEST_F(PodsTest, OneUsersWaitingLeavesPlacesForOthers) {
+  kube_.AddToken("patient", "patient");
+  std::vector<std::thread> waiting;
+  std::atomic<int> refused{0};
+  for (int i = 0; i < 4; ++i) {
+    waiting.emplace_back([&] {
+      const auto client = NewClient();
+      const auto reply = client->Send({.path = "/v1/events?after=now&wait=4",
+                                       .headers = {{"Authorization", "Bearer patient"}}});
+      if (reply && reply->status == 503) ++refused;
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(refused, 2);
+  PutPod("lsp-a");
+  EXPECT_EQ(Acquire("k1", 1).status, 200);
+  EXPECT_EQ(Get("/v1/events?after=now").status, 200);
+  for (std::thread& thread : waiting) thread.join();
 }
 
 TEST_F(PodsTest, TheSameKeyGetsTheSamePod) {
@@ -145,6 +176,11 @@ TEST_F(PodsTest, DoesNotReleaseAPodThatRunsAnOperation) {
 
 // Waiting callers must not keep the others from being served.
 TEST_F(PodsTest, BoundsHowManyWait) {
+  // Three users with two calls each: none has more than his own share.
+  for (const char* user : {"user-0", "user-1", "user-2"}) {
+    kube_.AddToken(user, user);
+    kube_.Grant(user, "acquire", "backuppods", "backup");
+  }
   std::vector<std::jthread> waiting;
   std::atomic<int> refused = 0, timed_out = 0;
   for (int i = 0; i < 6; ++i) {
@@ -156,7 +192,7 @@ TEST_F(PodsTest, BoundsHowManyWait) {
       request.method = "POST";
       request.path = "/v1/pods:acquire";
       request.body = R"({"namespace":"backup","request":"req-1","waitSeconds":2})";
-      request.headers = {{"Authorization", "Bearer good"},
+      request.headers = {{"Authorization", "Bearer user-" + std::to_string(i % 3)},
                          {"Idempotency-Key", "k" + std::to_string(i)}};
       const auto response = client->Send(request);
       if (response && response->status == 503) ++refused;
