@@ -114,14 +114,23 @@ bool Dispatcher::Usable(const api::BackupPod& row) const {
          worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence);
 }
 
+// An acquired pod is for the operations that name it and were made by its holder, who may have
+// rights that the maker of another operation lacks.
+bool Dispatcher::AcquiredFor(const api::BackupPod& row, const api::Operation& operation) {
+  if (row.status.state != api::kAssigned || !row.status.lease) return false;
+  const auto& annotations = operation.metadata.annotations;
+  const auto made_by = annotations.find(api::kAnnotationCreatedBy);
+  return row.status.lease->operation.empty() && made_by != annotations.end() &&
+         made_by->second == row.status.lease->holder;
+}
+
 api::BackupPod* Dispatcher::PodFor(const api::Operation& operation, Round& round) const {
   const std::string& wanted = operation.spec.pod_ref.name;
   for (api::BackupPod& row : round.rows) {
     const bool free = row.status.state == api::kAvailable;
-    const bool acquired = row.status.state == api::kAssigned && row.status.lease &&
-                          row.status.lease->operation.empty();
-    // An acquired pod is for the operations that name it.
-    const bool fits = wanted.empty() ? free : row.metadata.name == wanted && (free || acquired);
+    const bool fits = wanted.empty()
+                          ? free
+                          : row.metadata.name == wanted && (free || AcquiredFor(row, operation));
     if (fits && Usable(row)) return &row;
   }
   return nullptr;

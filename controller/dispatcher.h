@@ -28,6 +28,7 @@ class Dispatcher {
   api::BackupPod* PodFor(const api::Operation& operation, Round& round) const;
   Status Assign(api::Operation& operation, api::BackupPod& row, Round& round);
   bool Usable(const api::BackupPod& row) const;
+  static bool AcquiredFor(const api::BackupPod& row, const api::Operation& operation);
 
   Environment& env_;
 };

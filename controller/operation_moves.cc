@@ -2,12 +2,16 @@
 #include "controller/operation_moves.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "common/base/clock.h"
 #include "controller/clip.h"
+#include "controller/pod_names.h"
 
 namespace longshore::controller {
 namespace {
+
+unsigned char Byte(char c) { return static_cast<unsigned char>(c); }
 
 // Condition Succeeded: Unknown while it goes on.
 void Say(api::Operation& operation, const char* status, const std::string& reason,
@@ -56,6 +60,15 @@ api::CopySummary FromMessage(const messages::CopyRecord& copy) {
   return summary;
 }
 
+// Becomes the reason of a condition, which the API server takes in one form only: another word
+// would be refused each time it is written, and the operation would never end.
+std::string ErrorClass(const std::string& said) {
+  const bool word =
+      !said.empty() && said.size() <= 64 && std::isalpha(Byte(said[0])) != 0 &&
+      std::all_of(said.begin(), said.end(), [](char c) { return std::isalnum(Byte(c)) != 0; });
+  return word ? said : "Internal";
+}
+
 }  // namespace
 
 bool Active(const api::Operation& operation) {
@@ -101,7 +114,12 @@ bool TakeProgress(api::Operation& operation, const api::OperationProgress& progr
 
 void TakeResult(api::Operation& operation, const messages::OperationResult& result,
                 const std::string& now) {
-  if (result.has_copy()) operation.status.copy = FromMessage(result.copy());
+  if (result.has_copy()) {
+    operation.status.copy = FromMessage(result.copy());
+    // Ours to know: rights to restore hang on which copy is of which source.
+    operation.status.copy->id = operation.spec.type == api::kBackup ? CopyId(operation.metadata.uid)
+                                                                    : operation.spec.copy_id;
+  }
   operation.status.server_version = Clip(result.server_version(), 128);
   if (result.succeeded()) {
     operation.status.error.reset();
@@ -109,7 +127,7 @@ void TakeResult(api::Operation& operation, const messages::OperationResult& resu
     return;
   }
   operation.status.copy.reset();
-  const std::string error_class = result.error_class().empty() ? "Internal" : result.error_class();
+  const std::string error_class = ErrorClass(result.error_class());
   operation.status.error =
       api::OperationError{error_class, Clip(result.error_message()), result.retryable()};
   if (error_class == "Cancelled") {

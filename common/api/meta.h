@@ -24,6 +24,9 @@ inline constexpr char kLabelSource[] = "longshore.dev/source";  // BackupSource'
 inline constexpr char kLabelSlot[] = "longshore.dev/slot";
 inline constexpr char kLabelAttempt[] = "longshore.dev/attempt";
 inline constexpr char kLabelPurpose[] = "longshore.dev/purpose";
+// Annotation on what the storage manager API creates: the user it was created for. Nobody else may
+// set it (manifests/base/operations-policy.yaml).
+inline constexpr char kAnnotationCreatedBy[] = "longshore.dev/created-by";
 // Annotation on Pods for the extender: namespace of the BackupSource (its name is the label above).
 inline constexpr char kAnnotationSourceNamespace[] = "longshore.dev/source-namespace";
 // Node label for the rack; zone and region are the well-known topology.kubernetes.io ones.

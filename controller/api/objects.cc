@@ -56,7 +56,7 @@ Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted) {
         {"namespace", wanted.ns},
         {"labels", labels},
         {"annotations",
-         {{kAnnotationBodyHash, wanted.body_hash}, {kAnnotationCreatedBy, wanted.user}}}}},
+         {{kAnnotationBodyHash, wanted.body_hash}, {api::kAnnotationCreatedBy, wanted.user}}}}},
       {"spec", wanted.spec}};
   Result<Json> created = api.kube.Create(wanted.resource, wanted.ns, object);
   if (created) {
@@ -65,6 +65,11 @@ Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted) {
   }
   if (created.error().code != Code::kAlreadyExists) return FieldFirst(created.error());
   LS_ASSIGN_OR_RETURN(Json present, api.kube.Get(wanted.resource, wanted.ns, wanted.name));
+  // Who may create objects with kubectl could put one of this name before a key that he guesses.
+  if (kube::AnnotationOf(present, api::kAnnotationCreatedBy) != wanted.user) {
+    return Conflict("header Idempotency-Key: " + wanted.ns + "/" + wanted.name +
+                    ", which this key stands for, was made by somebody else; use a new key");
+  }
   if (kube::AnnotationOf(present, kAnnotationBodyHash) != wanted.body_hash) {
     return Conflict("header Idempotency-Key: was used before with another body, for " + wanted.ns +
                     "/" + wanted.name + "; use a new key for a new wish");

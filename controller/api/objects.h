@@ -13,9 +13,8 @@
 
 namespace longshore::controller {
 
-// Annotations on what the API creates.
+// Annotation on what the API creates, beside api::kAnnotationCreatedBy.
 inline constexpr char kAnnotationBodyHash[] = "longshore.dev/idempotency-hash";
-inline constexpr char kAnnotationCreatedBy[] = "longshore.dev/created-by";
 
 // The Idempotency-Key header: required, 1 to 128 printable ASCII characters.
 Result<std::string> IdempotencyKey(const http::Request& request);

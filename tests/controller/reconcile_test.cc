@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controller/pod_names.h"
 #include "tests/controller/world.h"
 
 namespace longshore::controller {
@@ -214,6 +215,25 @@ TEST_F(ReconcileTest, FailedOperationIsRetriedOnlyWhenThatCanHelp) {
   EXPECT_TRUE(Available("r", 1));
 }
 
+// What a worker says is written only as far as the API server takes it, and which copy an operation
+// made is not the worker's to say: rights to restore hang on it.
+TEST_F(ReconcileTest, AWorkersWordsAreNotTakenAsTheyAre) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 600);
+  world.next_result.mutable_copy()->set_id("copy-of-somebody-else");
+  world.AddOperation("a", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
+  EXPECT_EQ(world.Operation("a")->status.copy->id, CopyId(world.Operation("a")->metadata.uid));
+  for (const std::string& odd : {std::string("no, not a word"), std::string(200, 'x')}) {
+    world.next_result.Clear();
+    world.next_result.set_error_class(odd);
+    const std::string name = "odd-" + std::to_string(odd.size());
+    world.AddOperation(name, "r");
+    ASSERT_TRUE(world.RunUntil([&] { return StateOf(name) == api::kOperationFailed; }));
+    EXPECT_EQ(world.Operation(name)->status.error->error_class, "Internal");
+  }
+}
+
 TEST_F(ReconcileTest, MissingSecretAtAssignmentFailsTheOperationAndReturnsThePod) {
   world.AddBasics();
   world.AddRequest("r", 1, 1, 600);
@@ -304,6 +324,35 @@ TEST_F(ReconcileTest, AcquiredPodIsFreeAgainWhenItsLeaseExpires) {
   EXPECT_EQ(world.InState("r", api::kAssigned), 1);
   EXPECT_EQ(StateOf("other"), api::kQueued);  // an acquired pod is its holder's
   ASSERT_TRUE(world.RunUntil([&] { return StateOf("other") == api::kSucceeded; }));
+}
+
+// Whoever may create operations with kubectl cannot take a pod that another one has acquired: the
+// annotation says on whose behalf an operation was made, and only the API may set it.
+TEST_F(ReconcileTest, AcquiredPodRunsItsHoldersOperationsOnly) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 600);
+  ASSERT_TRUE(Available("r", 1));
+  const std::string pod = world.Rows("r")[0].metadata.name;
+  const std::string expires = FormatTime(world.clock.Now() + seconds(300));
+  world.cluster.Edit(kube::kBackupPods, kNs, pod, [&](Json& object) {
+    object["status"]["state"] = "Assigned";
+    object["status"]["epoch"] = 1;
+    object["status"]["lease"] = {{"holder", "manager"}, {"epoch", 1}, {"expires", expires}};
+  });
+  for (const char* name : {"anonymous", "of-another", "of-the-holder"}) {
+    world.AddOperation(name, "r");
+    world.cluster.Edit(kube::kOperations, kNs, name, [&](Json& object) {
+      object["spec"]["podRef"] = {{"name", pod}};
+      const std::string made_by = name == std::string("of-another") ? "thief" : "manager";
+      if (name == std::string("anonymous")) return;
+      object["metadata"]["annotations"] = {{api::kAnnotationCreatedBy, made_by}};
+    });
+    if (name == std::string("of-the-holder")) break;
+    world.Run(seconds(10));
+    EXPECT_EQ(StateOf(name), api::kQueued);
+  }
+  world.Run(seconds(2));
+  EXPECT_EQ(world.Rows("r")[0].status.lease->operation, "of-the-holder");
 }
 
 // A restart loses nothing and repeats nothing: what ran goes on under its epoch.

@@ -37,6 +37,19 @@ TEST_F(RequestsTest, RefusesTheSameKeyForAnotherBody) {
             Post("/v1/requests", RequestBody(4), "key-1").body.at("name"));
 }
 
+// Somebody with kubectl guesses a key and puts an object of its name there first, with the hash of
+// the body that will be sent and a spec of his own: it is not handed to the caller as his.
+TEST_F(RequestsTest, RefusesAnObjectThatSomebodyElsePutUnderTheKey) {
+  const std::string name = Post("/v1/requests", RequestBody(), "key-1").body.at("name");
+  Json planted = kube_.Get("computerequests", "backup", name);
+  planted["metadata"]["annotations"].erase("longshore.dev/created-by");
+  planted["spec"]["pods"]["max"] = 1;
+  kube_.Put("computerequests", "backup", planted);
+  const Reply again = Post("/v1/requests", RequestBody(), "key-1");
+  EXPECT_EQ(again.status, 409);
+  EXPECT_THAT(again.detail(), HasSubstr("somebody else"));
+}
+
 TEST_F(RequestsTest, NeedsAKey) {
   const Reply without = Post("/v1/requests", RequestBody());
   EXPECT_EQ(without.status, 400);
