@@ -30,8 +30,7 @@ void SelfAudit::Before(const std::vector<PodPath>& pods) {
   }
 }
 
-void SelfAudit::Compare(const std::string& uid, const Point& then, const Point& now,
-                        Audit& audit) {
+void SelfAudit::Compare(const std::string& uid, const Point& then, const Point& now, Audit& audit) {
   ++audit.pods;
   const uint64_t least = Difference(now.before.cpu_ns, then.after.cpu_ns);
   const uint64_t most = Difference(now.after.cpu_ns, then.before.cpu_ns);

@@ -106,8 +106,8 @@ std::unique_ptr<CgroupGauges::Files> CgroupGauges::Open(const std::string& relat
   return std::make_unique<Files>(layout_, relative_path, is_pod, open_files_);
 }
 
-void CgroupGauges::Fill(std::vector<PodSample>& pods, const std::unordered_set<std::string>& watched,
-                        MonotonicTime now) {
+void CgroupGauges::Fill(std::vector<PodSample>& pods,
+                        const std::unordered_set<std::string>& watched, MonotonicTime now) {
   std::unordered_set<std::string> here;
   for (PodSample& pod : pods) {
     here.insert(pod.uid);

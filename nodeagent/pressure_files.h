@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pressure stall information (PSI) of a pod and of the node: the cumulative `total=` of the kernel's
-// files, never the averages. Reading the file is what brings the total up to date: the number behind
-// it is up to 2 s old. Called by cgroup_gauges.cc and node_files.cc.
+// Pressure stall information (PSI) of a pod and of the node: the cumulative `total=` of the
+// kernel's files, never the averages. Reading the file is what brings the total up to date: the
+// number behind it is up to 2 s old. Called by cgroup_gauges.cc and node_files.cc.
 //
 // Cost: 2.6 µs a file, three a pod, so it is read of pods only (a container's is that of its pod),
 // when something of the pod ran since the last sample or every 5 s.
@@ -20,7 +20,8 @@ namespace longshore::nodeagent {
 struct PressureTotals {
   uint64_t some_us = 0, full_us = 0;
 };
-// Nothing when pressure isn't counted (psi=0 makes the read fail). Before 5.13 cpu has no `full`: 0.
+// Nothing when pressure isn't counted (psi=0 makes the read fail). Before 5.13 cpu has no `full`:
+// 0.
 std::optional<PressureTotals> ParsePressure(std::string_view text);
 
 class PressureFiles {

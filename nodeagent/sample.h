@@ -104,9 +104,9 @@ struct NodeUsage {
 // Our counters held against the kernel's, over the last minute (audit.h).
 struct Audit {
   WallTime time;
-  uint32_t pods = 0;              // compared
-  double worst_cpu_error = 0;     // relative; 0.001 is one in a thousand
-  std::string worst_cpu_pod;      // by UID; empty: none was off
+  uint32_t pods = 0;                       // compared
+  double worst_cpu_error = 0;              // relative; 0.001 is one in a thousand
+  std::string worst_cpu_pod;               // by UID; empty: none was off
   std::optional<uint64_t> worst_io_bytes;  // off, of any pod; nothing where io.stat isn't kept
 };
 

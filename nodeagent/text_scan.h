@@ -63,8 +63,7 @@ class OpenFiles {
 class KeptFile {
  public:
   explicit KeptFile(OpenFiles& open_files) : open_files_(&open_files) {}
-  KeptFile(KeptFile&& other) noexcept
-      : open_files_(other.open_files_), fd_(std::move(other.fd_)) {}
+  KeptFile(KeptFile&& other) noexcept : open_files_(other.open_files_), fd_(std::move(other.fd_)) {}
   KeptFile& operator=(KeptFile&&) = delete;
   ~KeptFile() { Close(); }
 

@@ -79,7 +79,8 @@ TEST_F(CollectorTest, ASampleHasCountersGaugesDevicesAndInterfaces) {
   tree_.Write("proc/stat", "cpu  1 2 3 4 5 6 7 8\n");
   StartAgent();
   kernel_->UseCpu(Tree::kCpu, id, 77);
-  kernel_->devices.push_back({kernel_->members.at({Tree::kCpu, id}).index, {254, 0}, {.read_bytes = 9}});
+  kernel_->devices.push_back(
+      {kernel_->members.at({Tree::kCpu, id}).index, {254, 0}, {.read_bytes = 9}});
   const Sample sample = TakeAfter(1);
   EXPECT_EQ(sample.end - sample.start, seconds(1));
   ASSERT_EQ(sample.pods.size(), 1u);

@@ -70,8 +70,8 @@ TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
       });
     };
   };
-  EXPECT_TRUE(controller_.Await(said(
-      [](const messages::PodCounters& pod) { return pod.usage().cpu_ns() >= 300'000'000; })));
+  EXPECT_TRUE(controller_.Await(
+      said([](const messages::PodCounters& pod) { return pod.usage().cpu_ns() >= 300'000'000; })));
   EXPECT_EQ(Get(daemon, "/readyz", 200), "ok\n");
   const std::string metrics = Get(daemon, "/metrics", 200);
   EXPECT_THAT(metrics, HasSubstr("longshore_nodeagent_bpf_loaded 1"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory of text files in place of /proc, /sys or a cgroup tree, for tests; removed at the end.
+// A directory of text files in place of /proc, /sys or a cgroup tree, for tests; removed at the
+// end.
 #pragma once
 
 #include <gtest/gtest.h>

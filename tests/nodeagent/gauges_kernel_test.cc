@@ -107,10 +107,11 @@ TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
   }
   const MemoryGauges before = *files.Read(directory);
   const std::string file = ScratchFile();
-  EXPECT_EQ(WaitFor(cgroups.Run("podcache/c1", [&] {
-              WriteFileOf(file.c_str(), 64);
-              ReadTwice(file.c_str());
-            })),
+  EXPECT_EQ(WaitFor(cgroups.Run("podcache/c1",
+                                [&] {
+                                  WriteFileOf(file.c_str(), 64);
+                                  ReadTwice(file.c_str());
+                                })),
             0);
   const MemoryGauges after = *files.Read(directory);
   ::unlink(file.c_str());

@@ -40,8 +40,8 @@ TEST(PressureTest, IsUnknownUnlessAllThreeAreThere) {
 
 TEST(NodeFilesTest, MemoryIsInBytes) {
   NodeUsage node;
-  ASSERT_TRUE(ParseMemInfo(
-      "MemTotal:       1000 kB\nMemFree: 5 kB\nMemAvailable:    400 kB\n", node));
+  ASSERT_TRUE(
+      ParseMemInfo("MemTotal:       1000 kB\nMemFree: 5 kB\nMemAvailable:    400 kB\n", node));
   EXPECT_EQ(node.memory_capacity_bytes, 1024000u);
   EXPECT_EQ(node.memory_available_bytes, 409600u);
   EXPECT_FALSE(ParseMemInfo("", node));
@@ -50,8 +50,8 @@ TEST(NodeFilesTest, MemoryIsInBytes) {
 // Trap 21: the root cgroup's counters are not its CPU; the machine's is what /proc/stat says.
 TEST(NodeFilesTest, TheMachinesCpuIsThatOfProcStat) {
   NodeUsage node;
-  ASSERT_TRUE(ParseProcStat("cpu  10 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n", 100,
-                            node));
+  ASSERT_TRUE(
+      ParseProcStat("cpu  10 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n", 100, node));
   EXPECT_EQ(node.idle_cpu_ns, 4'500'000'000u);  // iowait included
   EXPECT_EQ(node.interrupt_cpu_ns, 130'000'000u);
   EXPECT_EQ(node.steal_cpu_ns, 80'000'000u);
@@ -68,9 +68,10 @@ TEST(NodeFilesTest, IdleTimeNeverGoesBackwards) {
 
 TEST(NodeFilesTest, PageCacheIsOfTheWholeMachine) {
   NodeUsage node;
-  ASSERT_TRUE(ParseVmStat("nr_dirty 3\nnr_writeback 2\nnr_writeback_temp 9\nnr_dirty_threshold 9\n"
-                          "workingset_refault_anon 9\nworkingset_refault_file 7\n",
-                          4096, node));
+  ASSERT_TRUE(
+      ParseVmStat("nr_dirty 3\nnr_writeback 2\nnr_writeback_temp 9\nnr_dirty_threshold 9\n"
+                  "workingset_refault_anon 9\nworkingset_refault_file 7\n",
+                  4096, node));
   EXPECT_EQ(node.dirty_bytes, 3u * 4096);
   EXPECT_EQ(node.writeback_bytes, 2u * 4096);
   EXPECT_EQ(node.refaults, 7u);

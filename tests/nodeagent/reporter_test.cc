@@ -88,12 +88,12 @@ class ReporterTest : public ::testing::Test {
  protected:
   void SetUp() override {
     controller_.Start();
-    reporter_ = std::make_unique<Reporter>(
-        controller_.Client(), Hello(), [this](std::vector<std::string> pods) {
-          std::lock_guard lock(mutex_);
-          watched_ = std::move(pods);
-          changed_.notify_all();
-        });
+    reporter_ = std::make_unique<Reporter>(controller_.Client(), Hello(),
+                                           [this](std::vector<std::string> pods) {
+                                             std::lock_guard lock(mutex_);
+                                             watched_ = std::move(pods);
+                                             changed_.notify_all();
+                                           });
   }
   std::vector<messages::UsageReport> AwaitReports(size_t count) {
     EXPECT_TRUE(controller_.Await([&](const auto& all) { return Usages(all) >= count; }));
