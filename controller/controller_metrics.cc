@@ -18,6 +18,8 @@ const std::map<std::string, std::string> kGauges = {
     {"longshore_controller_extenders_connected", "Extenders with an open stream"},
     {"longshore_controller_usage_reports", "Reports of node agents taken since the start"},
     {"longshore_controller_foreign_samples", "Samples dropped: of our pods, but of another node"},
+    {"longshore_controller_superseded_reports",
+     "Reports dropped: a later stream claims the agent's node"},
     {"longshore_controller_streams_refused", "Streams refused since the start"},
     {"longshore_controller_bad_messages", "Streams closed for a message since the start"},
     {"longshore_controller_usage_pods", "Backup pods with samples in memory"},
@@ -83,6 +85,7 @@ std::string ControllerMetrics::Text(const ReconcileLoop& loop, const StreamHub& 
   set("extenders_connected", static_cast<double>(streams.extenders));
   set("usage_reports", static_cast<double>(streams.reports));
   set("foreign_samples", static_cast<double>(streams.foreign_samples));
+  set("superseded_reports", static_cast<double>(streams.superseded));
   set("streams_refused", static_cast<double>(streams.refused));
   set("bad_messages", static_cast<double>(streams.bad_messages));
   set("usage_pods", static_cast<double>(usage.pods()));

@@ -65,9 +65,12 @@ class Controller {
              Clock::Real().Monotonic(),
              metrics_.MakeTally()},
         loop_(env_, queue_),
+        watch_list_([this] { return ListAll<api::BackupSource>(state_.sources); },
+                    [this] { return state_.placement.Snapshot(); }, Clock::Real()),
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,
-              [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_}),
+              [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_,
+              [this] { return watch_list_.Get(); }}),
         api_(client, state_, live_, events_, ApiPort(options, metrics_.registry())),
         health_(options.health_port, {.stuck = [this] { return Stuck(); },
                                       .unready = [this] { return Unready(); },
@@ -151,6 +154,7 @@ class Controller {
   StreamAuthenticator authenticator_;
   Environment env_;
   ReconcileLoop loop_;
+  WatchList watch_list_;
   StreamHub hub_;
   ApiServer api_;
   daemon::HealthServer health_;

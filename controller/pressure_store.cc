@@ -15,6 +15,27 @@ int Permille(uint64_t now_us, uint64_t before_us, double interval_us) {
       std::min(1000.0, static_cast<double>(now_us - before_us) * 1000.0 / interval_us));
 }
 
+// Totals that fell began anew: unknown.
+bool Fell(const messages::PressureTotals& before, const messages::PressureTotals& now) {
+  return now.cpu_some_us() < before.cpu_some_us() || now.io_some_us() < before.io_some_us() ||
+         now.memory_some_us() < before.memory_some_us();
+}
+
+placement::Pressure Rates(const messages::NodeCounters& before, const messages::NodeCounters& now,
+                          std::chrono::nanoseconds length) {
+  const double ns = static_cast<double>(length.count());
+  placement::Pressure p;
+  p.cpu_used_milli =
+      static_cast<int>(static_cast<double>(now.cpu_ns() - before.cpu_ns()) * 1000 / ns);
+  p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli());
+  const messages::PressureTotals &earlier = before.pressure(), &later = now.pressure();
+  p.psi_valid = before.has_pressure() && now.has_pressure() && !Fell(earlier, later);
+  p.psi_cpu_permille = Permille(later.cpu_some_us(), earlier.cpu_some_us(), ns / 1000);
+  p.psi_io_permille = Permille(later.io_some_us(), earlier.io_some_us(), ns / 1000);
+  p.psi_memory_permille = Permille(later.memory_some_us(), earlier.memory_some_us(), ns / 1000);
+  return p;
+}
+
 int64_t AgeMs(MonotonicTime now, MonotonicTime heard) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now - heard).count();
 }
@@ -23,35 +44,20 @@ int64_t AgeMs(MonotonicTime now, MonotonicTime heard) {
 
 PressureStore::PressureStore(const Clock& clock) : clock_(clock) {}
 
-void PressureStore::Add(const std::string& name, const std::string& epoch,
-                        const messages::UsageReport& report) {
+void PressureStore::Add(const AgentStream& from, const messages::UsageReport& report) {
   if (!report.has_node()) return;
   const messages::NodeCounters& now = report.node();
   MutexLock lock(mutex_);
-  Node& node = nodes_[name];
-  const double interval_ns = static_cast<double>(report.interval_end_ns() - node.interval_end_ns);
-  const bool follows = node.epoch == epoch && interval_ns > 0 && now.cpu_ns() >= node.last.cpu_ns();
-  if (follows) {
-    const double us = interval_ns / 1000;
-    placement::Pressure& p = node.pressure;
-    p.cpu_used_milli = static_cast<int>(static_cast<double>(now.cpu_ns() - node.last.cpu_ns()) *
-                                        1000 / interval_ns);
-    p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli());
-    p.psi_valid = now.has_pressure() && node.last.has_pressure();
-    p.psi_cpu_permille =
-        Permille(now.pressure().cpu_some_us(), node.last.pressure().cpu_some_us(), us);
-    p.psi_io_permille =
-        Permille(now.pressure().io_some_us(), node.last.pressure().io_some_us(), us);
-    p.psi_memory_permille =
-        Permille(now.pressure().memory_some_us(), node.last.pressure().memory_some_us(), us);
+  Node& node = nodes_[from.node];
+  const auto verdict = node.order.Take(from, report, clock_.Monotonic());
+  if (verdict == ReportOrder::Verdict::kStale) return;
+  if (verdict == ReportOrder::Verdict::kBegin) node.known = false;
+  if (verdict == ReportOrder::Verdict::kFollows && now.cpu_ns() >= node.last.cpu_ns()) {
+    node.pressure = Rates(node.last, now, node.order.length());
     node.known = true;
-  } else if (node.epoch != epoch) {
-    node.known = false;
+    node.made = node.order.made();
   }
-  node.epoch = epoch;
-  node.interval_end_ns = report.interval_end_ns();
   node.last = now;
-  node.heard = clock_.Monotonic();
 }
 
 placement::PressureMap PressureStore::Get() const {
@@ -59,9 +65,9 @@ placement::PressureMap PressureStore::Get() const {
   placement::PressureMap all;
   MutexLock lock(mutex_);
   for (const auto& [name, node] : nodes_) {
-    if (!node.known || now - node.heard > kForget) continue;
+    if (!node.known || now - node.made > kForget) continue;
     placement::Pressure pressure = node.pressure;
-    pressure.age_ms = AgeMs(now, node.heard);
+    pressure.age_ms = AgeMs(now, node.made);
     all[name] = pressure;
   }
   return all;
@@ -72,7 +78,7 @@ messages::PressureSnapshot PressureStore::Snapshot() const {
   messages::PressureSnapshot snapshot;
   MutexLock lock(mutex_);
   for (const auto& [name, node] : nodes_) {
-    if (!node.known || now - node.heard > kForget) continue;
+    if (!node.known || now - node.made > kForget) continue;
     messages::NodePressure& out = *snapshot.add_nodes();
     out.set_node(name);
     out.set_cpu_used_milli(static_cast<uint32_t>(node.pressure.cpu_used_milli));
@@ -83,7 +89,7 @@ messages::PressureSnapshot PressureStore::Snapshot() const {
     out.set_psi_io_permille(static_cast<uint32_t>(node.pressure.psi_io_permille));
     out.set_psi_memory_permille(static_cast<uint32_t>(node.pressure.psi_memory_permille));
     out.set_psi_valid(node.pressure.psi_valid);
-    out.set_sample_age_ms(AgeMs(now, node.heard));
+    out.set_sample_age_ms(AgeMs(now, node.made));
   }
   return snapshot;
 }

@@ -12,6 +12,7 @@
 #include "common/messages/agent.pb.h"
 #include "common/messages/placement.pb.h"
 #include "common/placement/ranking.h"
+#include "controller/report_order.h"
 
 namespace longshore::controller {
 
@@ -20,19 +21,19 @@ class PressureStore {
  public:
   explicit PressureStore(const Clock& clock = Clock::Real());
 
-  // The first report of an epoch gives no rates, so it only sets the baseline.
-  void Add(const std::string& node, const std::string& epoch, const messages::UsageReport& report);
+  // A report that does not follow another (report_order.h) gives no rates: it only sets the
+  // baseline.
+  void Add(const AgentStream& from, const messages::UsageReport& report);
   placement::PressureMap Get() const;
   messages::PressureSnapshot Snapshot() const;
 
  private:
   struct Node {
-    std::string epoch;
-    int64_t interval_end_ns = 0;
+    ReportOrder order;
     messages::NodeCounters last;
     placement::Pressure pressure;
     bool known = false;
-    MonotonicTime heard;
+    MonotonicTime made;  // the report that `pressure` is of
   };
   const Clock& clock_;
   mutable Mutex mutex_;

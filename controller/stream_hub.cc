@@ -20,13 +20,13 @@ StreamHub::~StreamHub() { Stop(); }
 
 Status StreamHub::Start() {
   LS_RETURN_IF_ERROR(server_.Start());
-  pressure_thread_ = std::jthread([this](const std::stop_token& stop) { SendPressure(stop); });
+  sender_ = std::jthread([this](const std::stop_token& stop) { SendEachSecond(stop); });
   return {};
 }
 
 void StreamHub::Stop() {
-  pressure_thread_.request_stop();
-  if (pressure_thread_.joinable()) pressure_thread_.join();
+  sender_.request_stop();
+  if (sender_.joinable()) sender_.join();
   server_.Stop();
 }
 
@@ -63,7 +63,7 @@ void StreamHub::Authenticate(const streams::Handshake& handshake, Decision done)
 void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::string& identity) {
   {
     MutexLock lock(mutex_);
-    peers_[id] = Peer{path, identity, ""};
+    peers_[id] = Peer{.path = path, .identity = identity};
   }
   LogInfo("stream opened", {{"path", path}, {"peer", identity}});
   if (path == kWorkersPath) {
@@ -82,12 +82,7 @@ void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
   }
   Status taken;
   if (peer.path == kAgentsPath) {
-    const std::string epoch = peer.epoch;
-    taken = OnAgentMessage(peer, message);
-    if (taken && peer.epoch != epoch) {
-      MutexLock lock(mutex_);
-      peers_[id].epoch = peer.epoch;
-    }
+    taken = OnAgentMessage(id, peer, message);
   } else if (peer.path == kWorkersPath) {
     taken = stores_.workers.OnMessage(id, message);
   } else {
@@ -105,36 +100,74 @@ void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
 
 void StreamHub::OnClose(ConnectionId id, const std::string& reason) {
   Peer peer;
+  std::vector<ConnectionId> replaced;
   {
     MutexLock lock(mutex_);
     const auto found = peers_.find(id);
     if (found == peers_.end()) return;
     peer = std::move(found->second);
     peers_.erase(found);
+    replaced = RemoveAgent(id, peer.identity);
   }
   LogInfo("stream closed", {{"path", peer.path}, {"peer", peer.identity}, {"reason", reason}});
   if (peer.path == kWorkersPath) stores_.workers.OnClose(id);
+  for (const ConnectionId other : replaced) server_.Close(other, "come again: the node is free");
 }
 
-Status StreamHub::OnAgentMessage(Peer& peer, std::string_view bytes) {
+// Whom that stream had replaced: they must connect anew to be heard, since what they said meanwhile
+// was dropped.
+std::vector<ConnectionId> StreamHub::RemoveAgent(ConnectionId id, const std::string& node) {
+  const auto found = agents_.find(node);
+  if (found == agents_.end() || found->second.erase(id) == 0) return {};
+  std::vector<ConnectionId> replaced;
+  if (!found->second.empty() && *found->second.rbegin() < id) {
+    replaced.assign(found->second.begin(), found->second.end());
+  }
+  if (found->second.empty()) agents_.erase(found);
+  return replaced;
+}
+
+Status StreamHub::OnAgentMessage(ConnectionId id, const Peer& peer, std::string_view bytes) {
   messages::AgentMessage message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return InvalidArgument("not an AgentMessage");
   }
-  if (message.has_hello()) {
-    if (message.hello().node() != peer.identity) {
-      return InvalidArgument("the hello is for node " + message.hello().node());
-    }
-    if (message.hello().epoch().empty()) return InvalidArgument("hello.epoch is empty");
-    peer.epoch = message.hello().epoch();
-    return {};
-  }
+  if (message.has_hello()) return OnHello(id, peer, message.hello());
   if (!message.has_usage()) return {};  // of a newer agent
+  return OnUsage(id, peer, *message.mutable_usage());
+}
+
+Status StreamHub::OnHello(ConnectionId id, const Peer& peer, const messages::AgentHello& hello) {
+  if (hello.node() != peer.identity) {
+    return InvalidArgument("the hello is for node " + hello.node());
+  }
+  if (hello.epoch().empty()) return InvalidArgument("hello.epoch is empty");
+  size_t claims = 0;
+  {
+    MutexLock lock(mutex_);
+    peers_[id].epoch = hello.epoch();
+    auto& agents = agents_[peer.identity];
+    agents.insert(id);
+    claims = agents.size();
+  }
+  // Mostly the agent itself, whose old stream is dead and not yet noticed.
+  if (claims > 1) LogWarn("several streams claim one node", {{"node", peer.identity}});
+  return {};
+}
+
+Status StreamHub::OnUsage(ConnectionId id, const Peer& peer, messages::UsageReport& report) {
   if (peer.epoch.empty()) return InvalidArgument("usage before hello");
-  messages::UsageReport& report = *message.mutable_usage();
+  {
+    MutexLock lock(mutex_);
+    if (*agents_[peer.identity].rbegin() != id) {
+      ++counts_.superseded;
+      return {};
+    }
+  }
   const uint64_t foreign = KeepOwn(report, peer.identity);
-  stores_.pressure.Add(peer.identity, peer.epoch, report);
-  const auto sampled = stores_.usage.Add(peer.identity, peer.epoch, report);
+  const AgentStream from{peer.identity, peer.epoch, id};
+  stores_.pressure.Add(from, report);
+  const auto sampled = stores_.usage.Add(from, report);
   {
     MutexLock lock(mutex_);
     ++counts_.reports;
@@ -167,24 +200,52 @@ Status StreamHub::OnPressureMessage(std::string_view bytes) {
   return {};
 }
 
-// Every extender gets what the agents said last, once a second.
-void StreamHub::SendPressure(const std::stop_token& stop) {
+void StreamHub::SendEachSecond(const std::stop_token& stop) {
   Mutex wait_mutex;
   ConditionVariable wait;
   while (!stop.stop_requested()) {
-    std::vector<ConnectionId> extenders;
-    {
-      MutexLock lock(mutex_);
-      for (const auto& [id, peer] : peers_) {
-        if (peer.path == kPressurePath) extenders.push_back(id);
-      }
-    }
-    if (!extenders.empty()) {
-      const std::string bytes = stores_.pressure.Snapshot().SerializeAsString();
-      for (const ConnectionId id : extenders) server_.Send(id, bytes);
-    }
+    SendPressure();
+    SendInstructions();
     MutexLock lock(wait_mutex);
     wait.wait_for(wait_mutex, stop, std::chrono::seconds(1), [] { return false; });
+  }
+}
+
+// Every extender gets what the agents said last.
+void StreamHub::SendPressure() {
+  std::vector<ConnectionId> extenders;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, peer] : peers_) {
+      if (peer.path == kPressurePath) extenders.push_back(id);
+    }
+  }
+  if (extenders.empty()) return;
+  const std::string bytes = stores_.pressure.Snapshot().SerializeAsString();
+  for (const ConnectionId id : extenders) server_.Send(id, bytes);
+}
+
+// Every agent is told whom to watch, once, and again when that has changed.
+void StreamHub::SendInstructions() {
+  const auto watched = stores_.watched ? stores_.watched() : nullptr;
+  if (watched == nullptr) return;
+  static const std::vector<std::string> nobody;
+  std::vector<std::pair<ConnectionId, std::vector<std::string>>> changed;
+  {
+    MutexLock lock(mutex_);
+    for (auto& [id, peer] : peers_) {
+      if (peer.path != kAgentsPath || peer.epoch.empty()) continue;
+      const auto found = watched->find(peer.identity);
+      const std::vector<std::string>& uids = found == watched->end() ? nobody : found->second;
+      if (peer.told_watched == uids) continue;
+      peer.told_watched = uids;
+      changed.emplace_back(id, uids);
+    }
+  }
+  for (const auto& [id, uids] : changed) {
+    messages::AgentInstruction instruction;
+    instruction.mutable_watched_pod_uids()->Add(uids.begin(), uids.end());
+    server_.Send(id, instruction.SerializeAsString());
   }
 }
 

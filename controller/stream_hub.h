@@ -6,9 +6,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/mutex.h"
 #include "common/messages/agent.pb.h"
@@ -18,6 +21,7 @@
 #include "controller/stream_authenticator.h"
 #include "controller/usage_store.h"
 #include "controller/verdict_store.h"
+#include "controller/watch_list.h"
 #include "controller/worker_table.h"
 
 namespace longshore::controller {
@@ -31,6 +35,8 @@ struct HubStores {
   std::function<void(const std::vector<std::string>& pod_uids)> sampled;
   // Only samples of our own pods are kept, and an agent may speak for its own node's only.
   const PodIndex& index;
+  // The pods that each node's agent is to watch; called once a second, on one thread. Optional.
+  std::function<std::shared_ptr<const WatchedPods>()> watched = {};
 };
 
 class StreamHub : public streams::ServerHandler {
@@ -47,6 +53,7 @@ class StreamHub : public streams::ServerHandler {
   struct Counts {
     size_t agents = 0, workers = 0, extenders = 0;
     uint64_t reports = 0, refused = 0, bad_messages = 0, foreign_samples = 0;
+    uint64_t superseded = 0;  // reports of an agent whose node a later stream claims
   };
   Counts counts() const;
 
@@ -60,19 +67,28 @@ class StreamHub : public streams::ServerHandler {
   struct Peer {
     std::string path, identity;
     std::string epoch;  // agents: of the hello
+    std::optional<std::vector<std::string>> told_watched;  // agents: nothing was said yet
   };
-  Status OnAgentMessage(Peer& peer, std::string_view bytes);
+  Status OnAgentMessage(streams::ConnectionId id, const Peer& peer, std::string_view bytes);
+  Status OnHello(streams::ConnectionId id, const Peer& peer, const messages::AgentHello& hello);
+  Status OnUsage(streams::ConnectionId id, const Peer& peer, messages::UsageReport& report);
+  std::vector<streams::ConnectionId> RemoveAgent(streams::ConnectionId id, const std::string& node)
+      LS_REQUIRES(mutex_);
   uint64_t KeepOwn(messages::UsageReport& report, const std::string& node) const;
   Status OnPressureMessage(std::string_view bytes);
-  void SendPressure(const std::stop_token& stop);
+  void SendEachSecond(const std::stop_token& stop);
+  void SendPressure();
+  void SendInstructions();
 
   StreamAuthenticator& authenticator_;
   HubStores stores_;
   mutable Mutex mutex_;
   std::map<streams::ConnectionId, Peer> peers_ LS_GUARDED_BY(mutex_);
+  // Agents that have said hello, by node. Of several, the last to connect speaks for the node.
+  std::map<std::string, std::set<streams::ConnectionId>> agents_ LS_GUARDED_BY(mutex_);
   Counts counts_ LS_GUARDED_BY(mutex_);
   streams::Server server_;
-  std::jthread pressure_thread_;
+  std::jthread sender_;
 };
 
 }  // namespace longshore::controller

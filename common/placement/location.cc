@@ -88,6 +88,7 @@ Attempt Hit(const char* method, std::string reason, const Places& places, const 
   for (const auto& place : places) {
     if (!place.node.empty()) {
       AddPlace(location, place.node, view);
+      if (!place.agent_uid.empty()) location.pods.push_back({place.node, place.agent_uid});
     } else if (!place.zone.empty()) {
       AddZone(location, place.zone);
     }

@@ -42,6 +42,8 @@ class View {
     std::string pod, node;
     bool ready = false;
     std::string zone;  // of an endpoint outside the cluster, which has no node
+    // As node agents know the pod: a static pod's is the hash of its manifest.
+    std::string agent_uid = {};
   };
   virtual std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const = 0;
@@ -69,11 +71,17 @@ struct Place {
   std::string node, rack, zone, region;  // what is not known is empty
 };
 
+// A pod that the data is in, live: whom a backup could harm.
+struct LivePod {
+  std::string node, agent_uid;
+};
+
 struct Location {
   std::vector<std::string> nodes;  // where the data is; empty when only a zone is known or nothing
   std::string rack, zone, region;  // of the first node, or the explicit zone
   std::string method;         // "NodeName", "Pod", "Service", "PersistentVolume", "Zone", "Unknown"
   std::string reason;         // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
+  std::vector<LivePod> pods;  // none where the chain found no pod
   std::vector<Place> places;  // all of them, in the order of `nodes`; one for an explicit zone
   bool unbound = false;       // the claim waits for its first consumer: any node is as good
   bool known() const { return !nodes.empty() || !zone.empty(); }

@@ -123,6 +123,9 @@ PodRecord ReadPod(const Json& pod) {
   PodRecord record;
   record.name = kube::NameOf(pod);
   record.uid = kube::UidOf(pod);
+  // A static pod's cgroups carry the hash; the UID is only the mirror's.
+  record.agent_uid = kube::AnnotationOf(pod, "kubernetes.io/config.hash");
+  if (record.agent_uid.empty()) record.agent_uid = record.uid;
   record.node = StringAt(pod, "/spec/nodeName");
   record.labels = TextMap(At(pod, "/metadata/labels"));
   const std::string_view phase = StringAt(pod, "/status/phase");

@@ -16,6 +16,7 @@ namespace longshore::placement {
 
 struct PodRecord {
   std::string name, uid, node;
+  std::string agent_uid;  // as node agents know it
   std::map<std::string, std::string> labels;
   std::vector<std::string> claims;  // PersistentVolumeClaims it mounts
   int64_t cpu_milli = 0, memory_bytes = 0;

@@ -17,7 +17,9 @@ bool HasLabels(const PodRecord& pod, const std::map<std::string, std::string>& w
   });
 }
 
-View::PodPlace PlaceOf(const PodRecord& pod) { return {pod.name, pod.node, pod.ready, ""}; }
+View::PodPlace PlaceOf(const PodRecord& pod) {
+  return {pod.name, pod.node, pod.ready, "", pod.agent_uid};
+}
 
 // The store has no order of its own, and the first place decides the location's labels.
 std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
@@ -64,6 +66,11 @@ std::vector<View::PodPlace> ClusterSnapshot::ServiceEndpoints(const std::string&
   for (const auto& [name, slice] : Part(ns).slices) {
     if (slice->service != service) continue;
     places.insert(places.end(), slice->ready.begin(), slice->ready.end());
+  }
+  const auto& pods = Part(ns).pods;
+  for (PodPlace& place : places) {
+    const auto pod = pods.find(place.pod);
+    if (pod != pods.end()) place.agent_uid = pod->second->agent_uid;
   }
   return Sorted(std::move(places));
 }

@@ -8,7 +8,7 @@
 
 #include <cmath>
 
-#include "controller/pressure_store.h"
+#include "tests/controller/agent_reports.h"
 #include "tests/controller/fake_cluster.h"
 
 namespace longshore::controller {
@@ -18,25 +18,26 @@ using std::chrono::seconds;
 
 class UsageStoreTest : public testing::Test {
  protected:
-  // A report at `second` of the agent's clock with the pod's counters.
+  // A report at `second` of the agent's clock with the pod's counters, and the next in sequence.
   messages::UsageReport Report(double second, uint64_t cpu_ns, uint64_t written = 0) {
-    messages::UsageReport report;
-    report.set_interval_end_ns(static_cast<int64_t>(second * 1e9));
-    report.set_wall_end_ns(static_cast<int64_t>(second * 1e9));
-    messages::PodCounters& pod = *report.add_pods();
-    pod.set_pod_uid("p");
-    pod.mutable_usage()->set_cpu_ns(cpu_ns);
-    pod.mutable_usage()->set_write_bytes(written);
-    pod.mutable_usage()->mutable_memory()->set_working_set_bytes(1000);
+    auto report = ReportAt(++sequence, second);
+    AddPod(report, "p", cpu_ns, written);
     return report;
   }
-  size_t Add(const messages::UsageReport& report, const std::string& epoch = "e",
-             const std::string& node = "n") {
-    clock.Advance(seconds(1));
-    return store.Add(node, epoch, report).size();
+  // One that leaves the pod out.
+  messages::UsageReport Without(double second, bool complete) {
+    return ReportAt(++sequence, second, complete);
   }
+  size_t Add(const messages::UsageReport& report, const std::string& epoch = "e",
+             const std::string& node = "n", uint64_t stream = 1) {
+    clock.Advance(seconds(1));
+    return store.Add({node, epoch, stream}, report).size();
+  }
+  Sample Newest() { return store.Last("p", seconds(60)).back(); }
+
   FakeClock clock;
   UsageStore store{clock};
+  uint64_t sequence = 0;
 };
 
 TEST_F(UsageStoreTest, TwoReportsMakeASampleOfRates) {
@@ -50,11 +51,79 @@ TEST_F(UsageStoreTest, TwoReportsMakeASampleOfRates) {
   EXPECT_EQ(samples[0].length, seconds(2));
 }
 
+// An agent says what changed: a pod that it leaves out did nothing.
+TEST_F(UsageStoreTest, LeftOutOfAnIncompleteReportIsASampleOfZero) {
+  Add(Report(1, 0));
+  Add(Report(2, 500'000'000, 4096));
+  EXPECT_EQ(Add(Without(3, false)), 1u);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 0);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kWriteBytes), 0);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kMemory), 1000);
+  EXPECT_EQ(Add(Report(4, 800'000'000, 4096)), 1u);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 300) << "of the last second only";
+}
+
+// The agent knows nothing of it any more. It is not idle, and when it comes back it begins anew.
+TEST_F(UsageStoreTest, LeftOutOfACompleteReportIsUnknown) {
+  Add(Report(1, 0));
+  Add(Report(2, 1000));
+  EXPECT_EQ(Add(Without(3, true)), 0u);
+  EXPECT_EQ(Add(Without(4, false)), 0u);
+  EXPECT_EQ(Add(Report(5, 9000)), 0u);
+  EXPECT_EQ(Add(Report(6, 9000)), 1u);
+}
+
+// What was lost may have said that the pod is gone, or anything.
+TEST_F(UsageStoreTest, AGapInTheSequenceMakesNoSampleAndForgetsWhatIsLeftOut) {
+  Add(Report(1, 0));
+  ++sequence;
+  EXPECT_EQ(Add(Report(3, 1000)), 0u);
+  EXPECT_EQ(Add(Report(4, 2000)), 1u);
+  ++sequence;
+  EXPECT_EQ(Add(Without(6, false)), 0u);
+  EXPECT_EQ(Add(Without(7, false)), 0u) << "unknown until it is said again";
+  EXPECT_EQ(Add(Report(8, 5000)), 0u);
+  EXPECT_EQ(Add(Report(9, 6000)), 1u);
+}
+
+// The agent reconnects: all counters again, and nothing is counted twice.
+TEST_F(UsageStoreTest, ANewStreamBeginsAnewAndDoublesNothing) {
+  Add(Report(1, 1000));
+  Add(Report(2, 2000));
+  EXPECT_EQ(Add(Report(3, 900'000'000), "e", "n", 2), 0u);
+  EXPECT_EQ(Add(Report(4, 900'000'000), "e", "n", 2), 1u);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 0);
+}
+
+// Two agents on one node: the later stream wins, and their counters never mix.
+TEST_F(UsageStoreTest, OfTwoAgentsThatClaimANodeOnlyTheLaterIsCounted) {
+  Add(Report(1, 0), "first", "n", 1);
+  sequence = 0;
+  Add(Report(100, 7'000'000'000), "second", "n", 2);
+  const uint64_t second = sequence;
+  sequence = 1;
+  EXPECT_EQ(Add(Report(2, 500'000'000), "first", "n", 1), 0u);
+  EXPECT_EQ(Add(Report(3, 900'000'000), "first", "n", 1), 0u);
+  sequence = second;
+  EXPECT_EQ(Add(Report(101, 7'100'000'000), "second", "n", 2), 1u);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 100);
+}
+
+TEST_F(UsageStoreTest, ALastRecordIsASampleAndTheEnd) {
+  Add(Report(1, 0));
+  auto last = Report(2, 250'000'000);
+  last.set_complete(false);
+  last.mutable_pods(0)->set_final(true);
+  EXPECT_EQ(Add(last), 1u);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 250);
+  EXPECT_EQ(Add(Without(3, false)), 0u);
+}
+
 TEST_F(UsageStoreTest, ResetMakesNoSampleAndBeginsAnew) {
   Add(Report(1, 1000));
   EXPECT_EQ(Add(Report(2, 500)), 0u);
   EXPECT_EQ(Add(Report(3, 700)), 1u);
-  EXPECT_DOUBLE_EQ(store.Last("p", seconds(60))[0].value(Signal::kCpu), 200 / 1e6);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 200 / 1e6);
 }
 
 TEST_F(UsageStoreTest, AnotherEpochOrNodeMakesNoSample) {
@@ -62,16 +131,8 @@ TEST_F(UsageStoreTest, AnotherEpochOrNodeMakesNoSample) {
   EXPECT_EQ(Add(Report(2, 2000), "other"), 0u);
   EXPECT_EQ(Add(Report(3, 3000), "other", "m"), 0u);
   EXPECT_EQ(Add(Report(4, 4000), "other", "m"), 1u);
-}
-
-TEST_F(UsageStoreTest, RepeatedAndBackwardReportsAreIgnored) {
-  Add(Report(5, 1000));
-  EXPECT_EQ(Add(Report(5, 1000)), 0u);
-  EXPECT_EQ(Add(Report(4, 2000)), 0u);
-  EXPECT_EQ(Add(Report(6, 2000)), 1u);
-  for (const Sample& sample : store.Last("p", seconds(60))) {
-    for (const double value : sample.values) EXPECT_TRUE(std::isfinite(value) && value >= 0);
-  }
+  // The node it left says nothing of it: that is no sample of it.
+  EXPECT_EQ(Add(ReportAt(3, 5, false), "other", "n"), 0u);
 }
 
 TEST_F(UsageStoreTest, LongSilenceIsAGapNotASample) {
@@ -80,35 +141,34 @@ TEST_F(UsageStoreTest, LongSilenceIsAGapNotASample) {
   EXPECT_EQ(Add(Report(31, 3000)), 1u);
 }
 
+TEST_F(UsageStoreTest, NothingIsEverNegativeOrNotANumber) {
+  Add(Report(5, 1000));
+  --sequence;
+  Add(Report(5, 1000));
+  Add(Report(4, 2000));
+  Add(Report(6, 2000));
+  Add(Report(7, 1));
+  Add(Report(8, 2));
+  for (const Sample& sample : store.Last("p", seconds(60))) {
+    for (const double value : sample.values) EXPECT_TRUE(std::isfinite(value) && value >= 0);
+  }
+}
+
+// Samples that were held up on their way are not fresh because they come now.
+TEST_F(UsageStoreTest, ASampleIsAsOldAsItsReport) {
+  Add(Report(1, 1000));
+  Add(Report(2, 2000));
+  clock.Advance(seconds(8));
+  Add(Report(3, 3000));
+  EXPECT_GT(clock.Monotonic() - Newest().received, seconds(5));
+}
+
 TEST_F(UsageStoreTest, OldSamplesLeaveAndForgottenPodsAreSwept) {
-  for (int i = 0; i < 400; ++i) Add(Report(i, static_cast<uint64_t>(i) * 1000));
+  for (int i = 1; i < 400; ++i) Add(Report(i, static_cast<uint64_t>(i) * 1000));
   EXPECT_LE(store.Last("p", std::chrono::hours(1)).size(), 301u);
   clock.Advance(std::chrono::minutes(11));
   store.Sweep();
   EXPECT_EQ(store.pods(), 0u);
-}
-
-TEST(PressureStoreTest, RatesNeedTwoReportsOfOneEpoch) {
-  FakeClock clock;
-  PressureStore store(clock);
-  const auto report = [](int second, uint64_t cpu_ns, uint64_t io_us) {
-    messages::UsageReport made;
-    made.set_interval_end_ns(second * int64_t{1'000'000'000});
-    made.mutable_node()->set_cpu_ns(cpu_ns);
-    made.mutable_node()->set_cpu_capacity_milli(2000);
-    made.mutable_node()->mutable_pressure()->set_io_some_us(io_us);
-    return made;
-  };
-  store.Add("n", "e", report(1, 0, 0));
-  EXPECT_TRUE(store.Get().empty());
-  store.Add("n", "e", report(2, 1'500'000'000, 250'000));
-  EXPECT_EQ(store.Get()["n"].cpu_used_milli, 1500);
-  EXPECT_EQ(store.Get()["n"].psi_io_permille, 250);
-  clock.Advance(seconds(6));
-  EXPECT_FALSE(store.Get()["n"].known());
-  EXPECT_EQ(store.Snapshot().nodes(0).sample_age_ms(), 6000);
-  store.Add("n", "other", report(1, 0, 0));
-  EXPECT_TRUE(store.Get().empty());
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ class World {
   uint64_t next_connection_ = 1;
   MonotonicTime last_second_;
   std::map<std::string, uint64_t> cpu_ns_;  // by Pod UID
+  uint64_t reports_ = 0;                    // of the agent
   size_t deletes_checked_ = 0;
   std::vector<Announcement> heard_;  // all announcements of all brains
   std::string cursor_;

@@ -160,6 +160,8 @@ void World::Work(FakeWorker& worker) {
 void World::RunAgents() {
   if (!agents_report) return;
   messages::UsageReport report;
+  report.set_sequence(++reports_);
+  report.set_complete(true);
   report.set_interval_end_ns(clock.Monotonic().time_since_epoch().count());
   report.set_wall_end_ns(std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
   for (const auto& [uid, worker] : workers_) {
@@ -169,7 +171,7 @@ void World::RunAgents() {
     pod.set_pod_uid(uid);
     pod.mutable_usage()->set_cpu_ns(cpu_ns_[uid]);
   }
-  if (brain_->usage.Add("node", "epoch", report).empty()) return;
+  if (brain_->usage.Add({"node", "epoch", 1}, report).empty()) return;
   for (const kube::ObjectPtr& request : cluster.List(kube::kComputeRequests)) {
     brain_->env.Wake(kRequestKey, kNs, std::string(kube::NameOf(*request)));
   }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The hub with agents as they are: over TLS, with a node's token, or called as the server calls it.
+#include "controller/stream_hub.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+#include "common/streams/client.h"
+#include "controller/stream_identity.h"
+#include "tests/common/tls/certificates.h"
+#include "tests/controller/agent_reports.h"
+#include "tests/controller/fake_cluster.h"
+
+namespace longshore::controller {
+namespace {
+
+// An agent's end: says hello, keeps what it is told.
+class FakeAgent : public streams::ClientHandler {
+ public:
+  explicit FakeAgent(const streams::ClientOptions& options) : client_(options, *this) {
+    LS_CHECK(client_.Start().has_value());
+  }
+  ~FakeAgent() override { client_.Stop(); }
+  std::vector<std::string> AwaitInstruction(size_t nth) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30),
+                                  [&] { return instructions_.size() >= nth; }));
+    if (instructions_.size() < nth) return {"nothing came"};
+    const auto& uids = instructions_[nth - 1].watched_pod_uids();
+    return {uids.begin(), uids.end()};
+  }
+
+ private:
+  void OnOpen() override {
+    messages::AgentMessage message;
+    message.mutable_hello()->set_node("node-1");
+    message.mutable_hello()->set_epoch("e");
+    EXPECT_TRUE(client_.Send(message.SerializeAsString()).has_value());
+  }
+  void OnMessage(std::string_view bytes) override {
+    messages::AgentInstruction instruction;
+    EXPECT_TRUE(instruction.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    std::lock_guard lock(mutex_);
+    instructions_.push_back(std::move(instruction));
+    changed_.notify_all();
+  }
+  void OnClose(const std::string&) override {}
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<messages::AgentInstruction> instructions_;
+  streams::Client client_;
+};
+
+class StreamHubTest : public ::testing::Test {
+ protected:
+  StreamHubTest() {
+    const longshore::testing::Certificate certificate = authority_.IssueLocalhost();
+    options_.address = "127.0.0.1";
+    options_.certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
+    options_.key_file = folder_.Write("tls.key", certificate.key_pem);
+    const api::Json pod = {{"metadata",
+                            {{"name", "backup-0"},
+                             {"namespace", "ns"},
+                             {"uid", "p"},
+                             {"labels", {{api::kLabelManagedBy, "longshore"}}}}},
+                           {"spec", {{"nodeName", "node-1"}}}};
+    index_.OnChange(nullptr, std::make_shared<const api::Json>(pod));
+    hub_ = std::make_unique<StreamHub>(
+        options_, authenticator_,
+        HubStores{usage_, pressure_, verdicts_, workers_, {}, index_, [this] {
+                    std::lock_guard lock(mutex_);
+                    return watched_;
+                  }});
+  }
+  void Watch(WatchedPods pods) {
+    std::lock_guard lock(mutex_);
+    watched_ = std::make_shared<const WatchedPods>(std::move(pods));
+  }
+  // As the server does when an agent of node-1 connects.
+  void Connect(streams::ConnectionId id, const std::string& epoch) {
+    hub_->OnOpen(id, kAgentsPath, "node-1");
+    messages::AgentMessage message;
+    message.mutable_hello()->set_node("node-1");
+    message.mutable_hello()->set_epoch(epoch);
+    hub_->OnMessage(id, message.SerializeAsString());
+  }
+  void Report(streams::ConnectionId id, uint64_t sequence, double second, uint64_t cpu_ns) {
+    clock_.Advance(std::chrono::seconds(1));
+    messages::AgentMessage message;
+    *message.mutable_usage() = ReportAt(sequence, second);
+    AddPod(*message.mutable_usage(), "p", cpu_ns);
+    hub_->OnMessage(id, message.SerializeAsString());
+  }
+  std::vector<Sample> Samples() { return usage_.Last("p", std::chrono::minutes(5)); }
+
+  FakeClock clock_;
+  UsageStore usage_{clock_};
+  PressureStore pressure_{clock_};
+  VerdictStore verdicts_;
+  WorkerTable workers_;
+  PodIndex index_;
+  StreamAuthenticator authenticator_{[](const std::string&) -> Result<kube::UserInfo> {
+    kube::UserInfo user;
+    user.username = "system:serviceaccount:longshore-system:longshore-nodeagent";
+    user.node_name = "node-1";
+    return user;
+  }};
+  longshore::testing::TestAuthority authority_;
+  longshore::testing::TemporaryFolder folder_;
+  streams::ServerOptions options_;
+  std::mutex mutex_;
+  std::shared_ptr<const WatchedPods> watched_ = std::make_shared<const WatchedPods>();
+  std::unique_ptr<StreamHub> hub_;
+};
+
+// Fault: two agents on one node. The later stream is heard, the other is dropped and counted, and
+// when the later one goes, the other does not go on in the middle.
+TEST_F(StreamHubTest, OfTwoAgentsOnOneNodeTheLaterStreamIsHeard) {
+  Connect(1, "first");
+  Report(1, 1, 1, 0);
+  Connect(2, "second");
+  Report(2, 1, 100, 7'000'000'000);
+  Report(1, 2, 2, 900'000'000);
+  Report(2, 2, 101, 7'100'000'000);
+  Report(1, 3, 3, 1'900'000'000);
+  ASSERT_EQ(Samples().size(), 1u);
+  EXPECT_DOUBLE_EQ(Samples()[0].value(Signal::kCpu), 100);
+  EXPECT_EQ(hub_->counts().superseded, 2u);
+  hub_->OnClose(2, "gone");
+  Report(1, 4, 4, 2'900'000'000);
+  EXPECT_EQ(Samples().size(), 1u) << "what it said meanwhile was dropped";
+  Connect(3, "first");
+  Report(3, 5, 5, 3'000'000'000);
+  Report(3, 6, 6, 3'200'000'000);
+  ASSERT_EQ(Samples().size(), 2u);
+  EXPECT_DOUBLE_EQ(Samples()[1].value(Signal::kCpu), 200);
+}
+
+// The usual case: an agent reconnects before its old stream is known to be dead.
+TEST_F(StreamHubTest, AnOldStreamThatEndsLateDisturbsNothing) {
+  Connect(1, "e");
+  Report(1, 1, 1, 0);
+  Connect(2, "e");
+  Report(2, 2, 2, 100'000'000);
+  hub_->OnClose(1, "silent");
+  Report(2, 3, 3, 200'000'000);
+  EXPECT_EQ(Samples().size(), 1u);
+  EXPECT_EQ(hub_->counts().superseded, 0u);
+}
+
+// An agent is told at once, also that there is nobody, and again when that has changed.
+TEST_F(StreamHubTest, TellsAnAgentWhomToWatch) {
+  ASSERT_TRUE(hub_->Start().has_value());
+  streams::ClientOptions options;
+  options.host = "127.0.0.1";
+  options.port = hub_->port();
+  options.path = kAgentsPath;
+  options.ca_file = folder_.Write("ca.crt", authority_.ca_pem());
+  options.token_file = folder_.Write("token", "t");
+  FakeAgent agent(options);
+  EXPECT_TRUE(agent.AwaitInstruction(1).empty());
+  Watch({{"node-1", {"db-0", "db-1"}}, {"node-2", {"db-2"}}});
+  EXPECT_EQ(agent.AwaitInstruction(2), (std::vector<std::string>{"db-0", "db-1"}));
+  Watch({{"node-2", {"db-0"}}});
+  EXPECT_TRUE(agent.AwaitInstruction(3).empty());
+  hub_->Stop();
+}
+
+}  // namespace
+}  // namespace longshore::controller
