@@ -22,8 +22,7 @@ ReportOrder::Verdict ReportOrder::Take(const AgentStream& from, const messages::
   const nanoseconds end(report.interval_end_ns()), wall(report.wall_end_ns());
   const bool same_epoch = from.epoch == epoch_;
   if (from.id < stream_ || (same_epoch && end <= end_)) return Verdict::kStale;
-  const bool follows =
-      same_epoch && from.id == stream_ && report.sequence() == sequence_ + 1;
+  const bool follows = same_epoch && from.id == stream_ && report.sequence() == sequence_ + 1;
   const nanoseconds length = end - end_, wall_length = wall - wall_;
   NoteTime(report, now, same_epoch);
   epoch_ = from.epoch;

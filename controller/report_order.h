@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whether an agent's report follows the one before, so that rates may be made of the two. Anything
-// else makes no rate: a new stream or epoch, a report that was lost or came twice, a long silence, a
-// stepped clock, a second agent that claims the node. One of these for each node, in each store.
+// else makes no rate: a new stream or epoch, a report that was lost or came twice, a long silence,
+// a stepped clock, a second agent that claims the node. One of these for each node, in each store.
 #pragma once
 
 #include <chrono>

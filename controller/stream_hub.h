@@ -66,7 +66,7 @@ class StreamHub : public streams::ServerHandler {
  private:
   struct Peer {
     std::string path, identity;
-    std::string epoch;  // agents: of the hello
+    std::string epoch;                                     // agents: of the hello
     std::optional<std::vector<std::string>> told_watched;  // agents: nothing was said yet
   };
   Status OnAgentMessage(streams::ConnectionId id, const Peer& peer, std::string_view bytes);

@@ -79,8 +79,7 @@ class UsageStore {
     Node& node;
     WallTime end;
   };
-  bool AddPod(const Taken& taken, const std::string& uid, const Counters& now)
-      LS_REQUIRES(mutex_);
+  bool AddPod(const Taken& taken, const std::string& uid, const Counters& now) LS_REQUIRES(mutex_);
   void AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
                  std::vector<std::string>& sampled) LS_REQUIRES(mutex_);
   void Forget(Node& node, const std::string& uid) LS_REQUIRES(mutex_);

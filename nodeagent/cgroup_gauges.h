@@ -3,7 +3,8 @@
 // What only the kernel's files tell of pods and containers: memory, pressure, throttled time, OOM
 // kills. Filled into each sample by the collector.
 //
-// What is read when, for a cost of some 0.1 % of a core at 100 containers and 1 s:
+// What is read when, for a cost of 0.04 % of a core where 50 pods with 100 containers idle and
+// 0.12 % where all of them run (6.18, hybrid, sample of 1 s):
 //   each sample, of cgroups where something ran since the last, and of watched pods:
 //     throttled time, OOM kills (1 to 2 µs each), pressure of the pod (3 x 2.6 µs);
 //   every 5 s of all cgroups, each at a moment of its own (by the hash of its path), and of watched
