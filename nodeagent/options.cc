@@ -6,34 +6,73 @@
 #include <cstdlib>
 
 #include "common/base/result.h"
+#include "nodeagent/top/columns.h"
 
 namespace longshore::nodeagent {
 namespace {
 
-void Describe(CLI::App& app, Options& o, double& interval) {
-  daemon::AddController(app, o.controller);
-  app.add_option("--node-name", o.node_name, "this node's name in the cluster [$NODE_NAME]");
+void AddWhere(CLI::App& app, Options& o) {
   app.add_option("--cgroup-root", o.cgroup_root,
                  "the kubelet's cgroup root, e.g. / or /node-1; auto: that of the pod we run in")
       ->capture_default_str();
   app.add_option("--max-cgroups", o.max_cgroups, "cgroups that are counted apart")
       ->check(CLI::Range(16, 1 << 20))
       ->capture_default_str();
-  app.add_option("--interval", interval, "seconds between samples")
+}
+
+void AddInterval(CLI::App& app, Options& o) {
+  app.add_option_function<double>(
+         "--interval",
+         [&o](double s) { o.interval = std::chrono::milliseconds(std::lround(s * 1000)); },
+         "seconds between samples")
       ->check(CLI::Range(0.1, 60.0))
-      ->capture_default_str();
+      ->default_str("1");
+}
+
+void AddRun(CLI::App& app, Options& o) {
+  daemon::AddController(app, o.controller);
+  app.add_option("--node-name", o.node_name, "this node's name in the cluster [$NODE_NAME]");
+  AddWhere(app, o);
+  AddInterval(app, o);
   daemon::AddHealthPort(app, o.health_port);
-  app.add_flag("--once", o.once, "print the pods' usage over one interval and end; no controller");
-  app.add_option("-o,--output", o.output, "of --once: table or json")
-      ->check(CLI::IsMember({"table", "json"}))
+  app.add_option("--metrics-pods", o.metrics_pods,
+                 "pods that /metrics shows apart, the busiest; the others are summed as one")
+      ->check(CLI::Range(0, 10000))
       ->capture_default_str();
   daemon::AddLogLevel(app);
 }
 
-Status CheckDaemon(const Options& options) {
-  if (options.once) return {};
+void AddOutput(CLI::App& app, bool& json) {
+  app.add_option_function<std::string>(
+         "-o,--output", [&json](const std::string& name) { json = name == "json"; },
+         "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->default_str("table");
+}
+
+Status CheckSort(const std::string& column) {
+  if (top::FindColumn(column) >= 0) return {};
+  return InvalidArgument("--sort: there is no column " + column + ", but " + top::ColumnNames());
+}
+
+void AddTop(CLI::App& app, Options& o) {
+  AddWhere(app, o);
+  AddInterval(app, o);
+  app.add_option("--sort", o.top.sort, "column to sort by: " + top::ColumnNames())
+      ->capture_default_str();
+  app.add_flag("--reverse", o.top.reverse, "the least first");
+  app.add_flag("--containers", o.top.containers, "a row for each container instead of each pod");
+  app.add_option("--pod", o.top.pod,
+                 "one pod in full: its UID, the beginning of it, or NAMESPACE/NAME");
+  app.add_flag("--once", o.top.once, "print one interval and end");
+  AddOutput(app, o.top.json);
+  app.add_option("--pod-logs", o.top.pod_folder, "the kubelet's folder that pods' names come from")
+      ->capture_default_str();
+}
+
+Status CheckRun(const Options& options) {
   if (options.controller.host.empty()) {
-    return InvalidArgument("--controller: HOST:PORT is needed, or --once to print the usage");
+    return InvalidArgument("--controller: HOST:PORT is needed; `top` and `doctor` need none");
   }
   if (options.node_name.empty()) {
     return InvalidArgument("--node-name: is needed (or $NODE_NAME)");
@@ -41,17 +80,38 @@ Status CheckDaemon(const Options& options) {
   return {};
 }
 
+Status Check(const Options& options) {
+  switch (options.command) {
+    case Command::kRun:
+      return CheckRun(options);
+    case Command::kTop:
+      return CheckSort(options.top.sort);
+    case Command::kDoctor:
+      break;
+  }
+  return {};
+}
+
 }  // namespace
 
-daemon::Parsed ParseOptions(int argc, char** argv, Options& options) {
+daemon::Parsed ParseOptions(int argc, char** argv, Options& o) {
   CLI::App app("Longshore's node agent: measures what each pod of this node uses, with eBPF.",
                "longshore-nodeagent");
-  if (const char* name = std::getenv("NODE_NAME")) options.node_name = name;
-  double interval = std::chrono::duration<double>(options.interval).count();
-  Describe(app, options, interval);
-  const auto parsed = daemon::Parse(app, argc, argv, [&] { return CheckDaemon(options); });
-  options.interval = std::chrono::milliseconds(std::lround(interval * 1000));
-  return parsed;
+  if (const char* name = std::getenv("NODE_NAME")) o.node_name = name;
+  app.require_subcommand(0, 1);
+  AddRun(app, o);
+  const auto command = [&](const char* name, const char* help, Command command) {
+    return app.add_subcommand(name, help)->callback([&o, command] { o.command = command; });
+  };
+  AddRun(*command("run", "measure and report to the controller: the default", Command::kRun), o);
+  AddTop(*command("top", "what each pod uses, live; no controller", Command::kTop), o);
+  CLI::App* doctor = command("doctor",
+                             "what this kernel and this container allow; exit 0: all, "
+                             "1: some signals are missing, 2: nothing can be measured",
+                             Command::kDoctor);
+  AddWhere(*doctor, o);
+  AddOutput(*doctor, o.doctor_json);
+  return daemon::Parse(app, argc, argv, [&] { return Check(o); });
 }
 
 }  // namespace longshore::nodeagent

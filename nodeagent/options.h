@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line of longshore-nodeagent. Read by main.cc.
+// The command line of longshore-nodeagent: `run` (also without a command), `top` and `doctor`. Read
+// by main.cc.
 #pragma once
 
 #include <chrono>
@@ -9,20 +10,31 @@
 
 #include "common/daemon/command_line.h"
 #include "common/streams/client.h"
+#include "nodeagent/top/top_options.h"
 
 namespace longshore::nodeagent {
 
+enum class Command { kRun, kTop, kDoctor };
+
 struct Options {
+  Command command = Command::kRun;
+
+  // Of all commands.
+  std::string cgroup_root = "auto";
+  uint32_t max_cgroups = 2048;
+  // Of run and top.
+  std::chrono::milliseconds interval{1000};
+  // Of run.
   streams::ClientOptions controller{.path = "/v1/agents",
                                     .ca_file = "/etc/longshore/ca/ca.crt",
                                     .token_file = "/var/run/secrets/longshore/token"};
   std::string node_name;
-  std::string cgroup_root = "auto";
-  uint32_t max_cgroups = 2048;
   int health_port = 9090;
-  std::chrono::milliseconds interval{1000};
-  bool once = false;
-  std::string output = "table";  // "json"
+  uint32_t metrics_pods = 250;
+  // Of top.
+  top::TopOptions top;
+  // Of doctor.
+  bool doctor_json = false;
 };
 
 daemon::Parsed ParseOptions(int argc, char** argv, Options& options);

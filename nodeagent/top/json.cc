@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/top/json.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "nodeagent/top/columns.h"
+
+namespace longshore::nodeagent::top {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJson(Latency latency) { return latency ? Json(latency->count()) : Json(nullptr); }
+
+Json ToJson(const std::optional<PressureShares>& shares) {
+  if (!shares) return nullptr;
+  return {{"cpuSomeShare", shares->cpu_some},       {"cpuFullShare", shares->cpu_full},
+          {"ioSomeShare", shares->io_some},         {"ioFullShare", shares->io_full},
+          {"memorySomeShare", shares->memory_some}, {"memoryFullShare", shares->memory_full}};
+}
+
+Json ToJson(const DeviceRates& device) {
+  return {{"readBytesPerSecond", device.read_bytes},
+          {"writeBytesPerSecond", device.write_bytes},
+          {"readOpsPerSecond", device.read_ops},
+          {"writeOpsPerSecond", device.write_ops},
+          {"flushesPerSecond", device.flushes},
+          {"queueP99Microseconds", ToJson(device.queue_p99)},
+          {"readP99Microseconds", ToJson(device.read_p99)},
+          {"writeP99Microseconds", ToJson(device.write_p99)},
+          {"flushP99Microseconds", ToJson(device.flush_p99)}};
+}
+
+Json ToJson(const MemoryGauges& memory) {
+  return {{"usageBytes", memory.usage_bytes},
+          {"workingSetBytes", memory.working_set_bytes},
+          {"kubeletWorkingSetBytes", memory.kubelet_working_set_bytes},
+          {"anonBytes", memory.anon_bytes},
+          {"fileBytes", memory.file_bytes},
+          {"inactiveFileBytes", memory.inactive_file_bytes},
+          {"dirtyBytes", memory.dirty_bytes},
+          {"writebackBytes", memory.writeback_bytes},
+          {"refaults", memory.refaults}};
+}
+
+// Cumulative, so that whoever asks now and then loses nothing.
+Json Totals(const Usage& usage) {
+  const Counters& c = usage.counters;
+  return {{"cpuNanoseconds", c.cpu_ns},
+          {"runQueueWaitNanoseconds", c.run_queue_wait_ns},
+          {"throttledNanoseconds", usage.throttled_ns},
+          {"voluntarySwitches", c.voluntary_switches},
+          {"involuntarySwitches", c.involuntary_switches},
+          {"readBytes", c.read_bytes},
+          {"writeBytes", c.write_bytes},
+          {"readOps", c.read_ops},
+          {"writeOps", c.write_ops},
+          {"fileReadBytes", c.file_read_bytes},
+          {"fileWriteBytes", c.file_write_bytes},
+          {"fetchedBytes", c.fetched_bytes},
+          {"dirtiedBytes", c.dirtied_bytes},
+          {"majorFaults", c.major_faults},
+          {"fsyncs", c.fsyncs},
+          {"fsyncNanoseconds", c.fsync_ns},
+          {"reclaimStallNanoseconds", c.reclaim_stall_ns},
+          {"networkReceiveBytes", c.network_receive_bytes},
+          {"networkSendBytes", c.network_send_bytes},
+          {"oomKills", usage.oom_kills}};
+}
+
+Json ToJson(const Row& row) {
+  const Rates& r = row.rates;
+  Json devices = Json::object();
+  for (const auto& [id, device] : r.devices) devices[id.ToString()] = ToJson(device);
+  return {{"cpuCores", r.cpu_cores},
+          {"runQueueWaitCores", r.wait_cores},
+          {"runQueueWaitP99Microseconds", ToJson(r.wait_p99)},
+          {"throttledCores", r.throttled_cores},
+          {"reclaimStallCores", r.reclaim_cores},
+          {"readBytesPerSecond", r.read_bytes},
+          {"writeBytesPerSecond", r.write_bytes},
+          {"readOpsPerSecond", r.read_ops},
+          {"writeOpsPerSecond", r.write_ops},
+          {"deviceP99Microseconds", ToJson(r.device_p99)},
+          {"fileReadBytesPerSecond", r.file_read_bytes},
+          {"fileWriteBytesPerSecond", r.file_write_bytes},
+          {"dirtiedBytesPerSecond", r.dirtied_bytes},
+          {"fsyncsPerSecond", r.fsyncs},
+          {"fsyncP99Microseconds", ToJson(r.fsync_p99)},
+          {"networkReceiveBytesPerSecond", r.receive_bytes},
+          {"networkSendBytesPerSecond", r.send_bytes},
+          {"pressure", ToJson(r.pressure)},
+          {"memory", ToJson(row.usage->memory)},
+          {"devices", std::move(devices)},
+          {"totals", Totals(*row.usage)}};
+}
+
+Json Interfaces(const NodeRates& node) {
+  Json interfaces = Json::array();
+  for (const InterfaceRates& nic : node.interfaces) {
+    interfaces.push_back(
+        {{"name", nic.name},
+         {"receiveBytesPerSecond", nic.receive_bytes},
+         {"sendBytesPerSecond", nic.send_bytes},
+         {"dropsPerSecond", nic.drops},
+         {"speedBitsPerSecond",
+          nic.speed_bits_per_second == 0 ? Json(nullptr) : Json(nic.speed_bits_per_second)}});
+  }
+  return interfaces;
+}
+
+Json NodeJson(const Sample& before, const Sample& now) {
+  const NodeRates node = NodeRow(before, now);
+  Json devices = Json::array();
+  for (const NodeDeviceRates& device : node.devices) {
+    Json entry = {{"device", device.id.ToString()},
+                  {"name", device.name.empty() ? Json(nullptr) : Json(device.name)},
+                  {"stacked", device.stacked}};
+    entry.update(ToJson(device.rates));
+    devices.push_back(std::move(entry));
+  }
+  return {{"cpuCores", node.pods_cores},
+          {"cpuCapacityMilli", now.node.cpu_capacity_milli},
+          {"idleCores", node.idle_cores},
+          {"interruptCores", node.interrupt_cores},
+          {"stealCores", node.steal_cores},
+          {"memoryAvailableBytes", now.node.memory_available_bytes},
+          {"memoryCapacityBytes", now.node.memory_capacity_bytes},
+          {"pressure", ToJson(node.pressure)},
+          {"devices", std::move(devices)},
+          {"interfaces", Interfaces(node)},
+          {"lostUpdates", now.lost.Total() + now.uncounted_cgroups}};
+}
+
+Json Preemptions(const std::string& uid, const Sample& before, const Sample& now) {
+  Json out = Json::array();
+  for (const PreemptionRates& pair : PreemptionsOf(uid, before, now)) {
+    out.push_back({{"offender", pair.offender.empty() ? Json(nullptr) : Json(pair.offender)},
+                   {"perSecond", pair.per_second},
+                   {"offenderCores", pair.offender_cores}});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string RenderJson(const Sample& before, const Sample& now, PodNames& names,
+                       const std::string& only) {
+  std::map<std::string, Json> containers;  // by pod
+  for (const Row& row : ContainerRows(before, now)) {
+    Json entry = {{"id", row.container}};
+    entry.update(ToJson(row));
+    containers[row.uid].push_back(std::move(entry));
+  }
+  std::vector<Row> rows = PodRows(before, now);
+  SortRows(rows, Columns()[0], false);
+  Json pods = Json::array();
+  for (const Row& row : rows) {
+    if (!only.empty() && row.uid != only) continue;
+    const std::string name = names.NameOf(row.uid);
+    Json pod = {{"uid", row.uid},
+                {"name", name == row.uid ? Json(nullptr) : Json(name)},
+                {"final", row.final}};
+    pod.update(ToJson(row));
+    if (!only.empty()) pod["preemptedBy"] = Preemptions(row.uid, before, now);
+    pod["containers"] = containers.contains(row.uid) ? containers[row.uid] : Json::array();
+    pods.push_back(std::move(pod));
+  }
+  return Json{{"time", FormatTime(now.wall_end)},
+              {"intervalSeconds", Seconds(before, now)},
+              {"node", NodeJson(before, now)},
+              {"pods", std::move(pods)}}
+      .dump();
+}
+
+}  // namespace longshore::nodeagent::top
