@@ -32,10 +32,11 @@ Daemon::Daemon(Options options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       metrics_(registry_),
+      usage_(options_.metrics_pods),
       health_(options_.health_port,
               {.stuck = {},
                .unready = [this] { return Unready(); },
-               .metrics = [this] { return registry_.Text(); }},
+               .metrics = [this] { return registry_.Text() + usage_.Text(); }},
               kHealthThreads) {}
 
 Daemon::~Daemon() { Stop(); }
@@ -152,6 +153,7 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
     }
     const auto sample = std::make_shared<const Sample>(collector.Take());
     reporter.Offer(sample);
+    usage_.Update(sample, measurement.kernel().Costs());
     metrics_.AfterSample(*sample, clock_.Monotonic() - begin, reporter.counts());
     SetUnready("");
   }

@@ -17,6 +17,7 @@
 #include "nodeagent/metrics.h"
 #include "nodeagent/options.h"
 #include "nodeagent/reporter.h"
+#include "nodeagent/usage_metrics.h"
 
 namespace longshore::nodeagent {
 
@@ -48,6 +49,7 @@ class Daemon {
   const Clock& clock_;
   metrics::Registry registry_;
   AgentMetrics metrics_;
+  UsageMetrics usage_;
   daemon::HealthServer health_;
   Mutex mutex_;
   ConditionVariable stopped_;

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/daemon/program.h"
 #include "nodeagent/daemon.h"
+#include "nodeagent/doctor/doctor.h"
 #include "nodeagent/options.h"
 #include "nodeagent/top/top.h"
 
@@ -26,6 +27,10 @@ int main(int argc, char** argv) {
   if (parsed == daemon::Parsed::kRun && options.command == nodeagent::Command::kTop) {
     return nodeagent::top::RunTop(options.top, options.cgroup_root, options.max_cgroups,
                                   options.interval);
+  }
+  if (parsed == daemon::Parsed::kRun && options.command == nodeagent::Command::kDoctor) {
+    return nodeagent::doctor::RunDoctor(options.cgroup_root, options.max_cgroups,
+                                        options.doctor_json);
   }
   return daemon::Main("longshore-nodeagent", parsed, [&] { return nodeagent::RunDaemon(options); });
 }

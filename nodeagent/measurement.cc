@@ -2,6 +2,7 @@
 #include "nodeagent/measurement.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -24,6 +25,10 @@ Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgrou
   LS_ASSIGN_OR_RETURN(made->host_, BpfHost::Load(config));
 
   CollectorOptions options;
+  // On the node itself, where the root has to be given, /sys is the host's.
+  if (cgroup_root != "auto" && ::access(options.host_sysfs.c_str(), F_OK) != 0) {
+    options.host_sysfs = "/sys";
+  }
   made->collector_ = std::make_unique<Collector>(options, layout, *made->host_, clock);
   LS_RETURN_IF_ERROR(made->collector_->Start());
 

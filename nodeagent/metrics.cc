@@ -10,12 +10,6 @@
 namespace longshore::nodeagent {
 namespace {
 
-metrics::Counter* Lost(metrics::Registry& registry, const std::string& reason) {
-  return &registry.MakeCounter("longshore_nodeagent_lost_updates_total",
-                               "What could not be attributed to a pod, by reason",
-                               {{"reason", reason}});
-}
-
 double OwnCpuSeconds() {
   rusage usage{};
   if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
@@ -51,14 +45,7 @@ AgentMetrics::AgentMetrics(metrics::Registry& r)
       finals_dropped_{&r.MakeCounter("longshore_nodeagent_finals_dropped_total",
                                      "Last records of pods that were dropped")},
       cpu_seconds_{
-          &r.MakeCounter("longshore_nodeagent_cpu_seconds_total", "CPU this process used")},
-      lost_no_index_{Lost(r, "no_index")},
-      lost_events_{Lost(r, "event_ring_full")},
-      lost_owner_{Lost(r, "no_owner")},
-      lost_switches_{Lost(r, "unknown_slice")},
-      lost_internal_{Lost(r, "map_refused")},
-      lost_recursion_{Lost(r, "recursion")},
-      lost_uncounted_{Lost(r, "member_map_full")} {}
+          &r.MakeCounter("longshore_nodeagent_cpu_seconds_total", "CPU this process used")} {}
 
 void AgentMetrics::Following::Set(double total) {
   if (total > last) counter->Increment(total - last);
@@ -81,13 +68,6 @@ void AgentMetrics::AfterSample(const Sample& sample, std::chrono::nanoseconds to
   sent_.Set(static_cast<double>(reports.sent));
   replaced_.Set(static_cast<double>(reports.replaced));
   finals_dropped_.Set(static_cast<double>(reports.finals_dropped));
-  lost_no_index_.Set(static_cast<double>(sample.lost.no_index));
-  lost_events_.Set(static_cast<double>(sample.lost.events));
-  lost_owner_.Set(static_cast<double>(sample.lost.owner));
-  lost_switches_.Set(static_cast<double>(sample.lost.switches));
-  lost_internal_.Set(static_cast<double>(sample.lost.internal));
-  lost_recursion_.Set(static_cast<double>(sample.lost.recursion));
-  lost_uncounted_.Set(static_cast<double>(sample.uncounted_cgroups));
 }
 
 }  // namespace longshore::nodeagent

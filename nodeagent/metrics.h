@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The agent's own metrics: what it sent and lost, and what it costs. Per-pod usage goes to the
-// controller, not here. Called by daemon.cc.
+// The agent's own metrics: what it sent and what it costs. What it measures is in usage_metrics.h.
+// Called by daemon.cc.
 #pragma once
 
 #include <chrono>
@@ -40,8 +40,6 @@ class AgentMetrics {
   metrics::Histogram& sample_seconds_;
   metrics::Counter& missed_ticks_;
   Following sent_, replaced_, finals_dropped_, cpu_seconds_;
-  Following lost_no_index_, lost_events_, lost_owner_, lost_switches_, lost_internal_,
-      lost_recursion_, lost_uncounted_;
 };
 
 }  // namespace longshore::nodeagent

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nodeagent/usage_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
+
+namespace longshore::nodeagent {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class UsageMetricsTest : public ::testing::Test {
+ protected:
+  // The CPU seconds of each pod, by name.
+  void At(int64_t seconds, const std::map<std::string, uint64_t>& cpu_seconds,
+          const std::string& final = "") {
+    auto sample = std::make_shared<Sample>();
+    sample->end = MonotonicTime(std::chrono::seconds(seconds));
+    for (const auto& [uid, cpu] : cpu_seconds) {
+      PodSample pod;
+      pod.uid = uid;
+      pod.usage.counters.cpu_ns = cpu * 1'000'000'000;
+      pod.final = uid == final;
+      sample->pods.push_back(std::move(pod));
+    }
+    edit_(*sample);
+    metrics_.Update(std::move(sample), costs_);
+  }
+  double Value(const std::string& series) {
+    const std::string text = metrics_.Text();
+    const size_t at = text.find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::atof(text.c_str() + at + series.size() + 2);
+  }
+  double Cpu(const std::string& uid) {
+    return Value("longshore_nodeagent_pod_cpu_seconds_total{pod_uid=\"" + uid + "\"}");
+  }
+
+  UsageMetrics metrics_{2};
+  std::function<void(Sample&)> edit_ = [](Sample&) {};
+  std::vector<ProgramCost> costs_;
+};
+
+// Before the first sample there is nothing to tell.
+TEST_F(UsageMetricsTest, IsEmptyBeforeTheFirstSample) { EXPECT_EQ(metrics_.Text(), ""); }
+
+// The busiest are apart; what the others use from then on is one series.
+TEST_F(UsageMetricsTest, ShowsTheBusiestAndSumsTheOthers) {
+  At(1, {{"a", 10}, {"b", 20}, {"c", 5}, {"d", 1}});
+  EXPECT_EQ(Cpu("a"), 10);
+  EXPECT_EQ(Cpu("b"), 20);
+  EXPECT_EQ(Cpu("c"), -1);
+  EXPECT_EQ(Cpu("other"), 0);
+  At(2, {{"a", 11}, {"b", 21}, {"c", 8}, {"d", 2}});
+  EXPECT_EQ(Cpu("other"), 4);
+}
+
+// A counter that falls would look like a restart: `other` doesn't when a pod of it gets a series of
+// its own, or ends.
+TEST_F(UsageMetricsTest, OtherNeverFalls) {
+  At(1, {{"a", 10}, {"b", 20}, {"c", 0}});
+  At(2, {{"a", 10}, {"b", 20}, {"c", 30}});
+  EXPECT_EQ(Cpu("other"), 30);
+  At(62, {{"a", 10}, {"b", 20}, {"c", 60}});  // chosen again: c is busier now
+  EXPECT_EQ(Cpu("c"), 60);
+  EXPECT_EQ(Cpu("other"), 30);
+  At(63, {{"c", 61}});
+  EXPECT_EQ(Cpu("other"), 30);
+}
+
+// A pod too short for a sample in its life is in its last record, and so in `other`.
+TEST_F(UsageMetricsTest, APodThatEndedIsCountedAndItsSeriesVanish) {
+  At(1, {{"a", 10}, {"b", 20}});
+  At(2, {{"a", 10}, {"b", 20}, {"short", 3}}, "short");
+  EXPECT_EQ(Cpu("other"), 3);
+  At(3, {{"a", 12}, {"b", 20}}, "a");
+  EXPECT_EQ(Cpu("a"), -1);
+  At(4, {{"b", 20}});
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("pod_uid=\"a\"")));
+}
+
+// Whatever runs on the node: the number of lines is bounded.
+TEST_F(UsageMetricsTest, SeriesHaveABound) {
+  edit_ = [](Sample& sample) {
+    for (uint32_t i = 0; i < 100; ++i) sample.node.devices[{8, i}] = {};
+    sample.node.interfaces.resize(100);
+  };
+  std::map<std::string, uint64_t> pods;
+  for (uint64_t i = 0; i < 1000; ++i) pods["p" + std::to_string(i)] = i;
+  At(1, pods);
+  const std::string text = metrics_.Text();
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  EXPECT_GT(lines, 100);
+  EXPECT_LT(lines, 800);
+}
+
+// By all reasons, and what the programs cost: the mean of the sampled runs times all runs.
+TEST_F(UsageMetricsTest, TellsWhatIsLostAndWhatItCosts) {
+  costs_ = {{.program = "sched_switch", .runs = 4096, .sampled_runs = 4, .sampled_ns = 400}};
+  edit_ = [](Sample& sample) {
+    sample.lost.devices = 7;
+    sample.uncounted_cgroups = 9;
+    sample.audit = Audit{.pods = 3, .worst_cpu_error = 0.0001};
+  };
+  At(1, {});
+  EXPECT_EQ(Value("longshore_nodeagent_lost_updates_total{reason=\"device_table_full\"}"), 7);
+  EXPECT_EQ(Value("longshore_nodeagent_lost_updates_total{reason=\"member_map_full\"}"), 9);
+  EXPECT_DOUBLE_EQ(Value("longshore_nodeagent_program_seconds_total{program=\"sched_switch\"}"),
+                   4096 * 100e-9);
+  EXPECT_DOUBLE_EQ(Value("longshore_nodeagent_audit_worst_cpu_error_ratio"), 0.0001);
+}
+
+// Prometheus' histograms: cumulative buckets in seconds, the last without an end.
+TEST_F(UsageMetricsTest, LatenciesAreHistograms) {
+  edit_ = [](Sample& sample) {
+    DeviceCounters counters;
+    counters.read.buckets[0] = 2;
+    counters.write.buckets[19] = 1;
+    sample.node.devices[{8, 0}] = {.counters = counters, .name = "vda\"x"};
+  };
+  At(1, {});
+  const std::string device = R"({device="vda\"x",stacked="false",le=)";
+  const std::string name = "longshore_nodeagent_device_latency_seconds_bucket" + device;
+  EXPECT_THAT(metrics_.Text(), ::testing::ContainsRegex("le=\"[^\"]*e-06\"} 2\n"));
+  EXPECT_EQ(Value(name + "\"+Inf\"}"), 3);
+}
+
+// Unknown pressure is no series, not a zero.
+TEST_F(UsageMetricsTest, UnknownPressureIsLeftOut) {
+  At(1, {});
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("pressure_seconds_total")));
+  edit_ = [](Sample& sample) { sample.node.pressure = Pressure{.io_full_us = 1'500'000}; };
+  At(2, {});
+  EXPECT_EQ(Value("longshore_nodeagent_pressure_seconds_total{resource=\"io\",kind=\"full\"}"),
+            1.5);
+}
+
+}  // namespace
+}  // namespace longshore::nodeagent
