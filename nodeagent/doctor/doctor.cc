@@ -91,14 +91,16 @@ int RunDoctor(const std::string& cgroup_root, uint32_t max_cgroups, bool json) {
   SetLogLevel(LogLevel::kError);  // what a log would say is in the table
   const std::string status = ReadFile("/proc/self/status").value_or("");
   const auto measurement = Measurement::Start(cgroup_root, max_cgroups, Clock::Real());
+  const int small_map = TryMap(8, 1);
   std::vector<Finding> findings = {
       CheckKernel(),
       CheckCapabilities(status),
-      CheckBpf(TryMap(8, 1), HasSeccompFilter(status)),
-      CheckLockedMemory(TryMap(4096, 1024)),
+      CheckBpf(small_map, HasSeccompFilter(status)),
       CheckLockdown(ReadFile("/sys/kernel/security/lockdown").value_or("")),
       CheckCgroups(cgroup_root),
       CheckPrograms(measurement)};
+  // Where not even a small one can be made, a large one says nothing of the memory.
+  if (small_map == 0) findings.push_back(CheckLockedMemory(TryMap(4096, 1024)));
   if (measurement.has_value()) {
     const auto& missing = (*measurement)->degraded();
     for (const std::string& signal : Signals()) {
