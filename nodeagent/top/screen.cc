@@ -37,6 +37,24 @@ std::string Clipped(std::string line, int columns) {
   return line;
 }
 
+// Cut at the last space that fits, what follows below its text.
+std::vector<std::string> Wrapped(const std::vector<std::string>& lines, int columns) {
+  constexpr size_t kIndent = 16;
+  const auto width = static_cast<size_t>(columns);
+  std::vector<std::string> out;
+  for (std::string line : lines) {
+    while (line.size() > width && width > 2 * kIndent) {
+      const size_t space = line.rfind(' ', width);
+      const size_t cut = space == std::string::npos || space <= kIndent ? width : space;
+      out.push_back(line.substr(0, cut));
+      const size_t next = line.find_first_not_of(' ', cut);
+      line = next == std::string::npos ? "" : std::string(kIndent, ' ') + line.substr(next);
+    }
+    if (!line.empty()) out.push_back(std::move(line));
+  }
+  return out;
+}
+
 std::string RowId(const Row& row) { return row.uid + "/" + row.container; }
 
 }  // namespace
@@ -159,7 +177,7 @@ std::vector<std::string> Screen::Draw(const Sample& before, const Sample& now, S
     lines.push_back(Clipped(kTableKeys, size.columns));
     return lines;
   }
-  std::vector<std::string> all = PodLines(open_, before, now, names_);
+  const auto all = Wrapped(PodLines(open_, before, now, names_), size.columns);
   const int visible = std::max(1, size.rows - 1);
   scroll_ = std::clamp(scroll_, 0, std::max(0, static_cast<int>(all.size()) - visible));
   std::vector<std::string> lines;

@@ -86,6 +86,23 @@ TEST_F(ScreenTest, OnePodShowsWhoDisturbsIt) {
   EXPECT_THAT(text, HasSubstr("preempted by the system"));
 }
 
+// In a terminal of 80 columns nothing of a pod is cut off.
+TEST_F(ScreenTest, OnePodIsWrappedNotCut) {
+  screen_.Open("db-uid");
+  const auto words = [](const std::string& text) {
+    std::vector<std::string> out;
+    for (const std::string& line : Split(text, '\n')) {
+      for (std::string& word : Split(line, ' ')) {
+        if (!word.empty()) out.push_back(std::move(word));
+      }
+    }
+    return out;
+  };
+  const auto wide = words(Draw({400, 100}));
+  EXPECT_EQ(words(Draw({80, 100})), wide);
+  for (const std::string& line : lines_) EXPECT_LE(line.size(), 80u) << line;
+}
+
 // However small: never more lines or longer ones than the terminal has, and the sort column stays.
 TEST_F(ScreenTest, FitsEveryTerminal) {
   Type("<");  // the last column
