@@ -11,6 +11,7 @@
 
 #include "common/http/client.h"
 #include "tests/nodeagent/agent_stream.h"
+#include "tests/nodeagent/kernel_side_test.h"
 #include "tests/nodeagent/test_cgroups.h"
 
 namespace longshore::nodeagent {
@@ -18,11 +19,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class DaemonTest : public ::testing::Test {
+class DaemonTest : public KernelSideTest {
  protected:
   void SetUp() override {
-    static const std::string why_not = TestCgroups::WhyNot();
-    if (!why_not.empty()) GTEST_SKIP() << why_not;
+    KernelSideTest::SetUp();
+    if (IsSkipped()) return;
     controller_.Start();
     const streams::ClientOptions client = controller_.Client();
     options_.controller.host = client.host;

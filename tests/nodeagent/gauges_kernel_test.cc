@@ -12,6 +12,7 @@
 
 #include "nodeagent/memory_files.h"
 #include "nodeagent/pressure_files.h"
+#include "tests/nodeagent/kernel_side_test.h"
 #include "tests/nodeagent/test_agent.h"
 #include "tests/nodeagent/test_cgroups.h"
 
@@ -20,21 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class GaugesKernelTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { why_not_ = TestCgroups::WhyNot(); }
-  void SetUp() override {
-    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
-  }
-  static std::string why_not_;
-};
-std::string GaugesKernelTest::why_not_;
-
-std::string ScratchFile() {
-  const char* base = std::getenv("TMPDIR");
-  return std::string(base != nullptr ? base : "/var/tmp") + "/longshore-gauges-" +
-         std::to_string(::getpid());
-}
+class GaugesKernelTest : public KernelSideTest {};
 
 // Without allocating: it runs in a child of a process with threads.
 void WriteFileOf(const char* path, int megabytes, off_t from = 0) {
@@ -106,7 +93,8 @@ TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
     GTEST_SKIP() << "no memory controller in " << cgroups.root();
   }
   const MemoryGauges before = *files.Read(directory);
-  const std::string file = ScratchFile();
+  const ScratchFile scratch("gauges");
+  const std::string& file = scratch.path;
   EXPECT_EQ(WaitFor(cgroups.Run("podcache/c1",
                                 [&] {
                                   WriteFileOf(file.c_str(), 64);
@@ -114,7 +102,6 @@ TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
                                 })),
             0);
   const MemoryGauges after = *files.Read(directory);
-  ::unlink(file.c_str());
   EXPECT_GE(after.file_bytes, before.file_bytes + 60 * kMegabyte);
   EXPECT_GE(after.kubelet_working_set_bytes, before.kubelet_working_set_bytes + 30 * kMegabyte);
   EXPECT_LE(after.working_set_bytes, before.working_set_bytes + 4 * kMegabyte);
@@ -129,7 +116,8 @@ TEST_F(GaugesKernelTest, TwoPodsThatWriteOneFileEachHaveWhatTheyDirtied) {
   cgroups.Make("podfirst/c1");
   cgroups.Make("podsecond/c1");
   TestAgent agent(cgroups.Layout());
-  const std::string file = ScratchFile();
+  const ScratchFile scratch("gauges");
+  const std::string& file = scratch.path;
   const auto write = [&](const char* pod, int megabytes, off_t from) {
     EXPECT_EQ(WaitFor(cgroups.Run(std::string(pod) + "/c1",
                                   [&] {
@@ -143,7 +131,6 @@ TEST_F(GaugesKernelTest, TwoPodsThatWriteOneFileEachHaveWhatTheyDirtied) {
   write("podsecond", 4, 8 * off_t{kMegabyte});
   write("podfirst", 2, 12 * off_t{kMegabyte});
   agent.After(milliseconds(100));
-  ::unlink(file.c_str());
   const Counters& first = agent.pod("first").usage.counters;
   const Counters& second = agent.pod("second").usage.counters;
   if (first.dirtied_bytes == 0) GTEST_SKIP() << "no block device below " << file;

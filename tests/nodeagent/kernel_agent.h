@@ -5,7 +5,6 @@
 // says of a task.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -16,6 +15,7 @@
 
 #include "nodeagent/bpf_host.h"
 #include "nodeagent/cgroup_tree.h"
+#include "tests/nodeagent/kernel_side_test.h"
 #include "tests/nodeagent/test_cgroups.h"
 
 namespace longshore::nodeagent {
@@ -72,24 +72,5 @@ Counters TaskPart(const Counters& counted);
 void PinOrExit(int cpu);
 // Sets the real-time class, in which nothing ordinary takes the CPU from a task.
 void FifoOrExit();
-
-double Ratio(uint64_t counted, uint64_t truth);
-// The kernel's total of a cgroup.
-uint64_t CpuTruth(const CgroupLayout& layout, const std::string& path);
-// A file on a block device, removed at the end.
-struct ScratchFile {
-  explicit ScratchFile(const std::string& name);
-  ~ScratchFile();
-  std::string path;
-};
-
-// Skips, with the reason, where BPF cannot be loaded.
-class KernelSideTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    static const std::string why_not = TestCgroups::WhyNot();
-    if (!why_not.empty()) GTEST_SKIP() << why_not;
-  }
-};
 
 }  // namespace longshore::nodeagent

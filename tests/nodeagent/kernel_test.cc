@@ -11,8 +11,8 @@
 #include <cstdlib>
 
 #include "common/base/log.h"
-#include "nodeagent/bpf_host.h"
-#include "nodeagent/collector.h"
+#include "tests/nodeagent/kernel_side_test.h"
+#include "tests/nodeagent/test_agent.h"
 #include "tests/nodeagent/test_cgroups.h"
 
 namespace longshore::nodeagent {
@@ -20,66 +20,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// An agent without its network side: the collector runs on a thread as in production.
-class Agent {
- public:
-  explicit Agent(const CgroupLayout& layout, uint32_t max_cgroups = 2048,
-                 milliseconds tombstone = milliseconds(300)) {
-    BpfConfig config;
-    config.max_cgroups = max_cgroups;
-    config.cpu_hierarchy = layout.cpu.hierarchy;
-    config.io_hierarchy = layout.io.hierarchy;
-    config.cpu_from_cpuacct = !layout.cpu.v2;
-    auto host = BpfHost::Load(config);
-    LS_CHECK(host.has_value());
-    host_ = std::move(*host);
-    collector_ = std::make_unique<Collector>(CollectorOptions{.tombstone = tombstone}, layout,
-                                             *host_, Clock::Real());
-    LS_CHECK(collector_->Start().has_value());
-  }
-
-  // What the agent's loop does until the next sample is due.
-  Sample After(milliseconds time) {
-    collector_->WaitUntil(Clock::Real().Monotonic() + time);
-    Sample sample = collector_->Take();
-    for (const PodSample& pod : sample.pods) {
-      latest_[pod.uid] = pod;
-    }
-    return sample;
-  }
-  const PodSample& pod(const std::string& uid) { return latest_[uid]; }
-  const std::map<std::string, PodSample>& pods() const { return latest_; }
-  BpfHost& host() { return *host_; }
-
- private:
-  std::unique_ptr<BpfHost> host_;
-  std::unique_ptr<Collector> collector_;
-  std::map<std::string, PodSample> latest_;
-};
-
-class KernelTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { why_not_ = TestCgroups::WhyNot(); }
-  void SetUp() override {
-    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
-  }
-  static std::string why_not_;
-};
-std::string KernelTest::why_not_;
-
-double Ratio(uint64_t counted, uint64_t truth) {
-  return truth == 0 ? 0 : static_cast<double>(counted) / static_cast<double>(truth);
-}
-
-uint64_t Truth(const CgroupLayout& layout, const std::string& path) {
-  return ReadCpuTotalNs(layout.cpu.directory + "/" + path, layout.cpu.v2);
-}
+class KernelTest : public KernelSideTest {};
 
 // CPU time is the kernel's own, for processes that switch, fork and compete for the two CPUs.
 TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
   TestCgroups cgroups("cpu");
   cgroups.Make("burstable/podaaaa/c1");
-  Agent agent(cgroups.Layout());
+  TestAgent agent(cgroups.Layout());
   std::vector<pid_t> children;
   for (int i = 0; i < 3; ++i) {
     children.push_back(cgroups.Run("burstable/podaaaa/c1", [] { Spin(milliseconds(400)); }));
@@ -93,7 +40,7 @@ TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
   }));
   for (const pid_t child : children) EXPECT_EQ(WaitFor(child), 0);
   agent.After(milliseconds(50));
-  const uint64_t truth = Truth(cgroups.Layout(), "burstable/podaaaa");
+  const uint64_t truth = CpuTruth(cgroups.Layout(), "burstable/podaaaa");
   EXPECT_GT(truth, 1'200'000'000u);
   EXPECT_NEAR(Ratio(agent.pod("aaaa").usage.counters.cpu_ns, truth), 1.0, 0.0005);
   const std::string cpuacct = cgroups.Read("cpuacct", "burstable/podaaaa", "cpuacct.usage");
@@ -108,10 +55,10 @@ TEST_F(KernelTest, APodOlderThanTheAgentContinuesFromTheKernelsTotal) {
   cgroups.Make("podolder/c1");
   const pid_t child = cgroups.Run("podolder/c1", [] { Spin(milliseconds(500)); });
   ::usleep(250'000);
-  Agent agent(cgroups.Layout());
+  TestAgent agent(cgroups.Layout());
   EXPECT_EQ(WaitFor(child), 0);
   agent.After(milliseconds(20));
-  const uint64_t truth = Truth(cgroups.Layout(), "podolder");
+  const uint64_t truth = CpuTruth(cgroups.Layout(), "podolder");
   EXPECT_NEAR(static_cast<double>(agent.pod("older").usage.counters.cpu_ns),
               static_cast<double>(truth), 5e6);
 }
@@ -121,7 +68,7 @@ TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
   TestCgroups first("one"), second("two");
   first.Make("podone/c1");
   second.Make("podtwo/c1");
-  Agent first_agent(first.Layout()), second_agent(second.Layout());
+  TestAgent first_agent(first.Layout()), second_agent(second.Layout());
   const pid_t a = first.Run("podone/c1", [] { Spin(milliseconds(300)); });
   const pid_t b = second.Run("podtwo/c1", [] { Spin(milliseconds(150)); });
   EXPECT_EQ(WaitFor(a), 0);
@@ -132,15 +79,8 @@ TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
   ASSERT_EQ(two.pods.size(), 1u);
   EXPECT_EQ(one.pods[0].uid, "one");
   EXPECT_EQ(two.pods[0].uid, "two");
-  EXPECT_NEAR(Ratio(one.node.cpu_ns, Truth(first.Layout(), "podone")), 1.0, 0.0005);
-  EXPECT_NEAR(Ratio(two.node.cpu_ns, Truth(second.Layout(), "podtwo")), 1.0, 0.0005);
-}
-
-// The file system's own block device; a tmpfs has none.
-std::string DirectFile() {
-  const char* base = std::getenv("TMPDIR");
-  return std::string(base != nullptr ? base : "/var/tmp") + "/longshore-direct-" +
-         std::to_string(::getpid());
+  EXPECT_NEAR(Ratio(one.node.cpu_ns, CpuTruth(first.Layout(), "podone")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(two.node.cpu_ns, CpuTruth(second.Layout(), "podtwo")), 1.0, 0.0005);
 }
 
 // What the kernel has accounted to this process: {read_bytes, write_bytes}.
@@ -174,8 +114,9 @@ void DirectIo(const std::string& file) {
 TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
   TestCgroups cgroups("block");
   cgroups.Make("podblock/c1");
-  Agent agent(cgroups.Layout());
-  const std::string file = DirectFile();
+  TestAgent agent(cgroups.Layout());
+  const ScratchFile scratch("direct");
+  const std::string& file = scratch.path;
   int out[2];
   ASSERT_EQ(::pipe(out), 0);
   const int status = WaitFor(cgroups.Run("podblock/c1", [&] {
@@ -183,7 +124,6 @@ TEST_F(KernelTest, BlockIoBytesEqualTheKernelsCounter) {
     const TaskIo io = OwnTaskIo();
     if (::write(out[1], io.data(), sizeof io) != sizeof io) ::_exit(96);
   }));
-  ::unlink(file.c_str());
   if (status == 93) GTEST_SKIP() << file << ": no direct I/O on this file system";
   ASSERT_EQ(status, 0);
   TaskIo truth{};
@@ -213,7 +153,7 @@ TEST_F(KernelTest, MemoryIsWhatTheKernelCharges) {
   MemoryFiles files(cgroups.Layout().memory.v2, open_files);
   if (!files.Read(cgroups.Layout().memory.directory + "/podmem"))
     GTEST_SKIP() << "the memory controller is not handed down to " << cgroups.root();
-  Agent agent(cgroups.Layout());
+  TestAgent agent(cgroups.Layout());
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = cgroups.Run("podmem/c1", [&] {
@@ -249,7 +189,7 @@ TEST_F(KernelTest, CpuTimeIsRightThroughCpuacctAlone) {
       layout.cpu = {"/sys/fs/cgroup/cpuacct" + cgroups.root() + "/kubepods", line.hierarchy, false};
     }
   }
-  Agent agent(layout);
+  TestAgent agent(layout);
   const pid_t child = cgroups.Run("podacct/c1", [] { Spin(milliseconds(300)); });
   EXPECT_EQ(WaitFor(child), 0);
   agent.After(milliseconds(20));

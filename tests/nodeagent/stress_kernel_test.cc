@@ -12,6 +12,7 @@
 #include <ctime>
 #include <vector>
 
+#include "tests/nodeagent/kernel_side_test.h"
 #include "tests/nodeagent/test_agent.h"
 #include "tests/nodeagent/test_cgroups.h"
 
@@ -19,14 +20,6 @@ namespace longshore::nodeagent {
 namespace {
 
 using std::chrono::milliseconds;
-
-uint64_t Truth(const CgroupLayout& layout, const std::string& path) {
-  return ReadCpuTotalNs(layout.cpu.directory + "/" + path, layout.cpu.v2);
-}
-
-double Ratio(uint64_t counted, uint64_t truth) {
-  return truth == 0 ? 0 : static_cast<double>(counted) / static_cast<double>(truth);
-}
 
 uint64_t Sum(const TestAgent& agent) {
   uint64_t sum = 0;
@@ -44,15 +37,7 @@ milliseconds CpuTime() {
   return milliseconds(used.tv_sec * 1000 + used.tv_nsec / 1'000'000);
 }
 
-class StressTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { why_not_ = TestCgroups::WhyNot(); }
-  void SetUp() override {
-    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
-  }
-  static std::string why_not_;
-};
-std::string StressTest::why_not_;
+class StressTest : public KernelSideTest {};
 
 // Processes that use what CPU there is, until the object goes.
 class Hogs {
@@ -90,7 +75,7 @@ TEST_F(StressTest, PodsThatComeAndGoForHalfAMinuteAreAllCounted) {
   cgroups.Make("burstable");
   TestAgent agent(cgroups.Layout());
   const size_t members = Members(agent);
-  const uint64_t before = Truth(cgroups.Layout(), "");
+  const uint64_t before = CpuTruth(cgroups.Layout(), "");
   Hogs hogs(cgroups, "podhogs/c1", 2);
   MonotonicTime next = Clock::Real().Monotonic();
   for (int i = 0; i < kPods; ++i) {
@@ -100,7 +85,7 @@ TEST_F(StressTest, PodsThatComeAndGoForHalfAMinuteAreAllCounted) {
   }
   hogs.Stop();
   cgroups.Remove("podhogs");
-  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
+  const uint64_t truth = CpuTruth(cgroups.Layout(), "") - before;
   for (int i = 0; i < 2; ++i) agent.After(milliseconds(400));
   for (int i = 0; i < kPods; ++i) EXPECT_EQ(agent.finals("s" + std::to_string(i)), 1) << i;
   EXPECT_NEAR(Ratio(Sum(agent), truth), 1.0, 0.0005);
@@ -117,7 +102,7 @@ TEST_F(StressTest, TwoThousandCgroupsAreSampledInTime) {
   const auto path = [](int i) { return "burstable/podm" + std::to_string(i) + "/c1"; };
   for (int i = 0; i < kPods / 2; ++i) cgroups.Make(path(i));
   TestAgent agent(cgroups.Layout(), {.max_cgroups = 8192});
-  const uint64_t before = Truth(cgroups.Layout(), "");
+  const uint64_t before = CpuTruth(cgroups.Layout(), "");
   for (int i = kPods / 2; i < kPods; ++i) {
     cgroups.Make(path(i));
     if (i % 50 == 0) agent.WaitUntil(Clock::Real().Monotonic());
@@ -134,10 +119,10 @@ TEST_F(StressTest, TwoThousandCgroupsAreSampledInTime) {
   EXPECT_LT(took, milliseconds(500));
   EXPECT_EQ(sample.uncounted_cgroups, 0u);
   EXPECT_EQ(sample.lost.no_index, 0u);
-  EXPECT_NEAR(Ratio(Sum(agent), Truth(cgroups.Layout(), "") - before), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(Sum(agent), CpuTruth(cgroups.Layout(), "") - before), 1.0, 0.0005);
   for (int i = 0; i < kPods; i += 20) {
     const std::string uid = "m" + std::to_string(i);
-    EXPECT_NEAR(Ratio(agent.cpu_ns(uid), Truth(cgroups.Layout(), "burstable/pod" + uid)), 1.0,
+    EXPECT_NEAR(Ratio(agent.cpu_ns(uid), CpuTruth(cgroups.Layout(), "burstable/pod" + uid)), 1.0,
                 0.0005)
         << uid;
   }
@@ -162,8 +147,8 @@ TEST_F(StressTest, AFullEventRingIsCountedAndMadeGood) {
   EXPECT_GT(sample.lost.events, 0u);
   EXPECT_EQ(sample.pods.size(), size_t{kPods});
   for (int i = 0; i < kPods; i += 50) {
-    EXPECT_NEAR(Ratio(agent.cpu_ns("r" + std::to_string(i)), Truth(cgroups.Layout(), pod(i))), 1.0,
-                0.0005)
+    EXPECT_NEAR(Ratio(agent.cpu_ns("r" + std::to_string(i)), CpuTruth(cgroups.Layout(), pod(i))),
+                1.0, 0.0005)
         << i;
   }
   for (int i = 0; i < kPods; ++i) cgroups.Remove(pod(i));
@@ -171,7 +156,7 @@ TEST_F(StressTest, AFullEventRingIsCountedAndMadeGood) {
   for (int i = 0; i < kPods; ++i) EXPECT_EQ(agent.finals("r" + std::to_string(i)), 1) << i;
   EXPECT_EQ(agent.collector().pods(), 0u);
   EXPECT_EQ(Members(agent), members);
-  EXPECT_NEAR(Ratio(sample.node.cpu_ns, Truth(cgroups.Layout(), "")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(sample.node.cpu_ns, CpuTruth(cgroups.Layout(), "")), 1.0, 0.0005);
 }
 
 // More cgroups than the maps hold: the loss is counted, no pod is said to have used more than it
@@ -181,7 +166,7 @@ TEST_F(StressTest, FullMapsNeverMakeAPodsNumberTooHigh) {
   TestCgroups cgroups("maps");
   cgroups.Make("burstable");
   TestAgent agent(cgroups.Layout(), {.max_cgroups = 64, .walk_interval = std::chrono::seconds(1)});
-  const uint64_t before = Truth(cgroups.Layout(), "");
+  const uint64_t before = CpuTruth(cgroups.Layout(), "");
   for (int i = 0; i < kPods; ++i) {
     const std::string path = "burstable/podx" + std::to_string(i) + "/c1";
     cgroups.Make(path);
@@ -190,10 +175,11 @@ TEST_F(StressTest, FullMapsNeverMakeAPodsNumberTooHigh) {
   }
   Sample sample = agent.After(milliseconds(20));
   EXPECT_GT(sample.lost.no_index, 0u);
-  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
+  const uint64_t truth = CpuTruth(cgroups.Layout(), "") - before;
   EXPECT_LE(sample.node.cpu_ns, truth + 1000);  // cpu.stat is in microseconds
   for (const PodSample& pod : sample.pods) {
-    EXPECT_LE(pod.usage.counters.cpu_ns, Truth(cgroups.Layout(), "burstable/pod" + pod.uid) + 1000)
+    EXPECT_LE(pod.usage.counters.cpu_ns,
+              CpuTruth(cgroups.Layout(), "burstable/pod" + pod.uid) + 1000)
         << pod.uid;
   }
   for (int i = 0; i < kPods; ++i) cgroups.Remove("burstable/podx" + std::to_string(i));
@@ -202,7 +188,7 @@ TEST_F(StressTest, FullMapsNeverMakeAPodsNumberTooHigh) {
   const uint64_t lost = agent.host().Lost().no_index;
   EXPECT_EQ(WaitFor(cgroups.Run("burstable/podafter/c1", [] { Spin(milliseconds(50)); })), 0);
   agent.After(milliseconds(20));
-  EXPECT_NEAR(Ratio(agent.cpu_ns("after"), Truth(cgroups.Layout(), "burstable/podafter")), 1.0,
+  EXPECT_NEAR(Ratio(agent.cpu_ns("after"), CpuTruth(cgroups.Layout(), "burstable/podafter")), 1.0,
               0.0005);
   EXPECT_EQ(agent.host().Lost().no_index, lost);
 }
@@ -233,11 +219,11 @@ TEST_F(StressTest, AnAgentThatIsKilledUnderLoadIsContinuedByTheNext) {
     const pid_t agent = AgentProcess(layout, "load", out[1]);
     ::close(out[1]);
     for (int i = 0; i < 15; ++i) {
-      const uint64_t before = Truth(layout, "podload");
+      const uint64_t before = CpuTruth(layout, "podload");
       uint64_t said = 0;
       ASSERT_EQ(::read(out[0], &said, sizeof said), ssize_t{sizeof said});
       EXPECT_GE(said, last);
-      EXPECT_LE(said, Truth(layout, "podload") + 20'000'000);
+      EXPECT_LE(said, CpuTruth(layout, "podload") + 20'000'000);
       // What was written before we looked may have waited in the pipe.
       if (i == 14) {
         EXPECT_GE(said + 150'000'000, before);
@@ -257,7 +243,7 @@ TEST_F(StressTest, TwoAgentsOnANodeEachCountInFull) {
   TestCgroups cgroups("both");
   cgroups.Make("burstable");
   TestAgent first(cgroups.Layout()), second(cgroups.Layout());
-  const uint64_t before = Truth(cgroups.Layout(), "");
+  const uint64_t before = CpuTruth(cgroups.Layout(), "");
   Hogs hogs(cgroups, "podhogs/c1", 2);
   for (int i = 0; i < kPods; ++i) {
     LiveShortly(cgroups, "burstable/pods" + std::to_string(i));
@@ -265,7 +251,7 @@ TEST_F(StressTest, TwoAgentsOnANodeEachCountInFull) {
     second.WaitUntil(Clock::Real().Monotonic() + milliseconds(20));
   }
   hogs.Stop();
-  const uint64_t truth = Truth(cgroups.Layout(), "") - before;
+  const uint64_t truth = CpuTruth(cgroups.Layout(), "") - before;
   for (TestAgent* agent : {&first, &second}) {
     for (int i = 0; i < 2; ++i) agent->After(milliseconds(400));
     for (int i = 0; i < kPods; ++i) EXPECT_EQ(agent->finals("s" + std::to_string(i)), 1) << i;
