@@ -43,7 +43,11 @@ void AddCommands(CLI::App& app, Session& session) {
   AddListCommands(app, session);
   AddEventCommands(app, session);
   AddExplainCommand(app, session);
+  AddLocateCommand(app, session);
+  AddWhyCommand(app, session);
+  AddSimulateCommands(app, session);
   AddCertificateCommands(app, session);
+  AddDoctorCommand(app, session);
   AddLoginCommand(app, session);
   AddCompletionCommand(app, session);
 }

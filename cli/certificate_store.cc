@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cli/cluster_access.h"
 #include "common/api/meta.h"
 #include "common/base/strings.h"
 #include "common/kube/informer.h"
@@ -318,6 +319,24 @@ Status WriteCertificates(kube::Client& kube, const std::string& ns, const Certif
     LS_RETURN_IF_ERROR(kube.Apply(kube::kSecrets, ns, secret, kFieldManager, /*force=*/true));
   }
   return {};
+}
+
+Result<CertificateChange> RestartScheduler(kube::Client& kube, const std::string& ns,
+                                           const std::string& trusted) {
+  const std::string object = std::string("Deployment ") + kScheduler;
+  const Json annotations = {{"longshore.dev/trusted", Sha256Hex(trusted)}};
+  const Json patch = {{"spec", {{"template", {{"metadata", {{"annotations", annotations}}}}}}}};
+  const auto patched =
+      kube.Patch(kube::kDeployments, ns, kScheduler, kube::PatchType::kMerge, patch);
+  if (patched) return CertificateChange{object, "restarted", "it reads ca.crt only when it starts"};
+  if (patched.error().code == Code::kNotFound) {
+    return CertificateChange{object, "absent",
+                             "restart your kube-scheduler: it reads ca.crt only when it starts"};
+  }
+  return Annotate(patched.error(), object +
+                                       " was not restarted, and reads ca.crt only when it starts; "
+                                       "kubectl -n " +
+                                       ns + " rollout restart deployment/" + kScheduler);
 }
 
 }  // namespace longshore::cli

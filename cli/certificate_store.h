@@ -50,7 +50,7 @@ struct RenewOptions {
 
 struct CertificateChange {
   std::string name;    // "Secret longshore-controller-tls", …
-  std::string action;  // "kept", "made", "renewed", "staged", "promoted"
+  std::string action;  // "kept", "made", "renewed", "staged", "promoted", "restarted", "absent"
   std::string reason;
 };
 struct CertificateUpdate {
@@ -69,5 +69,11 @@ Result<CertificateState> ReadCertificates(kube::Client& kube, const std::string&
 // Writes what changed: first the authority, then what is trusted, then what it signed.
 Status WriteCertificates(kube::Client& kube, const std::string& ns, const CertificateState& present,
                          const CertificateUpdate& update);
+
+// kube-scheduler reads what it trusts only when it starts, and would then place pods without our
+// extender. Makes its Deployment start anew with this bundle; where there is none, says so. Errors
+// name the command that does it by hand.
+Result<CertificateChange> RestartScheduler(kube::Client& kube, const std::string& ns,
+                                           const std::string& trusted);
 
 }  // namespace longshore::cli

@@ -6,30 +6,22 @@
 #include <ostream>
 
 #include "cli/certificate_store.h"
+#include "cli/cluster_access.h"
 #include "cli/session.h"
-#include "common/api/meta.h"
 #include "common/base/strings.h"
 
 namespace longshore::cli {
 namespace {
 
+constexpr char kUserAgent[] = "longshore-certs";
+
 struct CertsFlags {
-  std::string kubeconfig, context;
+  ClusterFlags cluster;
   std::vector<std::string> extra_names;
   int days = 365;
   int within_days = 30;
   bool force = false, rotate_authority = false;
 };
-
-// -n means the installation's namespace here; LONGSHORE_NAMESPACE (that of requests) doesn't count.
-std::string SystemNamespace(const Session& session) {
-  return session.flags.ns.empty() ? api::kSystemNamespace : session.flags.ns;
-}
-
-Result<std::unique_ptr<kube::Client>> Connect(const CertsFlags& flags) {
-  LS_ASSIGN_OR_RETURN(kube::Config config, kube::LoadConfig(flags.kubeconfig, flags.context));
-  return kube::Client::Create(std::move(config), "longshore-certs");
-}
 
 void PrintChanges(Session& session, const std::vector<CertificateChange>& changes) {
   Json items = Json::array();
@@ -43,13 +35,22 @@ void PrintChanges(Session& session, const std::vector<CertificateChange>& change
 
 Status Renew(Session& session, const CertsFlags& flags, const RenewOptions& options) {
   const std::string ns = SystemNamespace(session);
-  LS_ASSIGN_OR_RETURN(const auto kube, Connect(flags));
+  LS_ASSIGN_OR_RETURN(const auto kube, Connect(flags.cluster, kUserAgent));
   LS_ASSIGN_OR_RETURN(const CertificateState present, ReadCertificates(*kube, ns, options.leaves));
-  LS_ASSIGN_OR_RETURN(const CertificateUpdate update,
+  LS_ASSIGN_OR_RETURN(CertificateUpdate update,
                       PlanCertificates(present, options, session.io.clock.Now()));
   LS_RETURN_IF_ERROR(WriteCertificates(*kube, ns, present, update));
+  Status done;
+  if (update.trusted_changed && !present.trusted.empty()) {
+    auto restarted = RestartScheduler(*kube, ns, update.state.trusted);
+    if (restarted) {
+      update.changes.push_back(*std::move(restarted));
+    } else {
+      done = std::move(restarted).error();
+    }
+  }
   PrintChanges(session, update.changes);
-  return {};
+  return done;
 }
 
 RenewOptions OptionsOf(const Session& session, const CertsFlags& flags) {
@@ -88,7 +89,7 @@ void AddRow(Table& table, Json& items, const std::string& object, const std::str
 Status Show(Session& session, const CertsFlags& flags) {
   const std::string ns = SystemNamespace(session);
   const auto leaves = InstallationLeaves(ns, {});
-  LS_ASSIGN_OR_RETURN(const auto kube, Connect(flags));
+  LS_ASSIGN_OR_RETURN(const auto kube, Connect(flags.cluster, kUserAgent));
   LS_ASSIGN_OR_RETURN(const CertificateState state, ReadCertificates(*kube, ns, leaves));
   if (!state.authority && state.leaves.empty() && state.trusted.empty()) {
     return NotFound("namespace " + ns +
@@ -115,9 +116,7 @@ void AddCertificateCommands(CLI::App& app, Session& session) {
       "certs", "Make, renew and show the certificates of an installation (needs a kubeconfig)");
   certs->require_subcommand(1);
   const auto flags = std::make_shared<CertsFlags>();
-  certs->add_option("--kubeconfig", flags->kubeconfig,
-                    "Cluster to work on (default: $KUBECONFIG, in-cluster, ~/.kube/config)");
-  certs->add_option("--context", flags->context, "Context of the kubeconfig");
+  AddClusterFlags(*certs, flags->cluster);
   const auto add_issue_flags = [&](CLI::App* command) {
     command->add_option("--extra-san", flags->extra_names,
                         "Another DNS name or IP address of the controller; repeatable");

@@ -27,6 +27,8 @@ std::string ValueText(const std::string& name, const Json& value) {
            " (threshold " + Text(value, "/threshold") + ", " + Text(value, "/samples") +
            " samples)";
   }
+  if (name == "candidates") return Text(value, "/name") + " " + Text(value, "/pods");
+  if (name == "limit") return Text(value, "/reason");
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -109,7 +111,11 @@ Status Events(Session& session, const EventFlags& flags) {
   if (session.json()) {
     session.io.out << page.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
   } else {
-    session.io.out << RenderTable(EventTable(Items(page, "/events")));
+    if (Items(page, "/events").empty()) {
+      session.io.err << "no events\n";
+    } else {
+      session.io.out << RenderTable(EventTable(Items(page, "/events")));
+    }
     session.io.err << "go on with --after " << Printable(Text(page, "/cursor")) << "\n";
   }
   return {};

@@ -18,37 +18,6 @@ constexpr size_t kNodesShown = 8;
 // An API server with nothing to tell is heard once a minute (watch bookmarks).
 constexpr int64_t kSilentMs = 90'000;
 
-std::string Indented(const std::string& text) {
-  std::string out;
-  for (const std::string& line : Split(Trim(text), '\n')) {
-    out += "  " + std::string(Trim(line).empty() ? "" : line) + "\n";
-  }
-  return out;
-}
-
-std::string Reasons(const Json& score) {
-  std::vector<std::string> reasons;
-  for (const Json& reason : Items(score, "/reasons")) {
-    if (reason.is_string()) reasons.push_back(reason.get<std::string>());
-  }
-  return Join(reasons, "; ");
-}
-
-std::string ScoreTable(const Json& scores) {
-  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
-  for (const Json& score : scores) {
-    if (table.rows.size() == kNodesShown) break;
-    const bool feasible = At(score, "/feasible") != Json(false);
-    auto& row = table.rows.emplace_back();
-    row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
-    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
-      row.push_back(Text(score, part));
-    }
-    row.push_back(Reasons(score));
-  }
-  return Indented(RenderTable(table));
-}
-
 std::string PodPart(const Json& explanation, WallTime now) {
   const Json& pod = At(explanation, "/pod");
   Table table{{"pod", Text(pod, "/namespace") + "/" + Text(pod, "/name")}, {}};
@@ -67,11 +36,11 @@ std::string PodPart(const Json& explanation, WallTime now) {
   add("worker", heard < 0 ? "not heard" : "heard " + std::to_string(heard) + " ms ago");
   add("image",
       Text(explanation, "/request/image/name") + " " + Text(explanation, "/request/image/reason"));
-  std::vector<std::string> candidates;
-  for (const Json& node : Items(explanation, "/spec/candidateNodes")) {
-    if (node.is_string()) candidates.push_back(node.get<std::string>());
-  }
+  const std::vector<std::string> candidates = Strings(explanation, "/spec/candidateNodes");
   add("steered to", candidates.empty() ? "anywhere" : Join(candidates, ", "));
+  if (!Text(explanation, "/spec/placementMode").empty()) {
+    add("nearness was", "required until requireTimeoutSeconds of the source had passed");
+  }
   add("data", Text(explanation, "/location/reason"));
   return RenderTable(table);
 }
@@ -119,11 +88,30 @@ std::string SamplePart(const Json& explanation) {
   return "\nMeasured usage:\n" + Indented(RenderTable(table));
 }
 
-Status Explain(Session& session, const std::string& name) {
+// What would have made the node win; empty: nobody asked.
+std::string CounterfactualPart(const Json& counterfactual) {
+  if (!counterfactual.is_object()) return "";
+  const std::string node = Printable(Text(counterfactual, "/node"));
+  if (At(counterfactual, "/wins") == Json(true)) {
+    return "\nNothing would have had to change for " + node + ".\n";
+  }
+  std::string text = "\nWhat would have changed it for " + node + ":\n";
+  for (const Json& change : Items(counterfactual, "/changes")) {
+    text += "  " + Printable(Text(change, "/text")) + "\n";
+  }
+  return text;
+}
+
+struct ExplainFlags {
+  std::string pod, node;
+};
+
+Status Explain(Session& session, const ExplainFlags& flags) {
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
-  LS_ASSIGN_OR_RETURN(const auto pod, session.ParseName(name));
+  LS_ASSIGN_OR_RETURN(const auto pod, session.ParseName(flags.pod));
+  const std::string query = flags.node.empty() ? "" : "?node=" + http::UrlEncode(flags.node);
   LS_ASSIGN_OR_RETURN(const Json explanation, api->Get("/v1/explain/" + http::UrlEncode(pod.ns) +
-                                                       "/" + http::UrlEncode(pod.name)));
+                                                       "/" + http::UrlEncode(pod.name) + query));
   if (session.json()) {
     session.Print(explanation, "pod", {});
   } else {
@@ -134,6 +122,21 @@ Status Explain(Session& session, const std::string& name) {
 
 }  // namespace
 
+std::string ScoreTable(const Json& scores) {
+  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
+  for (const Json& score : scores) {
+    if (table.rows.size() == kNodesShown) break;
+    const bool feasible = At(score, "/feasible") != Json(false);
+    auto& row = table.rows.emplace_back();
+    row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
+    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
+      row.push_back(Text(score, part));
+    }
+    row.push_back(Join(Strings(score, "/reasons"), "; "));
+  }
+  return Indented(RenderTable(table));
+}
+
 std::string RenderExplanation(const Json& explanation, WallTime now) {
   std::string text = PodPart(explanation, now);
   if (const std::string decision = Text(explanation, "/request/lastDecision/message");
@@ -142,15 +145,21 @@ std::string RenderExplanation(const Json& explanation, WallTime now) {
   }
   const Json& ranking = Items(explanation, "/ranking");
   if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking);
-  return text + VerdictPart(explanation) + SamplePart(explanation);
+  return text + CounterfactualPart(At(explanation, "/counterfactual")) + VerdictPart(explanation) +
+         SamplePart(explanation);
 }
 
 void AddExplainCommand(CLI::App& app, Session& session) {
-  const auto name = std::make_shared<std::string>();
+  const auto flags = std::make_shared<ExplainFlags>();
   auto* explain = app.add_subcommand("explain", "Why a backup pod is where it is");
-  explain->add_option("pod", *name, "BackupPod")->required();
-  explain->callback(
-      [&session, name] { session.action = [&session, name] { return Explain(session, *name); }; });
+  explain->add_option("pod", flags->pod, "BackupPod")->required();
+  explain
+      ->add_option("--node", flags->node,
+                   "Say what would have to be otherwise for this node to come first")
+      ->check(NotEmpty, "");
+  explain->callback([&session, flags] {
+    session.action = [&session, flags] { return Explain(session, *flags); };
+  });
 }
 
 }  // namespace longshore::cli

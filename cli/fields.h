@@ -5,6 +5,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/api/archive.h"
 
@@ -31,6 +33,22 @@ inline const Json& Items(const Json& object, const char* pointer = "/items") {
   static const Json kNone = Json::array();
   const Json& value = At(object, pointer);
   return value.is_array() ? value : kNone;
+}
+// The strings of a list; what is none is passed over.
+inline std::vector<std::string> Strings(const Json& object, const char* pointer) {
+  std::vector<std::string> strings;
+  for (const Json& item : Items(object, pointer)) {
+    if (item.is_string()) strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+// The condition of that type; null: it has none.
+inline const Json& Condition(const Json& object, std::string_view type) {
+  static const Json kNone;
+  for (const Json& condition : Items(object, "/status/conditions")) {
+    if (Text(condition, "/type") == type) return condition;
+  }
+  return kNone;
 }
 
 }  // namespace longshore::cli

@@ -36,18 +36,13 @@ Status Copies(Session& session, const std::string& source) {
 Table SourceTable(const Json& items, WallTime now) {
   Table table{{"NAME", "KIND", "VERSION", "PARTS", "READY", "AGE"}, {}};
   for (const Json& source : items) {
-    std::vector<std::string> parts;
-    for (const Json& part : Items(source, "/spec/parts")) parts.push_back(part.get<std::string>());
+    const Json& said = Condition(source, "SourceReady");
     std::string ready;
-    for (const Json& condition : Items(source, "/status/conditions")) {
-      if (Text(condition, "/type") == "SourceReady") {
-        ready = Text(condition, "/status") + " " + Text(condition, "/reason");
-      }
-    }
+    if (!said.is_null()) ready = Text(said, "/status") + " " + Text(said, "/reason");
     std::string version = Text(source, "/status/serverVersion");
     if (version.empty()) version = Text(source, "/spec/version");
     table.rows.push_back({Text(source, "/name"), Text(source, "/spec/kind"), version,
-                          Shorten(Join(parts, ","), 40), ready,
+                          Shorten(Join(Strings(source, "/spec/parts"), ","), 40), ready,
                           FormatAge(Text(source, "/createdAt"), now)});
   }
   return table;

@@ -57,8 +57,9 @@ Table Details(const Json& operation, WallTime now) {
   add("ended", Text(operation, "/status/completionTime"));
   add("error", Text(operation, "/status/error/class"));
   add("error says", Text(operation, "/status/error/message"));
-  for (const char* field : {"id", "time", "bytes", "items", "rows", "position", "sourceVersion",
-                            "toolVersion", "manifestDigest", "dataSnapshot", "recordSnapshot"}) {
+  for (const char* field :
+       {"id", "time", "bytes", "items", "rows", "position", "sourceVersion", "toolVersion",
+        "manifestDigest", "recordDigest", "dataSnapshot", "recordSnapshot"}) {
     const std::string value = Text(operation, ("/status/copy/" + std::string(field)).c_str());
     if (value != "0") add("copy " + std::string(field), value);
   }

@@ -53,6 +53,8 @@ std::string PhaseOrError(const Json& operation) {
     return Text(operation, "/status/error/class") + ": " + failure;
   }
   if (HasEnded(operation)) return Text(operation, "/status/copy/id");
+  // What it waits for, or why it is tried again.
+  if (state == "Queued") return Text(Condition(operation, "Succeeded"), "/message");
   const std::string phase = Text(operation, "/status/progress/phase");
   return phase == state ? "" : phase;  // "Committing, Committing" says it twice
 }

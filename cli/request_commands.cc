@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "cli/fields.h"
+#include "cli/request_wait.h"
 #include "cli/scaling_flags.h"
 #include "cli/session.h"
 #include "common/base/strings.h"
@@ -27,10 +28,7 @@ Table RequestTable(const Json& items, WallTime now) {
   Table table{{"NAME", "SOURCE", "PURPOSE", "DESIRED", "AVAILABLE", "ASSIGNED", "ACCEPTED", "AGE"},
               {}};
   for (const Json& item : items) {
-    std::string accepted;
-    for (const Json& condition : Items(item, "/status/conditions")) {
-      if (Text(condition, "/type") == "Accepted") accepted = Text(condition, "/reason");
-    }
+    std::string accepted = Text(Condition(item, "Accepted"), "/reason");
     if (!Text(item, "/deletedAt").empty()) accepted = "Deleting";
     table.rows.push_back({Text(item, "/name"), Text(item, "/spec/sourceRef/name"),
                           Text(item, "/spec/purpose"), Text(item, "/status/desiredPods"),
@@ -62,6 +60,8 @@ Table RequestDetails(const Json& request, WallTime now) {
     if (count != 0) counts.push_back(count.dump() + " " + state);
   }
   add("states", Join(counts, ", "));
+  add("deadline", Text(request, "/spec/deadline"));
+  add("predicted end", Text(request, "/status/predictedFinishTime"));
   add("data", Text(request, "/status/location"));
   add("image", Text(request, "/status/image/name"));
   add("image because", Text(request, "/status/image/reason"));
@@ -93,72 +93,6 @@ Result<Json> CreateBody(Session& session, const CreateFlags& flags) {
   return Json{{"namespace", ns}, {"spec", std::move(spec)}};
 }
 
-// The condition that says why a request cannot be served; empty: none says so.
-std::string Refusal(const Json& request) {
-  for (const Json& condition : Items(request, "/status/conditions")) {
-    if (Text(condition, "/type") == "Accepted" && Text(condition, "/status") == "False") {
-      return Text(condition, "/reason") + ": " + Text(condition, "/message");
-    }
-  }
-  return "";
-}
-
-int64_t UsablePods(const Json& request) {
-  return Number(request, "/status/pods/available") + Number(request, "/status/pods/assigned");
-}
-
-// What the request waits for, from its conditions: one line for people.
-std::string WaitsFor(const Json& request) {
-  std::string line = std::to_string(UsablePods(request)) + " of " +
-                     Text(request, "/spec/pods/initial") + " pods available";
-  if (const std::string refusal = Refusal(request); !refusal.empty()) return line + ": " + refusal;
-  for (const Json& condition : Items(request, "/status/conditions")) {
-    if (Text(condition, "/type") == "PodsProvisioned" && Text(condition, "/status") != "True") {
-      line += ": " + Text(condition, "/reason") + ": " + Text(condition, "/message");
-    }
-  }
-  return line;
-}
-
-// A refusal may heal (somebody makes the missing policy), so it is believed when it has lasted.
-class LastingRefusal {
- public:
-  Status Check(const Json& request, MonotonicTime now) {
-    const std::string refusal = Refusal(request);
-    if (refusal.empty()) since_.reset();
-    if (!refusal.empty() && !since_) since_ = now;
-    if (!since_ || now - *since_ < std::chrono::seconds(5)) return {};
-    return FailedPrecondition("the request cannot be served: " + refusal);
-  }
-
- private:
-  std::optional<MonotonicTime> since_;
-};
-
-// Until as many pods as were asked for at first can be used. An outage of the API is waited out.
-Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created,
-                         std::chrono::seconds timeout) {
-  const std::string path =
-      "/v1/requests/" + Text(created, "/namespace") + "/" + Text(created, "/name");
-  const std::string again = "; look again: longshore request get " + Text(created, "/name");
-  const MonotonicTime end = session.io.clock.Monotonic() + timeout;
-  LastingRefusal refusal;
-  std::string line, last_line;
-  while (true) {
-    const auto request = api.Get(path);
-    if (!request && !IsTransient(request.error())) return request.error();
-    if (request && UsablePods(*request) >= Number(*request, "/spec/pods/initial")) return *request;
-    if (request) LS_RETURN_IF_ERROR(refusal.Check(*request, session.io.clock.Monotonic()));
-    line = request ? WaitsFor(*request) : request.error().message;
-    if (line != last_line) session.io.err << Printable(line) << '\n' << std::flush;
-    last_line = line;
-    if (session.io.clock.Monotonic() >= end) return Error{Code::kDeadlineExceeded, line + again};
-    if (!session.io.sleep(std::chrono::milliseconds(300))) {
-      return Error{Code::kCancelled, "the request stays" + again};
-    }
-  }
-}
-
 Status Create(Session& session, const CreateFlags& flags) {
   LS_ASSIGN_OR_RETURN(const int64_t timeout, ParseSeconds(flags.timeout));
   LS_ASSIGN_OR_RETURN(const Json body, CreateBody(session, flags));
@@ -168,9 +102,13 @@ Status Create(Session& session, const CreateFlags& flags) {
   if (flags.wait) {
     LS_ASSIGN_OR_RETURN(request,
                         WaitForPods(session, *api, request, std::chrono::seconds(timeout)));
+    PrintRequest(session, request);
+    return {};
   }
+  // It exists, refused or not: whoever made it needs its name.
+  const Status verdict = WaitForVerdict(session, *api, request);
   PrintRequest(session, request);
-  return {};
+  return verdict;
 }
 
 Status List(Session& session, const std::string& source) {
@@ -208,6 +146,25 @@ struct ScaleFlags {
   std::optional<int> min, initial, max, demand;
 };
 
+// spec.pods.initial must lie between min and max. Where it no longer would, it becomes the number
+// that is wanted now, as near as the new limits allow: a changed one is a wish for so many pods.
+Status FitInitial(const Json& before, const ScaleFlags& flags, Json& pods) {
+  const int64_t min = flags.min.value_or(Number(before, "/spec/pods/min", 0));
+  const int64_t max = flags.max.value_or(Number(before, "/spec/pods/max", 1));
+  if (flags.initial && !flags.max && *flags.initial > max) {
+    return InvalidArgument("--pods: the request has at most " + std::to_string(max) +
+                           " pods; give --max " + std::to_string(*flags.initial) + " as well");
+  }
+  if (flags.initial && !flags.min && *flags.initial < min) {
+    return InvalidArgument("--pods: the request has at least " + std::to_string(min) +
+                           " pods; give --min " + std::to_string(*flags.initial) + " as well");
+  }
+  const int64_t initial = Number(before, "/spec/pods/initial", 1);
+  if (flags.initial || min > max || (min <= initial && initial <= max)) return {};
+  pods["initial"] = std::clamp(Number(before, "/status/desiredPods", initial), min, max);
+  return {};
+}
+
 Status Scale(Session& session, const ScaleFlags& flags) {
   Json spec = Json::object();
   if (flags.min) spec["pods"]["min"] = *flags.min;
@@ -220,13 +177,9 @@ Status Scale(Session& session, const ScaleFlags& flags) {
   }
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, flags.name));
-  if ((flags.min || flags.max) && !flags.initial) {
-    // The number at first must stay between the two, though it has done its work.
+  if (spec.contains("pods")) {
     LS_ASSIGN_OR_RETURN(const Json before, api->Get(path));
-    const int64_t initial = Number(before, "/spec/pods/initial", 1);
-    const int64_t fitting = std::min(std::max<int64_t>(initial, flags.min.value_or(0)),
-                                     int64_t{flags.max.value_or(1000)});
-    if (fitting != initial) spec["pods"]["initial"] = fitting;
+    LS_RETURN_IF_ERROR(FitInitial(before, flags, spec["pods"]));
   }
   LS_ASSIGN_OR_RETURN(const Json request, api->Patch(path, {{"spec", spec}}));
   PrintRequest(session, request);
@@ -247,6 +200,9 @@ void AddCreateFlags(CLI::App* command, CreateFlags& flags) {
   command->add_option("--window", flags.scaling.window, "How long usage must stay over --up");
   command->add_option("--idle", flags.scaling.idle,
                       "How long usage must stay under --down before a pod goes");
+  command->add_flag("--follow-demand", flags.scaling.follow_demand,
+                    "A pod for each operation that waits or is announced by --demand");
+  command->add_option("--warm", flags.scaling.warm, "Pods kept free beside those that have work");
   command->add_option("--demand", flags.demand, "Operations that are waiting");
   command->add_option("--deadline", flags.deadline, "When the work must be done (RFC 3339)");
   command->add_option("--lifetime", flags.lifetime, "The request ends by itself after this");
@@ -292,7 +248,8 @@ void AddScale(CLI::App* request, Session& session) {
   const auto flags = std::make_shared<ScaleFlags>();
   auto* scale = request->add_subcommand("scale", "Change size, demand or deadline");
   scale->add_option("name", flags->name, "ComputeRequest")->required();
-  scale->add_option("--pods", flags->initial, "Pods at first; changes nothing once they are made");
+  scale->add_option("--pods", flags->initial,
+                    "So many pods now; from then on usage decides, from --min to --max");
   scale->add_option("--min", flags->min, "Never fewer pods: adds what is missing now");
   scale->add_option("--max", flags->max, "Never more pods: takes away what is free now");
   scale->add_option("--demand", flags->demand, "Operations that are waiting");

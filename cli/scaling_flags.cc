@@ -58,6 +58,8 @@ Result<Json> ScalingSpec(const ScalingFlags& flags) {
   if (!flags.idle.empty()) {
     LS_ASSIGN_OR_RETURN(scaling["idleSeconds"], ParseSeconds(flags.idle));
   }
+  if (flags.follow_demand) scaling["demandPolicy"] = "Follow";
+  if (flags.warm) scaling["warmPods"] = *flags.warm;
   return scaling;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --up cpu=60% --down cpu=15% --window 3 --idle 2m: the scaling of a request as flags. Pure.
+// --up cpu=60% --down cpu=15% --window 3 --idle 2m --follow-demand --warm 1: the scaling of a
+// request as flags. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@ namespace longshore::cli {
 struct ScalingFlags {
   std::vector<std::string> up, down;  // SIGNAL=PERCENT% or SIGNAL=QUANTITY
   std::string window, idle;           // durations
+  bool follow_demand = false;
+  std::optional<int> warm;
 };
 
 // spec.scaling, or null when no flag was given (the cluster's defaults then hold).

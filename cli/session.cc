@@ -90,6 +90,11 @@ void Session::Print(const Json& document, const std::string& kind, const Table& 
     } else {
       print(document);
     }
+  } else if (document.contains("items") && document.at("items").empty()) {
+    // As kubectl says it: nothing on standard output, where scripts count lines.
+    const auto ns = ListNamespace();
+    const std::string where = ns && !ns->empty() ? " in namespace " + *ns : "";
+    io.err << "no " << (kind == "copy" ? "copie" : kind) << "s" << where << std::endl;
   } else {
     io.out << RenderTable(table);
   }

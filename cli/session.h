@@ -102,6 +102,10 @@ void AddWorkCommands(CLI::App& app, Session& session);  // backup, restore, veri
 void AddListCommands(CLI::App& app, Session& session);  // copies, sources
 void AddEventCommands(CLI::App& app, Session& session);
 void AddExplainCommand(CLI::App& app, Session& session);
+void AddLocateCommand(CLI::App& app, Session& session);
+void AddWhyCommand(CLI::App& app, Session& session);
+void AddSimulateCommands(CLI::App& app, Session& session);  // record, simulate
+void AddDoctorCommand(CLI::App& app, Session& session);
 void AddCertificateCommands(CLI::App& app, Session& session);
 void AddLoginCommand(CLI::App& app, Session& session);
 void AddCompletionCommand(CLI::App& app, Session& session);

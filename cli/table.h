@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Columns for people, and the small formats in them. Pure.
+// The small formats in the columns that people read. Pure.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/table.h"
 
 namespace longshore::cli {
-
-struct Table {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-};
-
-// Left-aligned columns with two spaces between them; an empty cell is "-". Control characters of
-// the cells are replaced: text from elsewhere must not steer the terminal.
-std::string RenderTable(const Table& table);
-
-// As shown to people: no control characters, so no escape sequences.
-std::string Printable(std::string_view text);
-// Cut to so many characters, with "…".
-std::string Shorten(std::string_view text, size_t characters);
 
 // "45s", "3m05s", "2h10m", "3d4h".
 std::string FormatSeconds(int64_t seconds);

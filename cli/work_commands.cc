@@ -7,6 +7,7 @@
 
 #include "cli/fields.h"
 #include "cli/progress.h"
+#include "cli/request_wait.h"
 #include "cli/session.h"
 #include "common/base/strings.h"
 
@@ -21,7 +22,7 @@ struct WorkFlags {
   bool all_parts = false, wait = false;
 };
 
-// Finds the request whose pods may do it: the one that was named, or the only one that fits.
+// Finds the request whose pods may do it: the one that was named, or the only live one that fits.
 // `purposes` are tried in this order.
 Result<std::string> FindRequest(ApiClient& api, const std::string& ns, const std::string& named,
                                 const std::string& source,
@@ -29,11 +30,18 @@ Result<std::string> FindRequest(ApiClient& api, const std::string& ns, const std
   if (!named.empty()) return named;
   LS_ASSIGN_OR_RETURN(const Json list,
                       api.Get(WithQuery("/v1/requests", {{"namespace", ns}, {"source", source}})));
+  std::string refused;
   for (const std::string& purpose : purposes) {
     std::vector<std::string> fitting;
     for (const Json& request : Items(list)) {
-      if (Text(request, "/deletedAt").empty() && Text(request, "/spec/purpose") == purpose) {
+      if (!Text(request, "/deletedAt").empty() || Text(request, "/spec/purpose") != purpose) {
+        continue;
+      }
+      const std::string why = Refusal(request);  // of one that has ended, too
+      if (why.empty()) {
         fitting.push_back(Text(request, "/name"));
+      } else {
+        refused += " (" + Text(request, "/name") + " is not served: " + why + ")";
       }
     }
     if (fitting.size() == 1) return fitting.front();
@@ -44,7 +52,7 @@ Result<std::string> FindRequest(ApiClient& api, const std::string& ns, const std
   }
   return NotFound("source " + source + " has no request for " + purposes.front() +
                   " in namespace " + ns + ": ask for pods first with longshore request " + source +
-                  " --purpose " + purposes.front());
+                  " --purpose " + purposes.front() + refused);
 }
 
 // One key for each operation; a given key is made different for each part, the same way each time.

@@ -59,15 +59,20 @@ endfunction()
 add_custom_target(programs)
 add_custom_target(unit_tests)
 add_custom_target(kernel_tests)
+add_custom_target(threads_tests)
 add_custom_target(fuzzers)
 add_custom_target(generated)  # headers that no one wrote, for what reads sources without building
 
-# longshore_add_test(NAME SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest binary,
-# one ctest entry per binary; label `unit` unless said otherwise.
+# longshore_add_test(NAME [THREADS] SOURCES... DEPS... [LABELS unit|integration|kernel|e2e]): GoogleTest
+# binary, one ctest entry per binary; label `unit` unless said otherwise. THREADS: many threads meet in it, so
+# every run looks at it with ThreadSanitizer too.
 function(longshore_add_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if(ARG_THREADS)
+    list(APPEND ARG_LABELS threads)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -80,14 +85,14 @@ function(longshore_add_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "LONGSHORE_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
-  foreach(label unit kernel)
+  foreach(label unit kernel threads)
     if(label IN_LIST ARG_LABELS)
       add_dependencies(${label}_tests ${name})
     endif()
   endforeach()
 endfunction()
 
-# longshore_add_fuzzer(NAME SOURCES... DEPS... [CORPUS folder]): a libFuzzer target (preset fuzz), and a
+# longshore_add_fuzzer(NAME SOURCES... DEPS... [CORPUS folder]): a libFuzzer target (preset asan), and a
 # ctest entry that runs it for $LONGSHORE_FUZZ_SECONDS (10 unless said) over its corpus.
 function(longshore_add_fuzzer name)
   if(NOT LONGSHORE_FUZZERS)

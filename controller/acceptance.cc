@@ -63,6 +63,11 @@ Status CheckSecret(Cluster& cluster, const std::string& field, const std::string
 
 }  // namespace
 
+std::string SourceKey(const api::Operation& operation) {
+  return NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns) + "/" +
+         operation.spec.source_ref.name;
+}
+
 std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own) {
   return ref.ns.empty() ? own : ref.ns;
 }
@@ -106,15 +111,15 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
     return i.metadata.name == made.choice.name;
   });
   const auto resources = EffectiveResources(image->spec, policy->spec);
-  auto rules = ResolveRules(request.spec.scaling, resources);
-  if (!rules) return Refuse(made, "InvalidThreshold", rules.error().message);
+  auto scaling = scaling::ResolvePolicy(request.spec.scaling, resources);
+  if (!scaling) return Refuse(made, "InvalidThreshold", scaling.error().message);
   if (auto demand = DemandOf(resources); !demand) {
     return Refuse(made, "InvalidResources", demand.error().message);
   }
   made.condition = {"Accepted", "True", "Valid", "every reference was found", "", 0};
   made.references =
       References{*std::move(source), *std::move(policy), *std::move(repository), *image,
-                 made.choice,        *std::move(rules)};
+                 made.choice,        *std::move(scaling)};
   return made;
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/scaling/rules.h"
 #include "controller/cluster.h"
-#include "controller/scaling.h"
 
 namespace longshore::controller {
 
@@ -21,7 +21,7 @@ struct References {
   api::BackupRepository repository;
   api::SourceImage image;
   api::ImageChoice choice;
-  std::vector<SignalRule> rules;
+  scaling::Policy scaling;
 };
 
 struct Acceptance {
@@ -39,6 +39,8 @@ Status CheckSecrets(Cluster& cluster, const References& references, const std::s
 
 // The namespace that a reference without one means.
 std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own);
+// "NS/NAME" of the operation's source, as its metadata.Key().
+std::string SourceKey(const api::Operation& operation);
 // Whether requests of the namespace may use the source.
 bool Admits(const api::BackupSource& source, const std::string& ns);
 

@@ -18,16 +18,20 @@ void AboutRequest(EventLog& events, const char* type, const api::ComputeRequest&
                 std::move(data));
 }
 
-void AboutOperation(EventLog& events, const char* type, const api::Operation& operation,
-                    Json data) {
+Json DataOf(const api::Operation& operation, Json data) {
   data["operation"] = operation.metadata.name;
   data["type"] = operation.spec.type;
   data["pod"] = operation.status.pod;
   data["attempt"] = operation.status.attempt;
   if (!operation.spec.part.empty()) data["part"] = operation.spec.part;
   if (!operation.spec.manager_job_id.empty()) data["managerJobID"] = operation.spec.manager_job_id;
+  return data;
+}
+
+void AboutOperation(EventLog& events, const char* type, const api::Operation& operation,
+                    Json data) {
   events.Append(type, operation.metadata.ns, operation.spec.request_ref.name,
-                operation.spec.source_ref.name, std::move(data));
+                operation.spec.source_ref.name, DataOf(operation, std::move(data)));
 }
 
 }  // namespace
@@ -78,7 +82,9 @@ void AnnounceFinished(EventLog& events, const api::Operation& operation) {
 
 void AnnounceProgress(EventLog& events, const api::Operation& operation,
                       const api::OperationProgress& progress) {
-  AboutOperation(events, "OperationProgress", operation, {{"progress", api::WriteJson(progress)}});
+  events.AppendLatest(operation.metadata.Key(), "OperationProgress", operation.metadata.ns,
+                      operation.spec.request_ref.name, operation.spec.source_ref.name,
+                      DataOf(operation, {{"progress", api::WriteJson(progress)}}));
 }
 
 }  // namespace longshore::controller

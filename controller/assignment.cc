@@ -2,6 +2,7 @@
 #include "controller/assignment.h"
 
 #include "common/base/strings.h"
+#include "controller/known_copy.h"
 #include "controller/pod_names.h"
 
 namespace longshore::controller {
@@ -119,6 +120,9 @@ Result<messages::Assign> MakeAssign(Cluster& cluster, const api::Operation& oper
   // The same for every attempt, so that the first committed copy counts.
   if (type == api::kBackup) assign.set_copy_id(CopyId(operation.metadata.uid));
   if (!operation.spec.copy_id.empty()) assign.set_copy_id(operation.spec.copy_id);
+  if (const auto known = KnownCopy(cluster, operation)) {
+    *assign.mutable_known_copy() = ToMessage(*known);
+  }
   assign.set_target_part(operation.spec.target.part);
   LS_RETURN_IF_ERROR(FillSource(cluster, source, type, assign));
   LS_RETURN_IF_ERROR(FillRepository(cluster, repository, type, *assign.mutable_repository()));

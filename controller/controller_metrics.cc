@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/controller_metrics.h"
 
-#include "controller/scaling.h"
-
 namespace longshore::controller {
 namespace {
 
@@ -15,6 +13,8 @@ void Count(const std::map<std::string, metrics::Counter*>& counters, const std::
 const std::map<std::string, std::string> kGauges = {
     {"longshore_controller_agents_connected", "Node agents with an open stream"},
     {"longshore_controller_workers_connected", "Workers with an open stream"},
+    {"longshore_controller_workers_known", "Workers with an open stream, or lately so"},
+    {"longshore_controller_workers_refused", "Streams refused: of pods that are no backup pods"},
     {"longshore_controller_extenders_connected", "Extenders with an open stream"},
     {"longshore_controller_usage_reports", "Reports of node agents taken since the start"},
     {"longshore_controller_foreign_samples", "Samples dropped: of our pods, but of another node"},
@@ -27,6 +27,8 @@ const std::map<std::string, std::string> kGauges = {
     {"longshore_controller_reconciles", "Keys handled since the start"},
     {"longshore_controller_reconcile_conflicts", "Writes that somebody else overtook"},
     {"longshore_controller_reconcile_errors", "Reconciles that failed and were repeated"},
+    {"longshore_controller_leading", "1 while this replica is certain to lead"},
+    {"longshore_controller_leader_epoch", "The lease's count of leaders when this one began"},
     {"longshore_controller_cache_age_seconds", "Since the quietest watch last showed life"},
 };
 
@@ -54,8 +56,9 @@ ControllerMetrics::ControllerMetrics()
         &registry_.MakeCounter("longshore_controller_operation_writes_total",
                                "Writes of operations by their state", {{"state", state}});
   }
-  for (const char* cause :
-       {kCauseRequested, kCauseThreshold, kCauseIdle, kCauseResized, kCausePodBusy}) {
+  for (const char* cause : {api::kCauseRequested, api::kCauseThreshold, api::kCauseIdle,
+                            api::kCauseResized, api::kCausePodBusy, api::kCauseDemand,
+                            api::kCauseWarmPods, api::kCauseDeadline, api::kCauseFutile}) {
     decisions_[cause] =
         &registry_.MakeCounter("longshore_controller_scaling_decisions_total",
                                "Changes of the wanted number of pods", {{"cause", cause}});
@@ -75,13 +78,16 @@ Tally ControllerMetrics::MakeTally() {
 
 std::string ControllerMetrics::Text(const ReconcileLoop& loop, const StreamHub& hub,
                                     const kube::WorkQueue& queue, const UsageStore& usage,
-                                    std::chrono::milliseconds cache_age) {
+                                    std::chrono::milliseconds cache_age,
+                                    const Leadership& leadership) {
   const auto set = [this](const char* name, double value) {
     gauges_.at(std::string("longshore_controller_") + name)->Set(value);
   };
   const StreamHub::Counts streams = hub.counts();
   set("agents_connected", static_cast<double>(streams.agents));
   set("workers_connected", static_cast<double>(streams.workers));
+  set("workers_known", static_cast<double>(streams.known_workers));
+  set("workers_refused", static_cast<double>(streams.foreign_workers));
   set("extenders_connected", static_cast<double>(streams.extenders));
   set("usage_reports", static_cast<double>(streams.reports));
   set("foreign_samples", static_cast<double>(streams.foreign_samples));
@@ -95,6 +101,8 @@ std::string ControllerMetrics::Text(const ReconcileLoop& loop, const StreamHub& 
   set("reconcile_conflicts", static_cast<double>(counts.conflicts));
   set("reconcile_errors", static_cast<double>(counts.errors));
   set("cache_age_seconds", static_cast<double>(cache_age.count()) / 1000);
+  set("leading", leadership.leading() ? 1 : 0);
+  set("leader_epoch", static_cast<double>(leadership.epoch()));
   return registry_.Text();
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/metrics/registry.h"
 #include "controller/environment.h"
+#include "controller/leadership.h"
 #include "controller/reconcile_loop.h"
 #include "controller/stream_hub.h"
 
@@ -22,7 +23,8 @@ class ControllerMetrics {
   metrics::Registry& registry() { return registry_; }
   // Sets what is counted elsewhere, then renders everything.
   std::string Text(const ReconcileLoop& loop, const StreamHub& hub, const kube::WorkQueue& queue,
-                   const UsageStore& usage, std::chrono::milliseconds cache_age);
+                   const UsageStore& usage, std::chrono::milliseconds cache_age,
+                   const Leadership& leadership);
 
  private:
   metrics::Registry registry_;

@@ -15,6 +15,11 @@ bool Failure(const CrewMember& member) {
   return member.state() == api::kFailed || member.state() == api::kLost;
 }
 
+bool GivenUp(const CrewMember& member) {
+  const std::string& reason = member.row.status.reason;
+  return reason == kReasonUnplaced || reason == kReasonRequireTimedOut;
+}
+
 }  // namespace
 
 bool CrewMember::ended() const {
@@ -56,7 +61,8 @@ api::PodStateCounts Crew::Counts() const {
 int Crew::FreeSlot() const {
   std::set<int> taken;
   for (const CrewMember& member : members) {
-    if (member.may_run()) taken.insert(member.row.spec.slot);
+    // A Pod that was given up goes, and its slot is tried again at once.
+    if (member.may_run() && !GivenUp(member)) taken.insert(member.row.spec.slot);
   }
   int slot = 0;
   while (taken.contains(slot)) ++slot;
@@ -76,20 +82,31 @@ int Crew::NextAttempt(int slot) const {
   return newest == nullptr ? 0 : newest->row.spec.attempt + 1;
 }
 
-int Crew::Widening(int slot) const {
-  int level = 0;
+Search Crew::SearchOf(int slot, int attempt) const {
+  Search search;
   for (const CrewMember& member : members) {
-    if (member.row.spec.slot != slot) continue;
-    level = member.row.status.reason == kReasonUnplaced ? level + 1 : 0;
+    const api::BackupPodSpec& spec = member.row.spec;
+    if (spec.slot != slot || spec.attempt >= attempt) continue;
+    if (!GivenUp(member)) {
+      search = {};
+      continue;
+    }
+    const bool timed_out = member.row.status.reason == kReasonRequireTimedOut;
+    search.widening = timed_out ? 1 : search.widening + 1;
+    search.relaxed = timed_out || !spec.placement_mode.empty();
+    if (search.since.empty()) {
+      search.first_attempt = spec.attempt;
+      search.since = member.row.metadata.creation_timestamp;
+    }
   }
-  return level;
+  return search;
 }
 
 std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
   int failures = 0;
   for (const CrewMember& member : members) {
     if (member.row.spec.slot != slot) continue;
-    const bool counts = Failure(member) && member.row.status.reason != kReasonUnplaced;
+    const bool counts = Failure(member) && !GivenUp(member);
     failures = counts ? failures + 1 : 0;
   }
   if (failures < 2) return std::chrono::milliseconds(0);
@@ -103,20 +120,23 @@ std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
 std::vector<const CrewMember*> Crew::Prunable(WallTime now, std::chrono::seconds age) const {
   std::vector<const CrewMember*> old;
   for (const CrewMember& member : members) {
-    if (!member.may_run() && Newest(member.row.spec.slot) != &member &&
-        Since(member.row.status.last_transition_time, now) > age) {
-      old.push_back(&member);
+    const CrewMember* newest = Newest(member.row.spec.slot);
+    if (member.may_run() || newest == &member ||
+        Since(member.row.status.last_transition_time, now) <= age) {
+      continue;
     }
+    const Search search = SearchOf(member.row.spec.slot, newest->row.spec.attempt);
+    if (member.row.spec.attempt != search.first_attempt) old.push_back(&member);
   }
   return old;
 }
 
 Crew MakeCrew(std::vector<api::BackupPod> rows,
-              const std::function<bool(const api::BackupPod&)>& pod_alive) {
+              const std::function<PodLife(const api::BackupPod&)>& life_of) {
   Crew crew;
   for (api::BackupPod& row : rows) {
-    const bool alive = pod_alive(row);
-    crew.members.push_back({std::move(row), alive});
+    PodLife life = life_of(row);
+    crew.members.push_back({std::move(row), life.alive, std::move(life.started)});
   }
   std::sort(crew.members.begin(), crew.members.end(), [](const CrewMember& a, const CrewMember& b) {
     return std::pair(a.row.spec.slot, a.row.spec.attempt) <

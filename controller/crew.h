@@ -15,10 +15,29 @@ namespace longshore::controller {
 
 // Reason of a row that was given up because no candidate node took it.
 inline constexpr char kReasonUnplaced[] = "Unplaced";
+// The same, of a row whose source requires nearness for a limited time only, which is over.
+inline constexpr char kReasonRequireTimedOut[] = "RequireTimedOut";
+
+// The attempts of a slot that were given up unbound, one after the other, up to the last one.
+struct Search {
+  int widening = 0;  // how much wider than at first the next one's choice of nodes is
+  int first_attempt = -1;
+  std::string since;     // when the first of them was made; empty: there is none
+  bool relaxed = false;  // nearness is only preferred already
+};
+
+// Of the Pod of a row's name.
+struct PodLife {
+  PodLife(bool pod_alive, std::string pod_started = "")  // NOLINT: often nothing else is known
+      : alive(pod_alive), started(std::move(pod_started)) {}
+  bool alive;           // it exists and has not ended
+  std::string started;  // RFC 3339; empty: its containers have not
+};
 
 struct CrewMember {
   api::BackupPod row;
-  bool pod_alive = false;  // a Pod of its name exists and has not ended
+  bool pod_alive = false;
+  std::string pod_started = {};
 
   const std::string& state() const { return row.status.state; }
   bool ended() const;   // Deconstructed, Failed or Lost
@@ -40,15 +59,16 @@ struct Crew {
   int NextAttempt(int slot) const;
   // The newest row of the slot, or null.
   const CrewMember* Newest(int slot) const;
-  // How often in a row the slot was given up as Unplaced: the more, the wider the choice of nodes.
-  int Widening(int slot) const;
+  // Those before this attempt.
+  Search SearchOf(int slot, int attempt) const;
   // How long to wait before the slot is tried again: none after the first failure, then doubling.
   std::chrono::milliseconds BackOff(int slot, WallTime now) const;
-  // Ended rows that nobody needs: all but the newest of each slot, when older than `age`.
+  // Ended rows that nobody needs, when older than `age`: all but the newest of each slot, and the
+  // one that says since when a node is looked for.
   std::vector<const CrewMember*> Prunable(WallTime now, std::chrono::seconds age) const;
 };
 
 Crew MakeCrew(std::vector<api::BackupPod> rows,
-              const std::function<bool(const api::BackupPod&)>& pod_alive);
+              const std::function<PodLife(const api::BackupPod&)>& life_of);
 
 }  // namespace longshore::controller

@@ -15,11 +15,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// What operations wait for is written for so many of them in one round, those that are next first:
+// a long queue must not hold up decisions.
+constexpr int kMostSaid = 16;
+constexpr milliseconds kSayMoreIn{1000};
+
 // How long until the operation may be tried (again).
 std::chrono::nanoseconds Delay(const api::Operation& operation, WallTime now) {
   if (operation.status.attempt == 0) return std::chrono::nanoseconds(0);
   const auto waited = Since(operation.status.queued_time, now);
-  return std::max<std::chrono::nanoseconds>(RetryDelay(operation.status.attempt) - waited,
+  return std::max<std::chrono::nanoseconds>(RetryDelay(operation.status) - waited,
                                             std::chrono::nanoseconds(0));
 }
 
@@ -32,9 +37,17 @@ bool Before(const api::Operation& a, const api::Operation& b) {
   return key(a) < key(b);
 }
 
-std::string SourceKey(const api::Operation& operation) {
-  return NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns) + "/" +
-         operation.spec.source_ref.name;
+// Those of all requests that a pod has now. Few of many, so that only they are parsed.
+std::vector<api::Operation> ActiveOperations(const Cluster& cluster) {
+  std::vector<api::Operation> active;
+  for (const kube::ObjectPtr& object : cluster.List(kube::kOperations)) {
+    const std::string_view state = kube::StringAt(*object, "/status/state");
+    if (state != api::kPreparing && state != api::kRunning && state != api::kCommitting) continue;
+    if (auto operation = ReadObject<api::Operation>(object)) {
+      active.push_back(*std::move(operation));
+    }
+  }
+  return active;
 }
 
 }  // namespace
@@ -45,14 +58,41 @@ struct Dispatcher::Round {
   std::vector<api::BackupPod> rows;
   std::vector<api::Operation> waiting;        // due or not, in order
   std::map<std::string, int> busy_by_source;  // operations that pods have now
-  int writers = 0;                            // backups into the request's repository
-  int max_writers = 0;
+  std::string repository;                     // the request's
+  int writers = 0;                            // backups into it
+  int max_writers = 0;                        // 0: there is no such repository
 };
 
+std::vector<api::ScalingLimit> WorkCaps(const Cluster& cluster, const api::ComputeRequest& request,
+                                        const References& references, bool others) {
+  const api::BackupSource& source = references.source;
+  const api::BackupRepository& repository = references.repository;
+  int on_source = 0, writers = 0;
+  const auto active = others ? ActiveOperations(cluster) : std::vector<api::Operation>();
+  for (const api::Operation& operation : active) {
+    const bool same_namespace = operation.metadata.ns == request.metadata.ns;
+    if (same_namespace && operation.spec.request_ref.name == request.metadata.name) continue;
+    if (SourceKey(operation) == source.metadata.Key()) ++on_source;
+    if (operation.spec.type == api::kBackup && same_namespace) ++writers;
+  }
+  const auto cap = [](const char* reason, const std::string& of, const char* field, int value,
+                      int taken) {
+    std::string message = of + " has " + field + " " + std::to_string(value);
+    if (taken > 0) message += ", and other requests have work on " + std::to_string(taken);
+    return api::ScalingLimit{reason, std::max(0, value - taken), message + ": raise it"};
+  };
+  std::vector<api::ScalingLimit> caps = {cap("SourceCap", "source " + source.metadata.name,
+                                             "spec.maxConcurrent", source.spec.max_concurrent,
+                                             on_source)};
+  if (request.spec.purpose == api::kBackup) {
+    caps.push_back(cap("RepositoryCap", "repository " + repository.metadata.name, "spec.maxWriters",
+                       repository.spec.max_writers, writers));
+  }
+  return caps;
+}
+
 bool WorkWaits(const std::vector<api::Operation>& operations) {
-  return std::any_of(operations.begin(), operations.end(), [](const api::Operation& o) {
-    return (Waiting(o) || o.status.state == api::kInterrupted) && !o.spec.cancel;
-  });
+  return std::any_of(operations.begin(), operations.end(), WantsPod);
 }
 
 bool CheckRuns(const std::vector<api::Operation>& operations) {
@@ -79,32 +119,75 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
   if (round.waiting.empty()) return round;
 
   const auto policy = Find<api::PodPolicy>(env_.cluster, ns, round.request->spec.policy_ref.name);
-  const std::string repository_name = policy ? policy->spec.repository_ref.name : "";
-  if (const auto repository = Find<api::BackupRepository>(env_.cluster, ns, repository_name)) {
+  round.repository = policy ? policy->spec.repository_ref.name : "";
+  if (const auto repository = Find<api::BackupRepository>(env_.cluster, ns, round.repository)) {
     round.max_writers = repository->spec.max_writers;
   }
-  for (const kube::ObjectPtr& object : env_.cluster.List(kube::kOperations)) {
-    const std::string_view state = kube::StringAt(*object, "/status/state");
-    if (state != api::kPreparing && state != api::kRunning && state != api::kCommitting) continue;
-    const auto operation = ReadObject<api::Operation>(object);
-    if (!operation) continue;
-    ++round.busy_by_source[SourceKey(*operation)];
+  for (const api::Operation& operation : ActiveOperations(env_.cluster)) {
+    ++round.busy_by_source[SourceKey(operation)];
     // Repositories are of one namespace; that all its writers count is on the safe side.
-    if (operation->spec.type == api::kBackup && operation->metadata.ns == ns) ++round.writers;
+    if (operation.spec.type == api::kBackup && operation.metadata.ns == ns) ++round.writers;
   }
   return round;
 }
 
-bool Dispatcher::WithinCaps(const api::Operation& operation, const Round& round) const {
+Dispatcher::Wait Dispatcher::OverCaps(const api::Operation& operation, const Round& round) const {
   const auto source = Find<api::BackupSource>(
       env_.cluster, NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns),
       operation.spec.source_ref.name);
-  if (!source) return false;  // its own reconciler says so
+  if (!source) return {};
   const auto busy = round.busy_by_source.find(SourceKey(operation));
-  if (busy != round.busy_by_source.end() && busy->second >= source->spec.max_concurrent) {
-    return false;
+  const int at_once = source->spec.max_concurrent;
+  if (busy != round.busy_by_source.end() && busy->second >= at_once) {
+    return {"SourceBusy", "source " + source->metadata.name + ": its maxConcurrent of " +
+                              std::to_string(at_once) + " is reached"};
   }
-  return operation.spec.type != api::kBackup || round.writers < round.max_writers;
+  if (operation.spec.type == api::kBackup && round.max_writers == 0) {
+    return {"NoRepository", "the repository of request " + round.request->metadata.name +
+                                " is not known; its Accepted says more"};
+  }
+  if (operation.spec.type == api::kBackup && round.writers >= round.max_writers) {
+    return {"RepositoryBusy", "repository " + round.repository + ": its maxWriters of " +
+                                  std::to_string(round.max_writers) + " is reached"};
+  }
+  return {};
+}
+
+Dispatcher::Wait Dispatcher::NoPodFor(const api::Operation& operation, const Round& round) const {
+  const std::string& wanted = operation.spec.pod_ref.name;
+  if (!wanted.empty()) {
+    const auto row = std::find_if(round.rows.begin(), round.rows.end(),
+                                  [&](const auto& r) { return r.metadata.name == wanted; });
+    if (row == round.rows.end()) return {};
+    return {"PodBusy", "pod " + wanted + " is " + row->status.state};
+  }
+  const auto in_state = [&](const char* state) {
+    return std::count_if(round.rows.begin(), round.rows.end(),
+                         [&](const auto& row) { return row.status.state == state; });
+  };
+  const auto busy = in_state(api::kAssigned), working = busy + in_state(api::kAvailable);
+  const std::string of_request = " of request " + round.request->metadata.name;
+  if (working == 0) {
+    std::string message = "no pod" + of_request + " works yet";
+    for (const char* type : {"Accepted", "PodsProvisioned"}) {
+      const auto* said = api::FindCondition(round.request->status.conditions, type);
+      if (said == nullptr || said->status != "False") continue;
+      message += std::string("; its ") + type + " says " + said->reason;
+      break;
+    }
+    return {"NoPods", message};
+  }
+  if (busy < working) return {"PodsSilent", "the free pods" + of_request + " are not heard of"};
+  return {"PodsBusy", std::to_string(busy) + " of " + std::to_string(working) + " pods" +
+                          of_request + " are busy"};
+}
+
+Result<bool> Dispatcher::Say(api::Operation& operation, const Wait& wait) {
+  // Before it is Queued its own reconciler has the word.
+  if (wait.first.empty() || operation.status.state != api::kQueued) return false;
+  if (!SayWaiting(operation, wait.first, wait.second, env_.NowText())) return false;
+  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, operation));
+  return true;
 }
 
 // Whether work may be sent to it at this moment.
@@ -163,16 +246,26 @@ Result<Again> Dispatcher::Dispatch(const std::string& ns, const std::string& req
   const WallTime now = env_.clock.Now();
   if (!EndOfRequest(round.request, now).empty()) return Again();
   Again again;
+  int said = 0;
   for (api::Operation& operation : round.waiting) {
     if (const auto delay = Delay(operation, now); delay.count() > 0) {
       const auto due = std::chrono::ceil<milliseconds>(delay);
       again = again ? std::min(*again, due) : due;
       continue;
     }
-    if (!WithinCaps(operation, round)) continue;
-    if (api::BackupPod* row = PodFor(operation, round)) {
+    Wait wait = OverCaps(operation, round);
+    api::BackupPod* row = wait.first.empty() ? PodFor(operation, round) : nullptr;
+    if (row != nullptr) {
       LS_RETURN_IF_ERROR(Assign(operation, *row, round));
+      continue;
     }
+    if (said >= kMostSaid) {
+      again = again ? std::min(*again, kSayMoreIn) : kSayMoreIn;
+      continue;
+    }
+    if (wait.first.empty()) wait = NoPodFor(operation, round);
+    LS_ASSIGN_OR_RETURN(const bool news, Say(operation, wait));
+    if (news) ++said;
   }
   return again;
 }

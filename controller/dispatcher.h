@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/acceptance.h"
 #include "controller/environment.h"
 
 namespace longshore::controller {
@@ -24,7 +25,13 @@ class Dispatcher {
  private:
   struct Round;
   Round Look(const std::string& ns, const std::string& request) const;
-  bool WithinCaps(const api::Operation& operation, const Round& round) const;
+  // What an operation waits for: a reason, and a message for people. An empty reason: nothing, or
+  // what its own reconciler says.
+  using Wait = std::pair<std::string, std::string>;
+  Wait OverCaps(const api::Operation& operation, const Round& round) const;
+  Wait NoPodFor(const api::Operation& operation, const Round& round) const;
+  // Writes it if it is news. Returns whether it was.
+  Result<bool> Say(api::Operation& operation, const Wait& wait);
   api::BackupPod* PodFor(const api::Operation& operation, Round& round) const;
   Status Assign(api::Operation& operation, api::BackupPod& row, Round& round);
   bool Usable(const api::BackupPod& row) const;
@@ -33,6 +40,11 @@ class Dispatcher {
   Environment& env_;
 };
 
+// What limits how many pods of the request can have work at once: the source's maxConcurrent and,
+// for backups, the repository's maxWriters, less what pods of `others` do now if that is looked
+// for.
+std::vector<api::ScalingLimit> WorkCaps(const Cluster& cluster, const api::ComputeRequest& request,
+                                        const References& references, bool others);
 // Whether operations wait for pods of the request.
 bool WorkWaits(const std::vector<api::Operation>& operations);
 // Whether one of them checks a login right now.

@@ -14,6 +14,7 @@
 #include "controller/cluster.h"
 #include "controller/event_log.h"
 #include "controller/pressure_store.h"
+#include "controller/scaling_board.h"
 #include "controller/usage_store.h"
 #include "controller/verdict_store.h"
 #include "controller/worker_table.h"
@@ -23,7 +24,9 @@ namespace longshore::controller {
 struct Settings {
   // What the workers dial.
   std::string controller_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
-  std::string ca_pem;  // put into ConfigMap longshore-ca of each namespace with requests
+  // What signs our certificate, as it is now: put into ConfigMap longshore-ca of each namespace
+  // with requests. Called on the reconcile thread.
+  std::function<std::string()> ca_pem = [] { return std::string(); };
   // A worker that is silent for so long is no longer offered.
   std::chrono::milliseconds offer_silence{5000};
   // A new leader hears its workers for so long before it calls any of them silent.
@@ -52,6 +55,7 @@ struct Environment {
   UsageStore& usage;
   PressureStore& pressure;
   VerdictStore& verdicts;
+  ScalingBoard& scaling;
   EventLog& events;
   const Clock& clock;
   Settings settings;
@@ -60,6 +64,8 @@ struct Environment {
   std::function<void(const std::string& key, std::chrono::milliseconds delay)> enqueue;
   MonotonicTime started;  // when this leader began to listen
   Tally tally;
+  // Whether nobody else can be leading now: while it is false nothing is decided or sent.
+  std::function<bool()> leading = [] { return true; };
 
   std::string NowText() const { return FormatTime(clock.Now()); }
   bool Listening() const { return clock.Monotonic() - started < settings.leader_grace; }

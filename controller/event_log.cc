@@ -35,20 +35,43 @@ EventLog::EventLog(const Clock& clock, size_t capacity)
 
 void EventLog::Append(std::string type, std::string ns, std::string request, std::string source,
                       api::Json data) {
-  Announcement made;
-  made.time = FormatTime(clock_.Now());
-  made.type = std::move(type);
-  made.ns = std::move(ns);
-  made.request = std::move(request);
-  made.source = std::move(source);
-  made.data = std::move(data);
   {
     MutexLock lock(mutex_);
-    made.revision = next_revision_++;
-    kept_.push_back(std::move(made));
-    while (kept_.size() > capacity_) kept_.pop_front();
+    Add({{0, "", std::move(type), std::move(ns), std::move(request), std::move(source),
+          std::move(data)},
+         ""});
   }
   appended_.notify_all();
+}
+
+void EventLog::AppendLatest(const std::string& key, std::string type, std::string ns,
+                            std::string request, std::string source, api::Json data) {
+  {
+    MutexLock lock(mutex_);
+    if (const auto last = latest_.find(key); last != latest_.end()) {
+      const auto kept = std::lower_bound(
+          kept_.begin(), kept_.end(), last->second,
+          [](const Kept& k, uint64_t revision) { return k.announcement.revision < revision; });
+      if (kept->announcement.data == data) return;
+      kept_.erase(kept);
+    }
+    latest_[key] = next_revision_;
+    Add({{0, "", std::move(type), std::move(ns), std::move(request), std::move(source),
+          std::move(data)},
+         key});
+  }
+  appended_.notify_all();
+}
+
+void EventLog::Add(Kept made) {
+  made.announcement.revision = next_revision_++;
+  made.announcement.time = FormatTime(clock_.Now());
+  kept_.push_back(std::move(made));
+  while (kept_.size() > capacity_) {
+    lost_ = kept_.front().announcement.revision;
+    if (!kept_.front().key.empty()) latest_.erase(kept_.front().key);
+    kept_.pop_front();
+  }
 }
 
 Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::milliseconds wait,
@@ -56,14 +79,13 @@ Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::mi
   const MonotonicTime deadline = clock_.Monotonic() + wait;
   uint64_t after = 0;
   MutexLock lock(mutex_);
-  const uint64_t oldest = kept_.empty() ? next_revision_ : kept_.front().revision;
   if (cursor.empty()) {
-    after = oldest - 1;
+    after = lost_;
   } else if (cursor == "now") {
     after = next_revision_ - 1;
   } else {
     LS_ASSIGN_OR_RETURN(const Cursor parsed, ParseCursor(cursor));
-    if (parsed.log_id != log_id_ || parsed.revision + 1 < oldest) {
+    if (parsed.log_id != log_id_ || parsed.revision < lost_) {
       return Error{Code::kGone, "cursor: too old; list the objects again and start from now"};
     }
     if (parsed.revision >= next_revision_) {
@@ -77,9 +99,9 @@ Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::mi
     appended_.wait_for(mutex_, std::min<std::chrono::nanoseconds>(kStopCheck, deadline - now));
   }
   Page page;
-  const auto first = std::find_if(kept_.begin(), kept_.end(),
-                                  [&](const Announcement& a) { return a.revision > after; });
-  page.announcements.assign(first, kept_.end());
+  for (const Kept& kept : kept_) {
+    if (kept.announcement.revision > after) page.announcements.push_back(kept.announcement);
+  }
   page.cursor = FormatCursor(log_id_, next_revision_ - 1);
   return page;
 }

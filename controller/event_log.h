@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/api/archive.h"
@@ -21,7 +22,7 @@ namespace longshore::controller {
 // Types: RequestReady, PodsAvailable {cause}, PodsWithdrawn, PodLost, PodDeconstructed,
 // OperationStarted, OperationFinished, OperationProgress (lossy), ScalingDecided.
 struct Announcement {
-  uint64_t revision = 0;  // grows by one
+  uint64_t revision = 0;  // grows; those between were replaced
   std::string time;       // RFC 3339 with microseconds
   std::string type;
   std::string ns;       // namespace of the request
@@ -37,6 +38,11 @@ class EventLog {
 
   void Append(std::string type, std::string ns, std::string request, std::string source,
               api::Json data);
+  // For what only counts until the next of its kind: takes the place of the last one with the same
+  // `key` (not empty), and adds nothing when it says the same. So a history of lossy announcements
+  // is no longer than their subjects are many, and pushes out nothing else.
+  void AppendLatest(const std::string& key, std::string type, std::string ns, std::string request,
+                    std::string source, api::Json data);
 
   struct Page {
     std::vector<Announcement> announcements;
@@ -49,12 +55,20 @@ class EventLog {
                     const std::function<bool()>& stopping = nullptr) const;
 
  private:
+  struct Kept {
+    Announcement announcement;
+    std::string key;  // of AppendLatest
+  };
+  void Add(Kept made) LS_REQUIRES(mutex_);
+
   const Clock& clock_;
   const size_t capacity_;
   const std::string log_id_;
   mutable Mutex mutex_;
   mutable ConditionVariable appended_;
-  std::deque<Announcement> kept_ LS_GUARDED_BY(mutex_);
+  std::deque<Kept> kept_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, uint64_t> latest_ LS_GUARDED_BY(mutex_);  // revisions, by key
+  uint64_t lost_ LS_GUARDED_BY(mutex_) = 0;  // the newest revision that was pushed out
   uint64_t next_revision_ LS_GUARDED_BY(mutex_) = 1;
 };
 

@@ -64,13 +64,7 @@ bool Better(const api::SourceImage& a, const api::SourceImage& b) {
 
 std::string NothingFits(const std::string& kind, const std::string& version,
                         const std::vector<api::SourceImage>& images) {
-  std::set<std::string> kinds;
-  for (const api::SourceImage& image : images) kinds.insert(image.spec.kind);
-  if (!kinds.contains(kind)) {
-    const std::string known = Join({kinds.begin(), kinds.end()}, ", ");
-    return "no SourceImage has kind " + kind + " (there are: " + (known.empty() ? "none" : known) +
-           "); add a SourceImage of that kind or correct the source's spec.kind";
-  }
+  if (std::string none = NoImageOfKind(kind, images); !none.empty()) return none;
   return "no SourceImage of kind " + kind + " fits" +
          (version.empty() ? std::string() : " version " + version) +
          "; add one, or correct the source's spec.version (see the candidates)";
@@ -94,6 +88,15 @@ bool InRange(std::string_view version, const api::VersionRange& range) {
   const auto top = Numbers(range.max);
   cut.resize(std::min(cut.size(), top.size()));
   return !std::lexicographical_compare(top.begin(), top.end(), cut.begin(), cut.end());
+}
+
+std::string NoImageOfKind(const std::string& kind, const std::vector<api::SourceImage>& images) {
+  std::set<std::string> kinds;
+  for (const api::SourceImage& image : images) kinds.insert(image.spec.kind);
+  if (kinds.contains(kind)) return "";
+  const std::string known = Join({kinds.begin(), kinds.end()}, ", ");
+  return "no SourceImage has kind " + kind + " (there are: " + (known.empty() ? "none" : known) +
+         "); add a SourceImage of that kind or correct the source's spec.kind";
 }
 
 api::ImageChoice ChooseImage(const std::string& kind, const std::string& version,

@@ -21,6 +21,9 @@ int CompareVersions(std::string_view a, std::string_view b);
 // everything that begins with it ("17" holds 17.2).
 bool InRange(std::string_view version, const api::VersionRange& range);
 
+// Empty when some image has the kind, else what is missing, with the kinds that there are.
+std::string NoImageOfKind(const std::string& kind, const std::vector<api::SourceImage>& images);
+
 // `purpose` is the operation that the image must offer: "Backup", "Restore" or "Verify". `version`:
 // of the server; empty when nobody knows it yet: then the range doesn't matter and the newest wins.
 // The choice has an empty name when nothing fits; its reason then says what is missing.

@@ -3,8 +3,14 @@
 
 namespace longshore::controller {
 
-KubeCluster::KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder)
-    : client_(client), state_(state), recorder_(recorder) {}
+KubeCluster::KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder,
+                         std::function<bool()> leading)
+    : client_(client), state_(state), recorder_(recorder), leading_(std::move(leading)) {}
+
+Status KubeCluster::MayWrite() const {
+  if (leading_()) return {};
+  return FailedPrecondition("not certain to be the leader: nothing is written");
+}
 
 kube::Informer* KubeCluster::InformerOf(const kube::Resource& resource) const {
   if (resource.plural == kube::kBackupPods.plural) return &state_.backup_pods;
@@ -60,22 +66,26 @@ Result<api::Json> KubeCluster::Fetch(const kube::Resource& resource, const std::
 
 Result<api::Json> KubeCluster::Create(const kube::Resource& resource, const std::string& ns,
                                       const api::Json& object) {
+  LS_RETURN_IF_ERROR(MayWrite());
   return Observed(resource, client_.Create(resource, ns, object));
 }
 
 Result<api::Json> KubeCluster::UpdateStatus(const kube::Resource& resource, const std::string& ns,
                                             const api::Json& object) {
+  LS_RETURN_IF_ERROR(MayWrite());
   return Observed(resource, client_.Update(resource, ns, object, "status"));
 }
 
 Result<api::Json> KubeCluster::Patch(const kube::Resource& resource, const std::string& ns,
                                      const std::string& name, kube::PatchType type,
                                      const api::Json& patch, const std::string& subresource) {
+  LS_RETURN_IF_ERROR(MayWrite());
   return Observed(resource, client_.Patch(resource, ns, name, type, patch, subresource));
 }
 
 Status KubeCluster::Delete(const kube::Resource& resource, const std::string& ns,
                            const std::string& name, const kube::DeleteOptions& options) {
+  LS_RETURN_IF_ERROR(MayWrite());
   return client_.Delete(resource, ns, name, options);
 }
 

@@ -4,6 +4,8 @@
 // and shows each own write to the informers at once. Constructed by main.cc.
 #pragma once
 
+#include <functional>
+
 #include "common/kube/event_recorder.h"
 #include "controller/cluster.h"
 #include "controller/cluster_state.h"
@@ -12,8 +14,10 @@ namespace longshore::controller {
 
 class KubeCluster : public Cluster {
  public:
-  // All of them outlive this.
-  KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder);
+  // All of them outlive this. Unless `leading()` says so at that moment, nothing is written:
+  // kFailedPrecondition.
+  KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder,
+              std::function<bool()> leading);
 
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;
@@ -38,11 +42,13 @@ class KubeCluster : public Cluster {
  private:
   // Null for a resource without an informer.
   kube::Informer* InformerOf(const kube::Resource& resource) const;
+  Status MayWrite() const;
   Result<api::Json> Observed(const kube::Resource& resource, Result<api::Json> written);
 
   kube::Client& client_;
   ClusterState& state_;
   kube::EventRecorder& recorder_;
+  const std::function<bool()> leading_;
 };
 
 }  // namespace longshore::controller

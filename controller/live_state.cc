@@ -14,12 +14,14 @@ constexpr std::chrono::hours kAll{48};
 }  // namespace
 
 LiveState::LiveState(const Cluster& cluster, const UsageStore& usage, const PressureStore& pressure,
-                     const VerdictStore& verdicts, const WorkerTable& workers, const Clock& clock)
+                     const VerdictStore& verdicts, const WorkerTable& workers,
+                     const ScalingBoard& scaling, const Clock& clock)
     : cluster_(cluster),
       usage_(usage),
       pressure_(pressure),
       verdicts_(verdicts),
       workers_(workers),
+      scaling_(scaling),
       clock_(clock) {}
 
 std::vector<UsageSample> LiveState::Usage(const std::string& pod_uid, size_t limit) const {
@@ -31,8 +33,11 @@ std::vector<UsageSample> LiveState::Usage(const std::string& pod_uid, size_t lim
     sample.time = FormatTime(samples[i].end);
     sample.age_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(now - samples[i].received).count();
-    for (size_t signal = 0; signal < kSignals; ++signal) {
-      sample.signals[SignalName(static_cast<Signal>(signal))] = samples[i].values[signal];
+    for (size_t index = 0; index < scaling::kSignals; ++index) {
+      const auto signal = static_cast<Signal>(index);
+      if (const auto value = samples[i].value(signal)) {
+        sample.signals[scaling::SignalName(signal)] = *value;
+      }
     }
     shown.push_back(std::move(sample));
   }
@@ -58,6 +63,10 @@ std::vector<Verdict> LiveState::Verdicts(const std::string& pod_uid) const {
 }
 
 placement::PressureMap LiveState::NodePressure() const { return pressure_.Get(); }
+
+std::optional<ScalingNotes> LiveState::Scaling(const std::string& request_uid) const {
+  return scaling_.Get(request_uid);
+}
 
 int64_t LiveState::WorkerAgeMs(const std::string& pod_uid) const {
   const auto worker = workers_.Facts(pod_uid);

@@ -16,7 +16,8 @@ namespace longshore::controller {
 class LiveState : public LiveView {
  public:
   LiveState(const Cluster& cluster, const UsageStore& usage, const PressureStore& pressure,
-            const VerdictStore& verdicts, const WorkerTable& workers, const Clock& clock);
+            const VerdictStore& verdicts, const WorkerTable& workers, const ScalingBoard& scaling,
+            const Clock& clock);
 
   std::vector<UsageSample> Usage(const std::string& pod_uid, size_t limit) const override;
   std::optional<api::OperationProgress> Progress(const std::string& operation_ns,
@@ -24,6 +25,7 @@ class LiveState : public LiveView {
   std::vector<Verdict> Verdicts(const std::string& pod_uid) const override;
   placement::PressureMap NodePressure() const override;
   int64_t WorkerAgeMs(const std::string& pod_uid) const override;
+  std::optional<ScalingNotes> Scaling(const std::string& request_uid) const override;
 
  private:
   const Cluster& cluster_;
@@ -31,6 +33,7 @@ class LiveState : public LiveView {
   const PressureStore& pressure_;
   const VerdictStore& verdicts_;
   const WorkerTable& workers_;
+  const ScalingBoard& scaling_;
   const Clock& clock_;
 };
 

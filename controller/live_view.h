@@ -12,12 +12,13 @@
 
 #include "common/api/operation.h"
 #include "common/placement/ranking.h"
+#include "controller/scaling_board.h"
 
 namespace longshore::controller {
 
 struct UsageSample {
   std::string time;                       // RFC 3339 with microseconds, end of the interval
-  std::map<std::string, double> signals;  // by api::kSignal…: millicores, bytes, bytes per second
+  std::map<std::string, double> signals;  // by api::kSignal…, in the units of scaling::Sample
   int64_t age_ms = 0;
 };
 
@@ -40,6 +41,8 @@ class LiveView {
   virtual placement::PressureMap NodePressure() const = 0;
   // Whether the worker of this Pod UID is connected, and when it was last heard (ms; -1 never).
   virtual int64_t WorkerAgeMs(const std::string& pod_uid) const = 0;
+  // How the request was last evaluated, and its last decisions; empty: neither by this leader.
+  virtual std::optional<ScalingNotes> Scaling(const std::string& request_uid) const = 0;
 };
 
 }  // namespace longshore::controller

@@ -14,8 +14,10 @@
 #include "controller/api/server.h"
 #include "controller/controller_metrics.h"
 #include "controller/kube_cluster.h"
+#include "controller/leadership.h"
 #include "controller/live_state.h"
 #include "controller/options.h"
+#include "controller/stream_identity.h"
 #include "controller/triggers.h"
 
 namespace longshore::controller {
@@ -31,54 +33,71 @@ streams::ServerOptions StreamsPort(const Options& options) {
   return server;
 }
 
-ApiOptions ApiPort(const Options& options, metrics::Registry& registry) {
+ApiOptions ApiPort(const Options& options, metrics::Registry& registry,
+                   std::function<Status()> ready) {
   ApiOptions api;
   api.http.port = options.api_port;
   api.http.tls = http::ServerTls{options.tls_dir + "/tls.crt", options.tls_dir + "/tls.key", ""};
   api.audience = options.audience;
+  api.ready = std::move(ready);
   api.metrics = &registry;
   return api;
 }
 
 class Controller {
  public:
-  Controller(const Options& options, kube::Client& client, std::string ca_pem)
+  Controller(const Options& options, kube::Client& client, const std::string& ca_pem)
       : state_(client),
         recorder_(client, "longshore.dev/controller", "longshore-controller"),
-        cluster_(client, state_, recorder_),
+        leadership_(client, {.lease = options.lease, .pod = options.pod},
+                    {.began = [this](int64_t) { Begin(); }, .replaced = &End}),
+        cluster_(client, state_, recorder_, [this] { return leadership_.leading(); }),
         usage_(Clock::Real()),
-        live_(cluster_, usage_, pressure_, verdicts_, workers_, Clock::Real()),
-        authenticator_([&client, audience = options.audience](const std::string& token) {
-          return kube::ReviewToken(client, token, {audience});
-        }),
+        live_(cluster_, usage_, pressure_, verdicts_, workers_, scaling_, Clock::Real()),
+        tokens_(
+            [&client, audience = options.audience](const std::string& token) {
+              return kube::ReviewToken(client, token, {audience});
+            },
+            TokenLimits{}, Clock::Real(), &metrics_.registry(), "streams"),
+        authenticator_(tokens_),
         env_{cluster_,
              workers_,
              usage_,
              pressure_,
              verdicts_,
+             scaling_,
              events_,
              Clock::Real(),
-             MakeSettings(options, std::move(ca_pem)),
+             MakeSettings(options, ca_pem),
              [this](const std::string& key, std::chrono::milliseconds delay) {
                delay.count() > 0 ? queue_.AddAfter(key, delay) : queue_.Add(key);
              },
              Clock::Real().Monotonic(),
-             metrics_.MakeTally()},
+             metrics_.MakeTally(),
+             [this] { return leadership_.leading(); }},
         loop_(env_, queue_),
         watch_list_([this] { return ListAll<api::BackupSource>(state_.sources); },
                     [this] { return state_.placement.Snapshot(); }, Clock::Real()),
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,
               [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_,
-              [this] { return watch_list_.Get(); }}),
-        api_(client, state_, live_, events_, ApiPort(options, metrics_.registry())),
+              [this](const WorkerIdentity& worker) {
+                return AdmitWorker(worker, state_.backup_pods.Get(worker.ns, worker.pod), synced_);
+              },
+              [this] { return watch_list_.Get(); }, [this] { return Closed(); }}),
+        api_(client, state_, live_, events_,
+             ApiPort(options, metrics_.registry(),
+                     [this] {
+                       const std::string closed = Closed();
+                       return closed.empty() ? Status() : Status(Unavailable(closed));
+                     })),
         health_(options.health_port, {.stuck = [this] { return Stuck(); },
                                       .unready = [this] { return Unready(); },
                                       .metrics = [this] { return Metrics(); }}) {
     ConnectTriggers(state_, index_, queue_);
     workers_.Connect(
         [this](uint64_t connection, std::string message) {
-          hub_.Send(connection, std::move(message));
+          if (leadership_.leading()) hub_.Send(connection, std::move(message));
         },
         [this](const std::string& ns, const std::string& pod) { env_.Wake(kPodKey, ns, pod); });
   }
@@ -94,10 +113,13 @@ class Controller {
       while (!state_.WaitForSync(std::chrono::milliseconds(500))) {
         if (stop.stop_requested()) return;
       }
-      env_.started = Clock::Real().Monotonic();
       synced_ = true;
       LogInfo("caches are filled");
-      loop_.Start();
+      // Who has read the cluster can take over at once: only such a replica is a candidate.
+      if (const Status started = leadership_.Start(); !started) {
+        LogError("no candidate for leading", {{"error", started.error().ToString()}});
+        std::_Exit(2);
+      }
     });
     LogInfo("controller started", {{"api_port", api_.port()},
                                    {"streams_port", hub_.port()},
@@ -108,8 +130,9 @@ class Controller {
   void Stop() {
     starter_.request_stop();
     if (starter_.joinable()) starter_.join();
-    api_.Stop();
     loop_.Stop();
+    leadership_.Stop();
+    api_.Stop();
     hub_.Stop();
     authenticator_.Stop();
     state_.Stop();
@@ -117,11 +140,33 @@ class Controller {
   }
 
  private:
-  static Settings MakeSettings(const Options& options, std::string ca_pem) {
+  static Settings MakeSettings(const Options& options, const std::string& ca_pem) {
     Settings settings;
     settings.controller_endpoint = options.worker_endpoint;
-    settings.ca_pem = std::move(ca_pem);
+    settings.ca_pem = [file = options.ca_file, last = ca_pem]() mutable {
+      auto read = ReadFile(file);
+      if (read && !read->empty()) last = *std::move(read);
+      return last;
+    };
     return settings;
+  }
+
+  // On a thread of the leadership.
+  void Begin() {
+    env_.started = Clock::Real().Monotonic();
+    led_ = true;
+    loop_.Start();
+  }
+
+  // Another has led: what this process holds in memory is of the past, and a new one is soon there.
+  static void End() {
+    LogError("another replica leads: this one ends and starts anew");
+    std::_Exit(1);
+  }
+
+  std::string Closed() const {
+    if (!synced_) return "starting: the cluster is being read";
+    return led_ ? "" : "this replica does not lead; the Service names the one that does";
   }
 
   void OnSampled(const std::vector<std::string>& uids) {
@@ -131,11 +176,11 @@ class Controller {
   }
 
   std::string Stuck() const {
-    return synced_ && loop_.SinceProgress() > kStuck ? "the reconcile loop is stuck" : "";
+    return led_ && loop_.SinceProgress() > kStuck ? "the reconcile loop is stuck" : "";
   }
   std::string Unready() const { return synced_ ? "" : "the cluster is not listed yet"; }
   std::string Metrics() {
-    return metrics_.Text(loop_, hub_, queue_, usage_, state_.requests.staleness());
+    return metrics_.Text(loop_, hub_, queue_, usage_, state_.requests.staleness(), leadership_);
   }
 
   // In the order of construction: what is used comes before its users.
@@ -144,13 +189,16 @@ class Controller {
   PodIndex index_;
   ClusterState state_;
   kube::EventRecorder recorder_;
+  Leadership leadership_;
   KubeCluster cluster_;
   UsageStore usage_;
   PressureStore pressure_;
   VerdictStore verdicts_;
+  ScalingBoard scaling_;
   WorkerTable workers_;
   EventLog events_;
   LiveState live_;
+  TokenReviewer tokens_;
   StreamAuthenticator authenticator_;
   Environment env_;
   ReconcileLoop loop_;
@@ -158,16 +206,16 @@ class Controller {
   StreamHub hub_;
   ApiServer api_;
   daemon::HealthServer health_;
-  std::atomic<bool> synced_{false};
+  std::atomic<bool> synced_{false}, led_{false};
   std::jthread starter_;
 };
 
 Status Run(const Options& options) {
   LS_ASSIGN_OR_RETURN(auto config, kube::LoadConfig(options.kubeconfig));
-  LS_ASSIGN_OR_RETURN(auto ca_pem, ReadFile(options.ca_file));
+  LS_ASSIGN_OR_RETURN(const std::string ca_pem, ReadFile(options.ca_file));
   LS_ASSIGN_OR_RETURN(const auto client,
                       kube::Client::Create(std::move(config), "longshore-controller"));
-  Controller controller(options, *client, std::move(ca_pem));
+  Controller controller(options, *client, ca_pem);
   return daemon::Serve(controller);
 }
 

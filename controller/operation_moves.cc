@@ -5,21 +5,26 @@
 #include <cctype>
 
 #include "common/base/clock.h"
+#include "common/base/strings.h"
 #include "controller/clip.h"
 #include "controller/pod_names.h"
 
 namespace longshore::controller {
 namespace {
 
+// Nothing but a connection that is refused, or a name that nobody knows, fails so early.
+constexpr std::chrono::seconds kAtTheDoor{2};
+constexpr int kQuickRetries = 2;
+
 unsigned char Byte(char c) { return static_cast<unsigned char>(c); }
 
-// Condition Succeeded: Unknown while it goes on.
-void Say(api::Operation& operation, const char* status, const std::string& reason,
+// Condition Succeeded: Unknown while it goes on. Returns whether it has changed.
+bool Say(api::Operation& operation, const char* status, const std::string& reason,
          const std::string& message, const std::string& now) {
   operation.status.observed_generation = operation.metadata.generation;
-  api::SetCondition(operation.status.conditions,
-                    {"Succeeded", status, reason, Clip(message), "", operation.metadata.generation},
-                    now);
+  return api::SetCondition(
+      operation.status.conditions,
+      {"Succeeded", status, reason, Clip(message), "", operation.metadata.generation}, now);
 }
 
 // What has ended does nothing any more, and has done what its copy holds: progress is written once
@@ -47,6 +52,7 @@ api::CopySummary FromMessage(const messages::CopyRecord& copy) {
   summary.data_snapshot = copy.data_snapshot();
   summary.record_snapshot = copy.record_snapshot();
   summary.manifest_digest = copy.manifest_digest();
+  summary.record_digest = copy.record_digest();
   summary.source_version = copy.source_version();
   summary.tool_version = copy.tool_version();
   summary.position = copy.position();
@@ -58,6 +64,12 @@ api::CopySummary FromMessage(const messages::CopyRecord& copy) {
         std::chrono::microseconds(copy.time_unix_us()))));
   }
   return summary;
+}
+
+// Restores are held to these, so without them there is no copy to speak of.
+bool NamesItsRecord(const messages::CopyRecord& copy) {
+  return IsSha256(copy.record_snapshot()) && IsSha256(copy.manifest_digest()) &&
+         (copy.record_digest().empty() || IsSha256(copy.record_digest()));
 }
 
 // Becomes the reason of a condition, which the API server takes in one form only: another word
@@ -82,6 +94,11 @@ void MoveToQueued(api::Operation& operation, const std::string& reason, const st
   operation.status.queued_time = now;
   operation.status.progress = {};
   Say(operation, "Unknown", reason, message, now);
+}
+
+bool SayWaiting(api::Operation& operation, const std::string& reason, const std::string& message,
+                const std::string& now) {
+  return Say(operation, "Unknown", reason, message, now);
 }
 
 void MoveToPreparing(api::Operation& operation, const std::string& pod, const std::string& node,
@@ -114,6 +131,11 @@ bool TakeProgress(api::Operation& operation, const api::OperationProgress& progr
 
 void TakeResult(api::Operation& operation, const messages::OperationResult& result,
                 const std::string& now) {
+  if (result.succeeded() && operation.spec.type == api::kBackup && !NamesItsRecord(result.copy())) {
+    MoveToFailed(operation, "Internal",
+                 "the worker says that it succeeded, but not which record it wrote", now);
+    return;
+  }
   if (result.has_copy()) {
     operation.status.copy = FromMessage(result.copy());
     // Ours to know: rights to restore hang on which copy is of which source.
@@ -172,8 +194,12 @@ api::OperationProgress FromMessage(const messages::Progress& progress, const std
   return out;
 }
 
-std::chrono::seconds RetryDelay(int attempt) {
-  return std::chrono::seconds(5) * std::clamp(attempt, 0, 12);
+std::chrono::seconds RetryDelay(const api::OperationStatus& status) {
+  const auto began = ParseTime(status.start_time), ended = ParseTime(status.queued_time);
+  const bool refused = status.error && status.error->error_class == "Unreachable" && began &&
+                       ended && *ended - *began < kAtTheDoor;
+  const std::chrono::seconds step(refused && status.attempt <= kQuickRetries ? 1 : 5);
+  return step * std::clamp(status.attempt, 0, 12);
 }
 
 }  // namespace longshore::controller

@@ -14,12 +14,20 @@ namespace longshore::controller {
 inline bool Waiting(const api::Operation& operation) {
   return operation.status.state.empty() || operation.status.state == api::kQueued;
 }
+// It wants a pod, now or after what interrupted it is cleared away.
+inline bool WantsPod(const api::Operation& operation) {
+  return (Waiting(operation) || operation.status.state == api::kInterrupted) &&
+         !operation.spec.cancel;
+}
 // Preparing, Running or Committing: a pod has it.
 bool Active(const api::Operation& operation);
 
 // -> Queued, for the first time or for another attempt.
 void MoveToQueued(api::Operation& operation, const std::string& reason, const std::string& message,
                   const std::string& now);
+// Stays Queued, and says what for. Returns whether that is news.
+bool SayWaiting(api::Operation& operation, const std::string& reason, const std::string& message,
+                const std::string& now);
 // -> Preparing on a pod, as the next attempt.
 void MoveToPreparing(api::Operation& operation, const std::string& pod, const std::string& node,
                      int64_t epoch, const std::string& now);
@@ -40,7 +48,8 @@ void MoveToFailed(api::Operation& operation, const std::string& error_class,
 
 api::OperationProgress FromMessage(const messages::Progress& progress, const std::string& time);
 
-// How long a retried operation waits after its n-th attempt failed.
-std::chrono::seconds RetryDelay(int attempt);
+// How long a queued operation waits after its last attempt failed; none before the first. Longer
+// after each, but for one or two that were refused at the door: a wrong address is told in seconds.
+std::chrono::seconds RetryDelay(const api::OperationStatus& status);
 
 }  // namespace longshore::controller

@@ -17,6 +17,11 @@ using std::chrono::seconds;
 
 constexpr seconds kLookAgain{5};
 
+// Reasons of an operation that cannot be in line for a pod at all.
+bool Broken(const std::string& reason) {
+  return reason == "RequestNotFound" || reason == "UnknownSource" || reason == "PodNotFound";
+}
+
 }  // namespace
 
 Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::string& name) {
@@ -53,9 +58,10 @@ Result<Again> OperationReconciler::OnWaiting(api::Operation& operation) {
     if (!ending.empty()) return Cancel(operation, kReasonRequestEnded, ending);
   }
   const auto [reason, message] = WhyWaiting(operation);
+  // What it waits for in line is the dispatcher's to say; so is why it is tried again.
   const api::Condition* said = api::FindCondition(operation.status.conditions, "Succeeded");
-  const bool keeps = said != nullptr && (said->reason == reason ||
-                                         (reason == "Queued" && operation.status.attempt > 0));
+  const bool keeps =
+      said != nullptr && (said->reason == reason || (!Broken(reason) && !Broken(said->reason)));
   if (operation.status.state.empty() || !keeps) {
     const std::string since = operation.status.queued_time;
     MoveToQueued(operation, reason, message, env_.NowText());
@@ -73,7 +79,8 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
   const auto request = Find<api::ComputeRequest>(env_.cluster, ns, operation.spec.request_ref.name);
   if (!request) {
     return {"RequestNotFound", "spec.requestRef: there is no ComputeRequest " +
-                                   operation.spec.request_ref.name + " in namespace " + ns};
+                                   operation.spec.request_ref.name + " in namespace " + ns +
+                                   "; make it, or cancel this operation"};
   }
   const std::string source_ns = NamespaceOfSource(operation.spec.source_ref, ns);
   const auto source =
@@ -81,14 +88,17 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
   if (!source || !Admits(*source, ns)) {
     return {"UnknownSource", "spec.sourceRef: there is no BackupSource " +
                                  operation.spec.source_ref.name + " in namespace " + source_ns +
-                                 " that admits namespace " + ns};
+                                 " that admits namespace " + ns +
+                                 "; make it, or add the namespace to its allowedNamespaces"};
   }
   const auto rows = OfRequest<api::BackupPod>(env_.cluster, ns, operation.spec.request_ref.name);
   const std::string& wanted = operation.spec.pod_ref.name;
   const bool found = wanted.empty() || std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
                        return row.metadata.name == wanted;
                      });
-  if (!found) return {"PodNotFound", "spec.podRef: the request has no BackupPod " + wanted};
+  if (!found)
+    return {"PodNotFound", "spec.podRef: the request has no BackupPod " + wanted +
+                               "; cancel this operation and make one without podRef"};
   return {"Queued", "waits for a pod of request " + request->metadata.name};
 }
 

@@ -18,6 +18,11 @@ daemon::Parsed ParseOptions(int argc, char** argv, Options& o) {
       ->capture_default_str();
   app.add_option("--worker-endpoint", o.worker_endpoint, "HOST:PORT that backup pods dial")
       ->capture_default_str();
+  app.add_option("--lease", o.lease,
+                 "NAMESPACE/NAME of the Lease by which one of several replicas leads; without it "
+                 "this one is alone");
+  app.add_option("--pod", o.pod,
+                 "our Pod's name, in the Lease's namespace: labelled while it leads");
   app.add_option("--audience", o.audience, "audience that bearer tokens must be for")
       ->capture_default_str();
   daemon::AddLogLevel(app);

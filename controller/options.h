@@ -15,6 +15,7 @@ struct Options {
   std::string tls_dir = "/etc/longshore/tls";
   std::string ca_file = "/etc/longshore/ca/ca.crt";
   std::string worker_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
+  std::string lease, pod;  // of the election; see leadership.h
   std::string audience = "longshore-controller";
 };
 

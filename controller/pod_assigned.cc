@@ -6,10 +6,10 @@
 // -> row free. A crash between any two is continued from what the objects and the worker say.
 #include "controller/announcements.h"
 #include "controller/assignment.h"
+#include "controller/known_copy.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
-#include "controller/scaling.h"
 
 namespace longshore::controller {
 namespace {
@@ -163,7 +163,8 @@ Result<Again> PodReconciler::OnRefused(Seen& seen, api::Operation& operation) {
 }
 
 Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
-  const messages::OperationResult result = *seen.worker->result;
+  const messages::OperationResult result =
+      HeldToRecord(env_.cluster, operation, *seen.worker->result);
   TakeResult(operation, result, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
@@ -238,7 +239,7 @@ Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
     return Again(milliseconds(0));
   }
   LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, reason, "free again"));
-  AnnounceAvailable(env_.events, seen.row, kCauseReleased);
+  AnnounceAvailable(env_.events, seen.row, api::kCauseReleased);
   return Again(env_.settings.offer_silence);
 }
 

@@ -5,6 +5,7 @@
 // when its Pod is gone. A worker that is busy refuses, and then nothing is deleted.
 #include "controller/announcements.h"
 #include "controller/clip.h"
+#include "controller/known_copy.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
@@ -76,16 +77,22 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
 // kubectl delete of the row: the cluster deletes its Pod. A result that still comes is written.
 Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::string& name) {
   const auto pod = env_.cluster.Get(kube::kPods, ns, name);
-  if (!pod) return Again();
+  if (!pod) {
+    env_.workers.ForgetPod(ns, name);
+    return Again();
+  }
   const std::string uid(kube::UidOf(*pod));
   const auto worker = env_.workers.Facts(uid);
-  if (!worker || !worker->result) return Again();
+  if (!worker || !worker->result) {
+    env_.workers.Forget(uid);
+    return Again();
+  }
   const messages::OperationResult& result = *worker->result;
   auto operation = Find<api::Operation>(env_.cluster, ns, result.operation());
   const bool waits = operation && Active(*operation) && operation->status.pod == name &&
                      operation->status.epoch == static_cast<int64_t>(result.epoch());
   if (waits) {
-    TakeResult(*operation, result, env_.NowText());
+    TakeResult(*operation, HeldToRecord(env_.cluster, *operation, result), env_.NowText());
     LS_RETURN_IF_ERROR(WriteOperation(*operation));
     if (api::Terminal(operation->status.state)) AnnounceFinished(env_.events, *operation);
   }

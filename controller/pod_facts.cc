@@ -61,6 +61,7 @@ void ReadContainers(const Json& pod, PodFacts& facts) {
   if (!statuses.is_array() || statuses.empty()) return;
   const Json& status = statuses[0];
   facts.running = status.contains("state") && status["state"].contains("running");
+  facts.started = StringAt(status, "/state/running/startedAt");
   facts.restarts = status.value("restartCount", 0);
   ReadWaiting(StringAt(status, "/state/waiting/reason"), StringAt(status, "/state/waiting/message"),
               facts);

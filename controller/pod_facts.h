@@ -19,6 +19,7 @@ struct PodFacts {
   std::string end_reason;  // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
   std::string end_message;
   bool running = false;  // its container runs now
+  std::string started;   // when it began to; RFC 3339
   int restarts = 0;
   // Why it doesn't run yet: "Unschedulable", "ImagePullFailed", "ContainerConfigError",
   // "CrashLoop", "" when nothing is wrong so far; with what the cluster says and what helps.

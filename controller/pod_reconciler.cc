@@ -5,7 +5,6 @@
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/pod_template.h"
-#include "controller/scaling.h"
 #include "controller/steering.h"
 
 namespace longshore::controller {
@@ -91,7 +90,11 @@ Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
 
 Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
   seen.row.status.pod_uid = kube::UidOf(pod);
-  return Move(seen, api::kProvisioning, "PodCreated", "the Pod was created");
+  const bool relaxed = !seen.row.spec.placement_mode.empty();
+  return Move(seen, api::kProvisioning, "PodCreated",
+              relaxed ? "the Pod was created; nearness, which its source requires, has timed out "
+                        "and is only preferred"
+                      : "the Pod was created");
 }
 
 // Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
@@ -153,18 +156,50 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
 // No node took it so far. Another attempt is offered more nodes; where none would be, it waits.
 Result<Again> PodReconciler::OnUnbound(Seen& seen) {
   LS_RETURN_IF_ERROR(ReportTrouble(seen));
+  const auto left = RequirementLeft(seen);
+  if (left && left->count() == 0) return OnRequireTimedOut(seen);
   const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
   if (waited < env_.settings.unbound_grace) {
-    return Again(std::chrono::ceil<milliseconds>(env_.settings.unbound_grace - waited));
+    const std::chrono::nanoseconds rest = env_.settings.unbound_grace - waited;
+    return Again(std::chrono::ceil<milliseconds>(left ? std::min(rest, *left) : rest));
   }
   const auto refs = Resolve(env_.cluster, *seen.request);
-  if (!refs || !WiderExists(*refs, *env_.cluster.View(), env_.pressure.Get(), seen.row)) {
-    return Again(kLookAgain);
+  const auto view = env_.cluster.View();
+  if (!refs || !WiderExists({*refs, *seen.request, *view, env_.pressure.Get()}, seen.row)) {
+    return Again(left ? std::min<milliseconds>(kLookAgain, std::chrono::ceil<milliseconds>(*left))
+                      : milliseconds(kLookAgain));
   }
   // The row first: should the Pod be bound and start in this moment, it is never offered.
   LS_RETURN_IF_ERROR(
       Move(seen, api::kFailed, kReasonUnplaced,
            "none of the candidate nodes took the pod; trying more: " + seen.pod.trouble_message));
+  return Again(milliseconds(0));
+}
+
+// Counted from the first attempt of the search for a node, so that another attempt in between does
+// not begin anew; by what the rows say, so that a restart does not either.
+std::optional<std::chrono::nanoseconds> PodReconciler::RequirementLeft(const Seen& seen) const {
+  const api::BackupPodSpec& spec = seen.row.spec;
+  const auto source =
+      Find<api::BackupSource>(env_.cluster, spec.source_ref.ns, spec.source_ref.name);
+  if (!source || !spec.placement_mode.empty()) return std::nullopt;
+  // Since when is not looked for where it does not matter.
+  if (!controller::RequirementLeft(*source, std::chrono::nanoseconds(0))) return std::nullopt;
+  const Crew crew =
+      MakeCrew(OfRequest<api::BackupPod>(env_.cluster, seen.row.metadata.ns, spec.request_ref.name),
+               [](const api::BackupPod&) { return false; });
+  const std::string& since = crew.SearchOf(spec.slot, spec.attempt).since;
+  return controller::RequirementLeft(
+      *source,
+      Since(since.empty() ? seen.row.status.last_transition_time : since, env_.clock.Now()));
+}
+
+Result<Again> PodReconciler::OnRequireTimedOut(Seen& seen) {
+  LS_RETURN_IF_ERROR(
+      Move(seen, api::kFailed, kReasonRequireTimedOut,
+           "no node that is near enough took the pod within requireTimeoutSeconds of its source; "
+           "nearness is only preferred for the next one: " +
+               seen.pod.trouble_message));
   return Again(milliseconds(0));
 }
 

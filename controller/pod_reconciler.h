@@ -60,6 +60,8 @@ class PodReconciler {
   Status Adopt(Seen& seen, const api::Json& pod);
   Result<Again> OnNotCreated(Seen& seen, const Error& error);
   Result<Again> OnUnbound(Seen& seen);
+  std::optional<std::chrono::nanoseconds> RequirementLeft(const Seen& seen) const;
+  Result<Again> OnRequireTimedOut(Seen& seen);
   void FillPlacement(Seen& seen);
   Status ReportTrouble(Seen& seen);
 

@@ -27,12 +27,24 @@ std::map<std::string, std::string> Labels(const api::BackupPodSpec& row,
           {api::kLabelPurpose, request.spec.purpose}};
 }
 
+// What the extender is told about the pod, beside its source.
+std::map<std::string, std::string> Annotations(const PodTemplateInput& in) {
+  std::map<std::string, std::string> annotations = {
+      {api::kAnnotationSourceNamespace, in.source.metadata.ns}};
+  if (!in.row.spec.placement_mode.empty()) {
+    annotations[api::kAnnotationPlacementMode] = in.row.spec.placement_mode;
+  }
+  if (in.policy.max_pods_per_node) {
+    annotations[api::kAnnotationMaxPodsPerNode] = std::to_string(*in.policy.max_pods_per_node);
+  }
+  return annotations;
+}
+
 Json Metadata(const PodTemplateInput& in) {
-  const std::string source_ns = in.source.metadata.ns;
   return {{"name", in.row.metadata.name},
           {"namespace", in.row.metadata.ns},
           {"labels", Labels(in.row.spec, in.request)},
-          {"annotations", {{api::kAnnotationSourceNamespace, source_ns}}},
+          {"annotations", Annotations(in)},
           {"ownerReferences", Json::array({{{"apiVersion", api::kApiVersion},
                                             {"kind", "BackupPod"},
                                             {"name", in.row.metadata.name},
@@ -67,10 +79,6 @@ Json Tolerations(const api::PodPolicySpec& policy) {
   return all;
 }
 
-// The claim is read by a backup and written by a restore; a verify needs the repository only.
-bool MountsClaim(const PodTemplateInput& in) {
-  return in.source.spec.filesystem.has_value() && in.request.spec.purpose != "Verify";
-}
 bool Restores(const PodTemplateInput& in) { return in.request.spec.purpose == "Restore"; }
 
 Json Volumes(const PodTemplateInput& in) {
@@ -87,7 +95,7 @@ Json Volumes(const PodTemplateInput& in) {
       {{"name", "scratch"}, {"emptyDir", {{"sizeLimit", in.policy.scratch_size_limit}}}});
   volumes.push_back(
       {{"name", "secrets"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "8Mi"}}}});
-  if (MountsClaim(in)) {
+  if (MountsClaim(in.source, in.request)) {
     volumes.push_back({{"name", "data"},
                        {"persistentVolumeClaim",
                         {{"claimName", in.source.spec.filesystem->persistent_volume_claim},
@@ -103,7 +111,7 @@ Json Mounts(const PodTemplateInput& in) {
       {{"name", "scratch"}, {"mountPath", "/scratch"}},
       {{"name", "secrets"}, {"mountPath", "/run/longshore"}},
   });
-  if (MountsClaim(in)) {
+  if (MountsClaim(in.source, in.request)) {
     mounts.push_back({{"name", "data"},
                       {"mountPath", Restores(in) ? "/target" : "/source"},
                       {"readOnly", !Restores(in)}});
@@ -144,6 +152,11 @@ Json Container(const PodTemplateInput& in) {
 }
 
 }  // namespace
+
+// The claim is read by a backup and written by a restore; a verify needs the repository only.
+bool MountsClaim(const api::BackupSource& source, const api::ComputeRequest& request) {
+  return source.spec.filesystem.has_value() && request.spec.purpose != "Verify";
+}
 
 api::Json RenderPod(const PodTemplateInput& in) {
   const api::PodPolicySpec& policy = in.policy;

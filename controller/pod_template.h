@@ -29,6 +29,9 @@ struct PodTemplateInput {
   std::string controller_endpoint;  // "longshore-controller-streams.longshore-system.svc:9443"
 };
 
+// Whether the pods of such a request have the source's own volume.
+bool MountsClaim(const api::BackupSource& source, const api::ComputeRequest& request);
+
 api::Json RenderPod(const PodTemplateInput& input);
 
 // The image's resources with the policy's over them, name by name.

@@ -43,6 +43,10 @@ milliseconds ReconcileLoop::SinceProgress() const {
 
 bool ReconcileLoop::Step(milliseconds wait) {
   progress_ns_ = std::chrono::nanoseconds(env_.clock.Monotonic().time_since_epoch()).count();
+  if (!env_.leading()) {
+    std::this_thread::sleep_for(std::min(wait, milliseconds(50)));
+    return false;
+  }
   const auto key = queue_.Get(wait);
   if (!key) return false;
   const Result<Again> handled = Handle(*key);

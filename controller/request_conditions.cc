@@ -40,13 +40,21 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
   if (!in.no_node.empty()) {
     return Make("PodsProvisioned", "False", "NoFeasibleNode",
                 count + "; no node is near enough and has room: " + in.no_node +
-                    "; free a node, or set the source's spec.placement.mode to Prefer");
+                    "; free a node, set the source's spec.placement.requireTimeoutSeconds, or its "
+                    "mode to Prefer");
   }
   if (const CrewMember* member = Troubled(in.crew)) {
     return Make("PodsProvisioned", "False", member->row.status.reason,
                 count + "; " + member->row.metadata.name + ": " + member->row.status.message);
   }
   return Make("PodsProvisioned", "False", "CreatingPods", count);
+}
+
+// Since when it is False says how long the request has been waiting for a node (request_crew.cc).
+api::Condition Placeable(const ConditionInput& in) {
+  if (in.no_node.empty()) return Make("Placeable", "True", "Placeable", "");
+  return Make("Placeable", "False", "NoFeasibleNode",
+              "no node is near enough and has room: " + in.no_node);
 }
 
 api::Condition Available(const ConditionInput& in) {
@@ -82,12 +90,26 @@ api::Condition ScalingActive(const ConditionInput& in) {
 }
 
 api::Condition ScalingLimited(const ConditionInput& in) {
-  if (in.scaling.at_max) {
-    return Make(
-        "ScalingLimited", "True", "MaxPods",
-        "a signal is over its upper threshold, but spec.pods.max is " + std::to_string(in.max));
+  const auto& limit = in.scaling.limit;
+  if (!limit) return Make("ScalingLimited", "False", "WithinRange", "");
+  std::string message;
+  for (const api::ScalingCandidate& wish : in.scaling.candidates) {
+    if (!wish.chosen || wish.pods <= limit->pods) continue;
+    message = wish.name + " wants " + std::to_string(wish.pods) + " pods: ";
   }
-  return Make("ScalingLimited", "False", "WithinRange", "");
+  return Make("ScalingLimited", "True", limit->reason, message + limit->message);
+}
+
+api::Condition DeadlineAtRisk(const ConditionInput& in) {
+  const scaling::DeadlineEstimate& estimate = in.deadline;
+  if (!in.has_deadline) {
+    return Make("DeadlineAtRisk", "False", "NotConfigured", "spec.deadline is not set");
+  }
+  if (estimate.reason.empty() || estimate.reason == scaling::kNoEstimate) {
+    return Make("DeadlineAtRisk", "Unknown", scaling::kNoEstimate, estimate.message);
+  }
+  const bool on_track = estimate.reason == scaling::kOnTrack;
+  return Make("DeadlineAtRisk", on_track ? "False" : "True", estimate.reason, estimate.message);
 }
 
 api::Condition PlacementVetted(const ConditionInput& in) {
@@ -118,7 +140,8 @@ api::Condition PlacementVetted(const ConditionInput& in) {
 }  // namespace
 
 std::vector<api::Condition> MakeConditions(const ConditionInput& input) {
-  return {PodsProvisioned(input), Available(input), ScalingActive(input), ScalingLimited(input),
+  return {PodsProvisioned(input), Available(input), ScalingActive(input),
+          ScalingLimited(input),  Placeable(input), DeadlineAtRisk(input),
           PlacementVetted(input)};
 }
 

@@ -8,18 +8,21 @@
 #include <vector>
 
 #include "common/api/request.h"
+#include "common/scaling/deadline.h"
+#include "common/scaling/scaling.h"
 #include "controller/crew.h"
-#include "controller/scaling.h"
 
 namespace longshore::controller {
 
 struct ConditionInput {
   const Crew& crew;
-  const ScalingVerdict& scaling;
+  const scaling::ScalingVerdict& scaling;
   bool accepted = false;  // every reference was found
   bool has_rules = false;
   bool restarted = false;  // this leader has not yet seen a whole idle window
-  int desired = 0, max = 0;
+  int desired = 0;
+  bool has_deadline = false;
+  const scaling::DeadlineEstimate& deadline;
   std::string no_node;  // required placement, and no node will do: why
   WallTime now;
 };

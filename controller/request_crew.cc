@@ -25,8 +25,13 @@ constexpr char kSourceGeneration[] = "longshore.dev/source-generation";
 
 // The pod that the last decision wanted gone, or "".
 std::string Victim(const api::ScalingDecision& decision) {
-  if (decision.cause != kCauseIdle || decision.inputs.empty()) return "";
+  const bool names_it = decision.cause == api::kCauseIdle || decision.cause == api::kCauseFutile;
+  if (!names_it || decision.inputs.empty()) return "";
   return decision.inputs.front().pod;
+}
+
+int WithinLimits(int number, const api::PodCounts& pods) {
+  return std::clamp(number, pods.min, std::max(pods.min, pods.max));
 }
 
 const CrewMember* FindMember(const Crew& crew, const std::string& name) {
@@ -47,64 +52,37 @@ void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
 }
 
 void RequestReconciler::Decide(Visit& visit) {
+  EstimateFinish(visit);
   const api::PodCounts& pods = visit.request.spec.pods;
   api::ComputeRequestStatus& status = visit.request.status;
   if (status.last_decision.time.empty()) {
-    const int to = std::clamp(pods.initial, pods.min, std::max(pods.min, pods.max));
-    return DecideSize(visit, to, kCauseRequested, "spec.pods.initial of the request");
+    status.initial_pods = pods.initial;
+    return DecideSize(visit, WithinLimits(pods.initial, pods), api::kCauseRequested,
+                      "spec.pods.initial of the request");
   }
-  const int clamped = std::clamp(status.desired_pods, pods.min, std::max(pods.min, pods.max));
-  if (clamped != status.desired_pods) {
-    return DecideSize(
-        visit, clamped, kCauseResized,
-        clamped > status.desired_pods ? "spec.pods.min was raised" : "spec.pods.max was lowered");
+  // A changed spec.pods.initial is a wish for so many now; what an older controller has followed
+  // is not known, and taken for granted.
+  const bool resized = status.initial_pods.value_or(pods.initial) != pods.initial;
+  status.initial_pods = pods.initial;
+  const int to = WithinLimits(resized ? pods.initial : status.desired_pods, pods);
+  if (to != status.desired_pods) {
+    return DecideSize(visit, to, api::kCauseResized,
+                      resized                    ? "spec.pods.initial was changed"
+                      : to > status.desired_pods ? "spec.pods.min was raised"
+                                                 : "spec.pods.max was lowered");
   }
   // Work has come for a crew of none: usage could never ask for the first pod.
   if (status.desired_pods == 0 && WorkWaits(visit.operations)) {
-    return DecideSize(visit, 1, kCauseRequested, "operations wait and there is no pod");
+    return DecideSize(visit, 1, api::kCauseRequested, "operations wait and there is no pod");
   }
   // The pod that was to go has been given work meanwhile: it stays, busy pods are never retired.
   const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
   const int counting = visit.crew.Counting();
   if (victim != nullptr && victim->state() == api::kAssigned && counting > status.desired_pods) {
-    return DecideSize(visit, std::min(counting, pods.max), kCausePodBusy,
+    return DecideSize(visit, std::min(counting, pods.max), api::kCausePodBusy,
                       victim->row.metadata.name + " was given work before it could go");
   }
   EvaluateUsage(visit);
-}
-
-void RequestReconciler::EvaluateUsage(Visit& visit) {
-  ScalingInput in;
-  in.now = env_.clock.Monotonic();
-  in.wall = env_.clock.Now();
-  in.settled_since = visit.memory->settled;
-  in.desired = visit.request.status.desired_pods;
-  in.min = visit.request.spec.pods.min;
-  in.max = visit.request.spec.pods.max;
-  in.pending = visit.crew.OnTheirWay();
-  in.work_waiting = WorkWaits(visit.operations);
-  in.rules = visit.acceptance.references->rules;
-  in.idle = seconds(visit.request.spec.scaling.idle_seconds);
-  env_.usage.KeepAtLeast(SpanNeeded(in.idle));
-  for (const CrewMember& member : visit.crew.members) {
-    if (!member.working()) continue;
-    const api::BackupPodStatus& status = member.row.status;
-    in.pods.push_back({member.row.metadata.name, member.row.spec.slot,
-                       status.state == api::kAvailable, Since(status.last_transition_time, in.wall),
-                       env_.usage.Last(status.pod_uid, SpanNeeded(in.idle))});
-  }
-  visit.scaling = EvaluateScaling(in);
-  // An earlier decision is still being carried out.
-  if (visit.crew.Counting() != in.desired) visit.scaling.change = false;
-  if (!visit.scaling.change) return;
-  visit.request.status.last_decision = visit.scaling.decision;
-  visit.request.status.desired_pods = visit.scaling.decision.to;
-  visit.decided = true;
-  const std::string& crossing = visit.scaling.decision.crossing_time;
-  if (!crossing.empty()) {
-    env_.tally.crossing_to_decision(
-        std::chrono::duration<double>(Since(crossing, in.wall)).count());
-  }
 }
 
 // More pods than wanted: the one that was decided about, else who has not started, else who is
@@ -133,11 +111,40 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
+// Whether a pod is wanted for which no node will do. That the requirement may have timed out does
+// not count: since when it cannot be met is what the time-out is measured by.
+std::string RequestReconciler::NoNode(const Visit& visit) const {
+  if (!placement::Requires(visit.acceptance.references->source) ||
+      visit.crew.Counting() >= visit.request.status.desired_pods) {
+    return "";
+  }
+  const int slot = visit.crew.FreeSlot();
+  const Search search = visit.crew.SearchOf(slot, visit.crew.NextAttempt(slot));
+  const auto view = env_.cluster.View();
+  const Steer steer =
+      SteerPod({*visit.acceptance.references, visit.request, *view, env_.pressure.Get()},
+               visit.crew, search.widening, false);
+  return steer.possible ? "" : steer.location;
+}
+
+// Whether nearness, which the source requires, has been looked for long enough: by earlier attempts
+// of the slot, or without any, while no node would do.
+bool RequestReconciler::Relaxed(const Visit& visit, const Search& search) const {
+  const WallTime now = env_.clock.Now();
+  auto waited = Since(search.since, now);
+  const api::Condition* placeable =
+      api::FindCondition(visit.request.status.conditions, "Placeable");
+  if (placeable != nullptr && placeable->status == "False") {
+    waited = std::max(waited, Since(placeable->last_transition_time, now));
+  }
+  const auto left = RequirementLeft(visit.acceptance.references->source, waited);
+  return left && (search.relaxed || left->count() == 0);
+}
+
 // Fewer pods than wanted: plans rows. The row is durable before its Pod is created.
 Result<Again> RequestReconciler::Provision(Visit& visit) {
   const api::ComputeRequest& request = visit.request;
   const References& refs = *visit.acceptance.references;
-  visit.memory->no_node.clear();
   Again again;
   while (visit.crew.Counting() < request.status.desired_pods &&
          visit.crew.MayRun() < request.spec.pods.max) {
@@ -146,15 +153,17 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
     if (back_off.count() > 0) return Again(back_off);
     const CrewMember* last = visit.crew.Newest(slot);
     const bool replaces = last != nullptr && last->state() != api::kDeconstructed;
-    const Steer steer = SteerPod(refs, *env_.cluster.View(), env_.pressure.Get(), visit.crew,
-                                 visit.crew.Widening(slot));
-    if (!steer.possible) {
-      visit.memory->no_node = steer.location;
-      return Again(kLookAgain);
-    }
-    const api::BackupPod wanted =
-        MakeRow(request, slot, visit.crew.NextAttempt(slot), refs.choice.image, steer.candidates,
-                replaces ? kCauseReplaced : request.status.last_decision.cause);
+    const int attempt = visit.crew.NextAttempt(slot);
+    const Search search = visit.crew.SearchOf(slot, attempt);
+    const bool relaxed = Relaxed(visit, search);
+    const auto view = env_.cluster.View();
+    const Steer steer =
+        SteerPod({refs, request, *view, env_.pressure.Get()}, visit.crew, search.widening, relaxed);
+    if (!steer.possible) return Again(kLookAgain);
+    api::BackupPod wanted =
+        MakeRow(request, slot, attempt, refs.choice.image, steer.candidates,
+                replaces ? api::kCauseReplaced : request.status.last_decision.cause);
+    if (relaxed) wanted.spec.placement_mode = api::kPrefer;
     const auto row = CreateObject(env_.cluster, wanted);
     if (!row) {
       // Ours from before, not in the cache yet.
@@ -164,7 +173,15 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
     LogInfo("pod planned", {{"pod", row->metadata.Key()},
                             {"slot", slot},
                             {"attempt", wanted.spec.attempt},
-                            {"cause", wanted.spec.cause}});
+                            {"cause", wanted.spec.cause},
+                            {"relaxed", relaxed}});
+    // No row was given up for it, which would have said so.
+    if (relaxed && search.since.empty()) {
+      env_.cluster.Event(ToJson(*row), true, kReasonRequireTimedOut, api::kPlanned,
+                         "no node was near enough and had room for so long that nearness is only "
+                         "preferred now: " +
+                             visit.no_node);
+    }
     env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
     visit.crew.members.push_back({*row, false});
     std::sort(visit.crew.members.begin(), visit.crew.members.end(),
@@ -192,7 +209,10 @@ void RequestReconciler::Prune(const Visit& visit) {
 Status RequestReconciler::EnsureCheck(const Visit& visit) {
   const References& refs = *visit.acceptance.references;
   const auto& offers = refs.image.spec.operations;
-  const bool can = std::find(offers.begin(), offers.end(), api::kCheck) != offers.end() &&
+  const bool reaches =
+      !refs.source.spec.filesystem.has_value() || MountsClaim(refs.source, visit.request);
+  const bool can = reaches &&
+                   std::find(offers.begin(), offers.end(), api::kCheck) != offers.end() &&
                    std::any_of(visit.crew.members.begin(), visit.crew.members.end(),
                                [](const CrewMember& m) { return m.working(); });
   const int64_t generation = refs.source.metadata.generation;

@@ -41,14 +41,20 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
 
   AcceptSecrets(visit);
   const bool accepted = visit.acceptance.condition.status == "True";
+  // Pods from before it was refused go on, and connect again.
+  if (accepted || !visit.crew.members.empty()) LS_RETURN_IF_ERROR(EnsureCaConfigMap(ns));
   if (accepted) {
-    LS_RETURN_IF_ERROR(EnsureCaConfigMap(ns));
     Decide(visit);
+    visit.no_node = NoNode(visit);
   }
   // The decision is durable before anything is done about it.
   LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
   AnnounceChanges(visit, before);
-  if (!accepted) return Again(kSecretsAgain);
+  if (!accepted) {
+    // Pods from before may go on; what waits for new ones is told.
+    LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
+    return Sooner(dispatched, Again(kSecretsAgain));
+  }
   LS_RETURN_IF_ERROR(DrainSurplus(visit));
   LS_ASSIGN_OR_RETURN(const Again provisioned, Provision(visit));
   Prune(visit);
@@ -86,6 +92,7 @@ Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
                          kube::PatchType::kMerge, patch, "");
   if (!written && written.error().code != Code::kNotFound) return written.error();
   memory_.erase(request.metadata.uid);
+  env_.scaling.Forget(request.metadata.uid);
   LogInfo("request released", {{"request", request.metadata.Key()}});
   return {};
 }
@@ -97,7 +104,8 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   visit.acceptance.condition.observed_generation = request.metadata.generation;
   visit.crew =
       MakeCrew(OfRequest<api::BackupPod>(env_.cluster, ns, name), [&](const api::BackupPod& row) {
-        return FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name)).alive();
+        const PodFacts pod = FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name));
+        return PodLife(pod.alive(), pod.started);
       });
   visit.operations = OfRequest<api::Operation>(env_.cluster, ns, name);
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
@@ -159,9 +167,14 @@ void RequestReconciler::AcceptSecrets(Visit& visit) {
 
 Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
   const MonotonicTime now = env_.clock.Monotonic();
+  std::string pem = env_.settings.ca_pem();
   const auto written = ca_written_.find(ns);
-  if (written != ca_written_.end() && now - written->second < std::chrono::minutes(10)) return {};
-  const api::Json data = {{"data", {{kCaKey, env_.settings.ca_pem}}}};
+  // An authority is replaced soon after its successor was added: workers must have that by then.
+  if (written != ca_written_.end() && written->second.pem == pem &&
+      now - written->second.time < std::chrono::minutes(10)) {
+    return {};
+  }
+  const api::Json data = {{"data", {{kCaKey, pem}}}};
   api::Json object = data;
   object["apiVersion"] = "v1";
   object["kind"] = "ConfigMap";
@@ -173,7 +186,7 @@ Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
         env_.cluster.Patch(kube::kConfigMaps, ns, kCaConfigMap, kube::PatchType::kMerge, data, "");
   }
   if (!made) return Annotate(made.error(), "ConfigMap longshore-ca in namespace " + ns);
-  ca_written_[ns] = now;
+  ca_written_[ns] = {std::move(pem), now};
   return {};
 }
 
@@ -194,10 +207,11 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
       Since(visit.request.metadata.creation_timestamp, env_.clock.Now()) >
           env_.clock.Monotonic() - env_.started;
   const bool accepted = visit.acceptance.references.has_value();
-  const bool has_rules = accepted && !visit.acceptance.references->rules.empty();
-  for (api::Condition& condition : MakeConditions(
-           {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
-            visit.request.spec.pods.max, visit.memory->no_node, env_.clock.Now()})) {
+  const bool has_rules = accepted && !visit.acceptance.references->scaling.rules.empty();
+  for (api::Condition& condition :
+       MakeConditions({visit.crew, visit.scaling, accepted, has_rules, restarted,
+                       status.desired_pods, !visit.request.spec.deadline.empty(),
+                       visit.memory->deadline, visit.no_node, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {
@@ -225,8 +239,23 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
                              {"cause", decision.cause},
                              {"message", decision.message}});
     AnnounceDecision(env_.events, request);
+    env_.scaling.AddDecision(request.metadata.uid, decision);
     env_.tally.scaled(decision.cause);
     env_.cluster.Event(ToJson(request), false, decision.cause, "Scale", decision.message);
+  }
+  const auto turned = [&](const char* type, const char* reason) {
+    const api::Condition* was = api::FindCondition(before.conditions, type);
+    const api::Condition* is = api::FindCondition(request.status.conditions, type);
+    const bool news = is != nullptr && (was == nullptr || was->reason != is->reason);
+    return news && is->reason == reason ? is : nullptr;
+  };
+  if (const api::Condition* limited = turned("ScalingLimited", api::kCauseFutile)) {
+    env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
+  }
+  for (const char* reason : {scaling::kPredictedLate, scaling::kInfeasible}) {
+    const api::Condition* late = turned("DeadlineAtRisk", reason);
+    if (late == nullptr) continue;
+    env_.cluster.Event(ToJson(request), true, late->reason, "Predict", late->message);
   }
   if (const api::Condition* accepted = flipped("Accepted")) {
     env_.cluster.Event(ToJson(request), accepted->status != "True", accepted->reason, "Accept",
@@ -234,7 +263,7 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   }
   const api::Condition* provisioned = flipped("PodsProvisioned");
   if (provisioned != nullptr && provisioned->status == "True" &&
-      request.status.last_decision.cause == kCauseRequested) {
+      request.status.last_decision.cause == api::kCauseRequested) {
     AnnounceReady(env_.events, request);
   }
 }

@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "common/scaling/deadline.h"
+#include "common/scaling/scaling.h"
 #include "controller/acceptance.h"
 #include "controller/crew.h"
 #include "controller/dispatcher.h"
@@ -30,15 +32,19 @@ class RequestReconciler {
     MonotonicTime secrets_read;  // the last look at the secrets, and for which generation
     int64_t secrets_generation = -1;
     std::string secret_missing;  // what was wrong with them
-    std::string no_node;         // why nothing could be placed
+    scaling::GrowthMemory growth;
+    scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
+    MonotonicTime deadline_made;
+    std::string deadline_of;
   };
   struct Visit {
     api::ComputeRequest request;
     Acceptance acceptance;
     Crew crew;
     std::vector<api::Operation> operations;
-    ScalingVerdict scaling;
+    scaling::ScalingVerdict scaling;
     bool decided = false;  // last_decision is new
+    std::string no_node;   // nearness is required, and no node will do: why
     Memory* memory = nullptr;
   };
 
@@ -51,10 +57,15 @@ class RequestReconciler {
 
   void Decide(Visit& visit);
   void DecideSize(Visit& visit, int to, const char* cause, const std::string& message);
+  scaling::PodUsage UsageOf(const CrewMember& member, std::chrono::seconds span) const;
+  scaling::ScalingInput InputOf(const Visit& visit);
+  void EstimateFinish(Visit& visit);
   void EvaluateUsage(Visit& visit);
   Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
 
+  std::string NoNode(const Visit& visit) const;
+  bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);
   void Prune(const Visit& visit);
@@ -64,7 +75,11 @@ class RequestReconciler {
   PodReconciler& pods_;
   Dispatcher& dispatcher_;
   std::map<std::string, Memory> memory_;
-  std::map<std::string, MonotonicTime> ca_written_;  // by namespace
+  struct CaWritten {
+    std::string pem;
+    MonotonicTime time;
+  };
+  std::map<std::string, CaWritten> ca_written_;  // by namespace
 };
 
 }  // namespace longshore::controller

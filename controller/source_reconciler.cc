@@ -2,12 +2,29 @@
 #include "controller/source_reconciler.h"
 
 #include "controller/acceptance.h"
+#include "controller/clip.h"
+#include "controller/image_choice.h"
 
 namespace longshore::controller {
 namespace {
 
 // Error classes of a check that tell about the repository rather than the source.
 bool AboutRepository(const api::OperationError& error) { return error.error_class == "Repository"; }
+
+constexpr char kSourceReady[] = "SourceReady";
+constexpr char kNoImage[] = "NoImage", kNotChecked[] = "NotChecked";
+
+// The generation that was checked: recorded by whoever queued it. Of another check it is the
+// current one when its result is new, and later what was written then: the source may have changed.
+int64_t CheckedGeneration(const api::BackupSource& source, const api::Operation& check,
+                          const api::Condition& ready) {
+  const auto said = check.metadata.annotations.find("longshore.dev/source-generation");
+  if (said != check.metadata.annotations.end()) return std::atoll(said->second.c_str());
+  const api::Condition* written = api::FindCondition(source.status.conditions, kSourceReady);
+  const bool known = written != nullptr && written->status == ready.status &&
+                     written->reason == ready.reason && written->message == ready.message;
+  return known ? written->observed_generation : source.metadata.generation;
+}
 
 }  // namespace
 
@@ -33,25 +50,37 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(const api::BackupSou
 Result<Again> SourceReconciler::Reconcile(const std::string& ns, const std::string& name) {
   auto source = Find<api::BackupSource>(env_.cluster, ns, name);
   if (!source) return Again();
+  const api::BackupSourceStatus before = source->status;
+  const int64_t generation = source->metadata.generation;
+  const std::string none = NoImageOfKind(
+      source->spec.kind, ReadAll<api::SourceImage>(env_.cluster.List(kube::kSourceImages)));
+  if (!none.empty()) {
+    LS_RETURN_IF_ERROR(
+        WriteSource(*source, before, {kSourceReady, "False", kNoImage, none, "", generation}));
+    return Again();
+  }
   const auto check = NewestCheck(*source);
-  if (!check) return Again();
-  // Repositories first: what is wrong with one says nothing about the source.
-  LS_RETURN_IF_ERROR(WriteRepository(*check));
-  LS_RETURN_IF_ERROR(WriteSource(*source, *check));
+  const api::Condition* said = api::FindCondition(before.conditions, kSourceReady);
+  const bool unchecked =
+      said != nullptr && (said->reason == kNoImage || said->reason == kNotChecked);
+  if (check && !(unchecked && check->status.completion_time < said->last_transition_time)) {
+    // Repositories first: what is wrong with one says nothing about the source.
+    LS_RETURN_IF_ERROR(WriteRepository(*check));
+    LS_RETURN_IF_ERROR(TakeCheck(*source, *check));
+  } else if (unchecked) {
+    // What was checked before its kind had no image is another source's login, for all we know.
+    LS_RETURN_IF_ERROR(WriteSource(
+        *source, before,
+        {kSourceReady, "Unknown", kNotChecked,
+         "there is an image; the first pod of a request checks the login", "", generation}));
+  }
   return Again();
 }
 
-Status SourceReconciler::WriteSource(api::BackupSource& source, const api::Operation& check) {
+Status SourceReconciler::TakeCheck(api::BackupSource& source, const api::Operation& check) {
   const api::BackupSourceStatus before = source.status;
-  // The generation that was checked: recorded by whoever queued it, else the current one.
-  int64_t generation = source.metadata.generation;
-  const auto said = check.metadata.annotations.find("longshore.dev/source-generation");
-  if (said != check.metadata.annotations.end()) {
-    generation = std::atoll(said->second.c_str());
-  }
   api::Condition ready = {
-      "SourceReady", "True", "LoggedIn", "check " + check.metadata.name + " logged in", "",
-      generation};
+      kSourceReady, "True", "LoggedIn", "check " + check.metadata.name + " logged in", "", 0};
   if (check.status.state != api::kSucceeded) {
     const api::OperationError error = check.status.error.value_or(api::OperationError{});
     const bool other = AboutRepository(error);
@@ -59,14 +88,26 @@ Status SourceReconciler::WriteSource(api::BackupSource& source, const api::Opera
     ready.reason = error.error_class.empty() ? "CheckFailed" : error.error_class;
     ready.message = error.message;
   }
-  api::SetCondition(source.status.conditions, ready, env_.NowText());
-  source.status.observed_generation = source.metadata.generation;
+  ready.observed_generation = CheckedGeneration(source, check, ready);
   if (!check.status.server_version.empty()) {
     source.status.server_version = check.status.server_version;
   }
+  return WriteSource(source, before, ready);
+}
+
+Status SourceReconciler::WriteSource(api::BackupSource& source,
+                                     const api::BackupSourceStatus& before,
+                                     const api::Condition& ready) {
+  api::Condition clipped = ready;
+  clipped.message = Clip(ready.message);
+  api::SetCondition(source.status.conditions, clipped, env_.NowText());
+  source.status.observed_generation = source.metadata.generation;
   if (api::WriteJson(source.status) == api::WriteJson(before)) return {};
   LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, source));
-  env_.cluster.Event(ToJson(source), ready.status == "False", ready.reason, "Check", ready.message);
+  const api::Condition* was = api::FindCondition(before.conditions, kSourceReady);
+  if (was != nullptr && was->status == ready.status && was->message == clipped.message) return {};
+  env_.cluster.Event(ToJson(source), ready.status == "False", ready.reason, "Check",
+                     clipped.message);
   return {};
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SourceReady and RepositoryReady: what the newest check of a source proved. Level-based: reads the
-// finished Check operations and writes the two statuses. Runs on the reconcile thread.
+// SourceReady and RepositoryReady: whether there is an image for a source, and what its newest
+// check proved. Level-based: reads the SourceImages and the finished Check operations and writes
+// the two statuses. Runs on the reconcile thread.
 #pragma once
 
 #include <string>
@@ -18,7 +19,10 @@ class SourceReconciler {
 
  private:
   std::optional<api::Operation> NewestCheck(const api::BackupSource& source) const;
-  Status WriteSource(api::BackupSource& source, const api::Operation& check);
+  Status TakeCheck(api::BackupSource& source, const api::Operation& check);
+  // Writes the condition, and tells of it, if it is new.
+  Status WriteSource(api::BackupSource& source, const api::BackupSourceStatus& before,
+                     const api::Condition& ready);
   Status WriteRepository(const api::Operation& check);
 
   Environment& env_;

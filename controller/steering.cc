@@ -9,19 +9,29 @@
 namespace longshore::controller {
 namespace {
 
+using std::chrono::nanoseconds;
+
 constexpr size_t kFirstCandidates = 3;
 constexpr size_t kWiderCandidates = 10;
 constexpr size_t kAllCandidates = 64;  // what the row has room for
 
-bool Required(const References& refs) { return refs.source.spec.placement.mode == "Require"; }
+placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
+  auto demand = DemandOf(EffectiveResources(in.references.image.spec, in.references.policy.spec))
+                    .value_or(placement::PodDemand{});
+  demand.relaxed = relaxed;
+  demand.max_backup_pods = in.references.policy.spec.max_pods_per_node.value_or(0);
+  if (MountsClaim(in.references.source, in.request)) {
+    demand.attached_to =
+        in.view.AttachedTo(in.references.source.metadata.ns,
+                           in.references.source.spec.filesystem->persistent_volume_claim);
+  }
+  return demand;
+}
 
-std::vector<placement::NodeScore> Rank(const References& refs, const placement::Location& location,
-                                       const placement::View& view,
-                                       const placement::PressureMap& pressure,
-                                       const std::map<std::string, int>& reserved) {
-  const auto demand = DemandOf(EffectiveResources(refs.image.spec, refs.policy.spec));
-  return placement::RankNodes(refs.source, location, view,
-                              demand ? *demand : placement::PodDemand{}, pressure, reserved);
+std::vector<placement::NodeScore> Rank(const SteerInput& in, const placement::Location& location,
+                                       const std::map<std::string, int>& reserved, bool relaxed) {
+  return placement::RankNodes(in.references.source, location, in.view, Demand(in, relaxed),
+                              in.pressure, reserved, /*explained=*/0);
 }
 
 std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranked, size_t limit) {
@@ -32,10 +42,13 @@ std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranke
   return nodes;
 }
 
-std::map<std::string, int> Reserved(const Crew& crew) {
+// By members that are not bound: those who are, the view counts.
+std::map<std::string, int> Reserved(const Crew& crew, const placement::View& view) {
   std::map<std::string, int> reserved;
   for (const CrewMember& member : crew.members) {
-    const bool unbound = member.on_its_way() && member.row.status.node_name.empty();
+    const api::ObjectMeta& meta = member.row.metadata;
+    const bool unbound = member.on_its_way() && member.row.status.node_name.empty() &&
+                         view.NodeOfPod(meta.ns, meta.name, member.row.status.pod_uid).empty();
     if (unbound && !member.row.spec.candidate_nodes.empty()) {
       ++reserved[member.row.spec.candidate_nodes.front()];
     }
@@ -45,28 +58,34 @@ std::map<std::string, int> Reserved(const Crew& crew) {
 
 }  // namespace
 
-Steer SteerPod(const References& refs, const placement::View& view,
-               const placement::PressureMap& pressure, const Crew& crew, int widening) {
-  const placement::Location location = placement::Locate(refs.source, view);
-  const auto ranked = Rank(refs, location, view, pressure, Reserved(crew));
+Steer SteerPod(const SteerInput& in, const Crew& crew, int widening, bool relaxed) {
+  const placement::Location location = placement::Locate(in.references.source, in.view);
+  const auto ranked = Rank(in, location, Reserved(crew, in.view), relaxed);
+  const bool required = placement::Requires(in.references.source) && !relaxed;
   Steer steer;
   steer.location = location.reason;
   if (widening == 0) {
     steer.candidates = placement::SteeringCandidates(ranked, kFirstCandidates);
   } else if (widening == 1) {
     steer.candidates = Feasible(ranked, kWiderCandidates);
-  } else if (Required(refs)) {
+  } else if (required) {
     steer.candidates = Feasible(ranked, kAllCandidates);
   }
-  steer.possible = !steer.candidates.empty() || !Required(refs);
+  steer.possible = !steer.candidates.empty() || !required;
   return steer;
 }
 
-bool WiderExists(const References& refs, const placement::View& view,
-                 const placement::PressureMap& pressure, const api::BackupPod& row) {
+std::optional<nanoseconds> RequirementLeft(const api::BackupSource& source, nanoseconds waited) {
+  const auto& timeout = source.spec.placement.require_timeout_seconds;
+  if (!timeout || !placement::Requires(source)) return std::nullopt;
+  return std::max(nanoseconds(0), std::chrono::seconds(*timeout) - waited);
+}
+
+bool WiderExists(const SteerInput& in, const api::BackupPod& row) {
   if (row.spec.candidate_nodes.empty()) return false;
-  if (!Required(refs)) return true;
-  const auto ranked = Rank(refs, placement::Locate(refs.source, view), view, pressure, {});
+  const bool relaxed = !row.spec.placement_mode.empty();
+  if (relaxed || !placement::Requires(in.references.source)) return true;
+  const auto ranked = Rank(in, placement::Locate(in.references.source, in.view), {}, relaxed);
   const std::set<std::string> offered(row.spec.candidate_nodes.begin(),
                                       row.spec.candidate_nodes.end());
   const auto all = Feasible(ranked, kAllCandidates);

@@ -5,6 +5,8 @@
 // sample of the nodes, which mostly lacks the one with the data.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +22,25 @@ struct Steer {
   std::string location;                 // where the data is and how we know
 };
 
-// `widening`: how many attempts of the slot found no room. `on_their_way` are rows whose pods are
-// not bound yet: they hold a place on their first candidate, so that a burst spreads.
-Steer SteerPod(const References& references, const placement::View& view,
-               const placement::PressureMap& pressure, const Crew& crew, int widening);
+// Borrowed for one call.
+struct SteerInput {
+  const References& references;
+  const api::ComputeRequest& request;
+  const placement::View& view;
+  const placement::PressureMap& pressure;
+};
+
+// `widening`: how many attempts of the slot found no room. Rows of the crew whose pods are not
+// bound yet hold a place on their first candidate, so that a burst spreads. `relaxed`: nearness is
+// only preferred, though the source requires it.
+Steer SteerPod(const SteerInput& input, const Crew& crew, int widening, bool relaxed);
+
+// How long nearness is still required for a pod that has been looking for a node for so long; zero:
+// no more. Empty: for ever, or it never was.
+std::optional<std::chrono::nanoseconds> RequirementLeft(const api::BackupSource& source,
+                                                        std::chrono::nanoseconds waited);
 
 // Whether another attempt would be offered more than this row was.
-bool WiderExists(const References& references, const placement::View& view,
-                 const placement::PressureMap& pressure, const api::BackupPod& row);
+bool WiderExists(const SteerInput& input, const api::BackupPod& row);
 
 }  // namespace longshore::controller

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/stream_authenticator.h"
 
-#include "common/base/strings.h"
-
 namespace longshore::controller {
 namespace {
 
-constexpr std::chrono::seconds kKept{30};
 constexpr size_t kMostWaiting = 4096;
-constexpr size_t kMostKnown = 20000;
 
 }  // namespace
 
-StreamAuthenticator::StreamAuthenticator(Review review, const Clock& clock, size_t threads)
-    : review_(std::move(review)), clock_(clock) {
+StreamAuthenticator::StreamAuthenticator(TokenReviewer& reviewer, size_t threads)
+    : reviewer_(reviewer) {
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
   }
@@ -35,22 +31,15 @@ void StreamAuthenticator::Stop() {
   for (const Waiting& one : left) one.done(Unavailable("the controller stops"));
 }
 
-void StreamAuthenticator::Authenticate(const std::string& token, Done done) {
-  const std::string key = Sha256Hex(token);  // a token is never kept
-  std::optional<kube::UserInfo> user;
+void StreamAuthenticator::Authenticate(const std::string& token, const std::string& address,
+                                       Done done) {
+  if (auto known = reviewer_.Known(token)) return done(*std::move(known));
   bool full = false;
   {
     MutexLock lock(mutex_);
-    const auto found = known_.find(key);
-    if (found != known_.end() && found->second.until > clock_.Monotonic()) {
-      user = found->second.user;
-    } else if (waiting_.size() >= kMostWaiting) {
-      full = true;
-    } else {
-      waiting_.push_back({token, done});
-    }
+    full = waiting_.size() >= kMostWaiting;
+    if (!full) waiting_.push_back({token, address, done});
   }
-  if (user) return done(*user);
   if (full) return done(Unavailable("too many tokens wait for their review"));
   wake_.notify_one();
 }
@@ -67,19 +56,8 @@ void StreamAuthenticator::Work(const std::stop_token& stop) {
       one = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    auto user = review_(one.token);
-    if (user) Remember(Sha256Hex(one.token), *user);
-    one.done(std::move(user));
+    one.done(reviewer_.Ask(one.token, one.address));
   }
-}
-
-void StreamAuthenticator::Remember(const std::string& key, const kube::UserInfo& user) {
-  const MonotonicTime now = clock_.Monotonic();
-  MutexLock lock(mutex_);
-  if (known_.size() >= kMostKnown) {
-    std::erase_if(known_, [&](const auto& entry) { return entry.second.until <= now; });
-  }
-  if (known_.size() < kMostKnown) known_[key] = {user, now + kKept};
 }
 
 }  // namespace longshore::controller

@@ -31,8 +31,10 @@ void StreamHub::Stop() {
 }
 
 StreamHub::Counts StreamHub::counts() const {
+  const size_t known_workers = stores_.workers.known();
   MutexLock lock(mutex_);
   Counts counts = counts_;
+  counts.known_workers = known_workers;
   for (const auto& [id, peer] : peers_) {
     if (peer.path == kAgentsPath) ++counts.agents;
     if (peer.path == kWorkersPath) ++counts.workers;
@@ -42,22 +44,43 @@ StreamHub::Counts StreamHub::counts() const {
 }
 
 void StreamHub::Authenticate(const streams::Handshake& handshake, Decision done) {
+  if (const std::string closed = stores_.closed(); !closed.empty())
+    return done(Unavailable(closed));
   const std::string path = handshake.path, from = handshake.remote_address;
   if (handshake.bearer_token.empty()) {
     return done(Error{Code::kUnauthenticated, "a bearer token is needed"});
   }
-  authenticator_.Authenticate(handshake.bearer_token, [this, path, from, done = std::move(done)](
-                                                          Result<kube::UserInfo> user) {
+  const auto decide = [this, path, from, done = std::move(done)](Result<kube::UserInfo> user) {
     Result<std::string> identity =
         user ? IdentityFor(path, *user) : Result<std::string>(user.error());
+    if (identity && path == kWorkersPath) {
+      if (Status admitted = Admit(*identity); !admitted) identity = admitted.error();
+    }
     if (!identity) {
-      LogWarn("stream refused",
-              {{"path", path}, {"from", from}, {"error", identity.error().ToString()}});
+      const std::string error = identity.error().ToString();
+      if (refusals_.Admit(path + ": " + error)) {
+        LogWarn("stream refused", {{"path", path}, {"from", from}, {"error", error}});
+      }
       MutexLock lock(mutex_);
       ++counts_.refused;
     }
+    // What the cluster's API says when it cannot answer is not the peer's to know.
+    if (!user && user.error().code == Code::kUnavailable) {
+      identity = Unavailable("the token cannot be reviewed now; try again");
+    }
     done(std::move(identity));
-  });
+  };
+  authenticator_.Authenticate(handshake.bearer_token, from, decide);
+}
+
+Status StreamHub::Admit(const std::string& identity) {
+  LS_ASSIGN_OR_RETURN(const WorkerIdentity worker, ParseWorkerIdentity(identity));
+  Status admitted = stores_.admit(worker);
+  if (!admitted && admitted.error().code == Code::kPermissionDenied) {
+    MutexLock lock(mutex_);
+    ++counts_.foreign_workers;
+  }
+  return admitted;
 }
 
 void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::string& identity) {
@@ -206,8 +229,15 @@ void StreamHub::SendEachSecond(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     SendPressure();
     SendInstructions();
+    TellRefusals();
     MutexLock lock(wait_mutex);
     wait.wait_for(wait_mutex, stop, std::chrono::seconds(1), [] { return false; });
+  }
+}
+
+void StreamHub::TellRefusals() {
+  for (const auto& [what, times] : refusals_.TakeDue()) {
+    LogWarn("streams refused again", {{"what", what.empty() ? "various" : what}, {"times", times}});
   }
 }
 

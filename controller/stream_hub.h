@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/log_limit.h"
 #include "common/base/mutex.h"
 #include "common/messages/agent.pb.h"
 #include "common/streams/server.h"
@@ -35,8 +36,12 @@ struct HubStores {
   std::function<void(const std::vector<std::string>& pod_uids)> sampled;
   // Only samples of our own pods are kept, and an agent may speak for its own node's only.
   const PodIndex& index;
+  // Whether a worker may speak: its error refuses the stream. Called on any thread.
+  std::function<Status(const WorkerIdentity&)> admit;
   // The pods that each node's agent is to watch; called once a second, on one thread. Optional.
   std::function<std::shared_ptr<const WatchedPods>()> watched = {};
+  // Why this replica takes no streams now; empty: it does. Called on any thread.
+  std::function<std::string()> closed = [] { return std::string(); };
 };
 
 class StreamHub : public streams::ServerHandler {
@@ -52,8 +57,10 @@ class StreamHub : public streams::ServerHandler {
 
   struct Counts {
     size_t agents = 0, workers = 0, extenders = 0;
+    size_t known_workers = 0;  // connected or not
     uint64_t reports = 0, refused = 0, bad_messages = 0, foreign_samples = 0;
-    uint64_t superseded = 0;  // reports of an agent whose node a later stream claims
+    uint64_t superseded = 0;       // reports of an agent whose node a later stream claims
+    uint64_t foreign_workers = 0;  // streams refused: of pods that are no backup pods
   };
   Counts counts() const;
 
@@ -77,11 +84,15 @@ class StreamHub : public streams::ServerHandler {
   uint64_t KeepOwn(messages::UsageReport& report, const std::string& node) const;
   Status OnPressureMessage(std::string_view bytes);
   void SendEachSecond(const std::stop_token& stop);
+  // The worker's right to speak; counts a refusal.
+  Status Admit(const std::string& identity);
   void SendPressure();
   void SendInstructions();
+  void TellRefusals();
 
   StreamAuthenticator& authenticator_;
   HubStores stores_;
+  LogLimit refusals_;
   mutable Mutex mutex_;
   std::map<streams::ConnectionId, Peer> peers_ LS_GUARDED_BY(mutex_);
   // Agents that have said hello, by node. Of several, the last to connect speaks for the node.

@@ -52,6 +52,21 @@ Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& u
   return NotFound("no stream at " + path);
 }
 
+Status AdmitWorker(const WorkerIdentity& worker, const kube::ObjectPtr& row, bool synced) {
+  const std::string_view uid = row ? kube::StringAt(*row, "/status/podUID") : std::string_view();
+  if (uid == worker.uid) return {};
+  const std::string pod = worker.ns + "/" + worker.pod;
+  if (!synced) return Unavailable("the controller is starting; try again");
+  // The Pod is created first, then its UID is written down.
+  if (row && uid.empty()) return Unavailable("Pod " + pod + " is being recorded; try again");
+  if (row) {
+    return Error{Code::kPermissionDenied,
+                 "BackupPod " + pod + " is of another Pod than the one that calls"};
+  }
+  return Error{Code::kPermissionDenied,
+               "Pod " + pod + " has no BackupPod: only backup pods may open " + kWorkersPath};
+}
+
 Result<WorkerIdentity> ParseWorkerIdentity(const std::string& identity) {
   const auto parts = Split(identity, '/');
   if (parts.size() != 3) return InvalidArgument("not a worker's identity");

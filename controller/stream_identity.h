@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/kube/client.h"
+#include "common/kube/informer.h"
 #include "controller/worker_table.h"
 
 namespace longshore::controller {
@@ -19,6 +20,12 @@ inline constexpr char kPressurePath[] = "/v1/pressure";
 // /v1/workers, the pod's name on /v1/pressure. Errors: kPermissionDenied for a token that is not
 // for this path, kNotFound for an unknown path.
 Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& user);
+
+// Only a Pod that a BackupPod's row names may speak as a worker: `row` is the one of the Pod's
+// name, null when there is none. Errors: kUnavailable while that cannot be known yet (`synced`: the
+// rows are listed), so that the worker tries again; kPermissionDenied for a Pod that is none of
+// ours.
+Status AdmitWorker(const WorkerIdentity& worker, const kube::ObjectPtr& row, bool synced);
 
 // Undoes the identity of /v1/workers.
 Result<WorkerIdentity> ParseWorkerIdentity(const std::string& identity);

@@ -60,6 +60,14 @@ void ConnectTriggers(ClusterState& state, PodIndex& index, kube::WorkQueue& queu
       }
     });
   }
+  state.sources.OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
+    if (after && SpecChanged(before, after)) queue.Add(KeyOf(kSourceKey, after));
+  });
+  // Whether a source's kind has an image.
+  state.images.OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
+    if (!SpecChanged(before, after)) return;
+    for (const ObjectPtr& source : state.sources.List()) queue.Add(KeyOf(kSourceKey, source));
+  });
   state.placement.pods().OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
     if (const auto pod = index.OnChange(before, after)) {
       queue.Add(Key(kPodKey, pod->ns, pod->name));

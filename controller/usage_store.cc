@@ -2,26 +2,68 @@
 #include "controller/usage_store.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
-
-#include "common/api/request.h"
 
 namespace longshore::controller {
 namespace {
 
-constexpr const char* kNames[kSignals] = {api::kSignalCpu, api::kSignalMemory,
-                                          api::kSignalReadBytes, api::kSignalWriteBytes};
+uint64_t Sum(const messages::LatencyHistogram& histogram) {
+  return std::accumulate(histogram.buckets().begin(), histogram.buckets().end(), uint64_t{0});
+}
 
 }  // namespace
 
-std::optional<Signal> SignalByName(const std::string& name) {
-  for (size_t i = 0; i < kSignals; ++i) {
-    if (name == kNames[i]) return static_cast<Signal>(i);
+UsageStore::Counters UsageStore::Read(const messages::Usage& usage) {
+  Counters counters;
+  counters.cpu_ns = usage.cpu_ns();
+  counters.read_bytes = usage.read_bytes();
+  counters.write_bytes = usage.write_bytes();
+  counters.io_operations = usage.read_ops() + usage.write_ops();
+  counters.network_bytes = usage.network_receive_bytes() + usage.network_send_bytes();
+  counters.throttled_ns = usage.throttled_ns();
+  for (const messages::DeviceCounters& device : usage.devices()) {
+    counters.io_done += Sum(device.read()) + Sum(device.write()) + Sum(device.flush());
+    counters.io_ns += device.queue_ns() + device.device_ns();
   }
-  return std::nullopt;
+  counters.has_pressure = usage.has_pressure();
+  counters.cpu_some_us = usage.pressure().cpu_some_us();
+  counters.io_some_us = usage.pressure().io_some_us();
+  counters.memory_some_us = usage.pressure().memory_some_us();
+  counters.working_set_bytes = usage.memory().working_set_bytes();
+  return counters;
 }
 
-const char* SignalName(Signal signal) { return kNames[static_cast<size_t>(signal)]; }
+bool UsageStore::BeganAnew(const Counters& before, const Counters& now) {
+  return now.cpu_ns < before.cpu_ns || now.read_bytes < before.read_bytes ||
+         now.write_bytes < before.write_bytes || now.io_operations < before.io_operations ||
+         now.network_bytes < before.network_bytes || now.throttled_ns < before.throttled_ns;
+}
+
+// The rates of an interval. What went backwards by itself stays unknown: a device that was removed
+// takes its counts along.
+void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& now) {
+  const double seconds = std::chrono::duration<double>(sample.length).count();
+  const auto rate = [&](Signal signal, uint64_t from, uint64_t to, double unit) {
+    if (to >= from) sample.set(signal, static_cast<double>(to - from) / seconds / unit);
+  };
+  rate(Signal::kCpu, before.cpu_ns, now.cpu_ns, 1e6);
+  rate(Signal::kReadBytes, before.read_bytes, now.read_bytes, 1);
+  rate(Signal::kWriteBytes, before.write_bytes, now.write_bytes, 1);
+  rate(Signal::kIoOperations, before.io_operations, now.io_operations, 1);
+  rate(Signal::kNetworkBytes, before.network_bytes, now.network_bytes, 1);
+  rate(Signal::kCpuThrottling, before.throttled_ns, now.throttled_ns, 1e7);
+  sample.set(Signal::kMemory, static_cast<double>(now.working_set_bytes));
+  if (now.io_done >= before.io_done && now.io_ns >= before.io_ns) {
+    const uint64_t done = now.io_done - before.io_done;
+    const auto took = static_cast<double>(now.io_ns - before.io_ns) / 1e6;
+    sample.set(Signal::kIoLatency, done == 0 ? 0 : took / static_cast<double>(done));
+  }
+  if (!before.has_pressure || !now.has_pressure) return;
+  rate(Signal::kCpuPressure, before.cpu_some_us, now.cpu_some_us, 1e4);
+  rate(Signal::kIoPressure, before.io_some_us, now.io_some_us, 1e4);
+  rate(Signal::kMemoryPressure, before.memory_some_us, now.memory_some_us, 1e4);
+}
 
 UsageStore::UsageStore(const Clock& clock, std::chrono::seconds kept)
     : clock_(clock), kept_(kept) {}
@@ -37,20 +79,12 @@ bool UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counte
   taken.node.pods.insert(uid);
   pod.heard = clock_.Monotonic();
   if (taken.verdict != ReportOrder::Verdict::kFollows || !before) return false;
-  if (now.cpu_ns < before->cpu_ns || now.read_bytes < before->read_bytes ||
-      now.write_bytes < before->write_bytes) {
-    return false;  // a counter that began anew
-  }
-  const std::chrono::nanoseconds length = taken.node.order.length();
-  const double seconds = std::chrono::duration<double>(length).count();
+  if (BeganAnew(*before, now)) return false;
   Sample sample;
   sample.received = taken.node.order.made();
   sample.end = taken.end;
-  sample.length = length;
-  sample.values = {static_cast<double>(now.cpu_ns - before->cpu_ns) / seconds / 1e6,
-                   static_cast<double>(now.working_set_bytes),
-                   static_cast<double>(now.read_bytes - before->read_bytes) / seconds,
-                   static_cast<double>(now.write_bytes - before->write_bytes) / seconds};
+  sample.length = taken.node.order.length();
+  Fill(sample, *before, now);
   pod.samples.push_back(sample);
   while (pod.samples.front().received + kept_ < pod.heard && pod.samples.size() > 1) {
     pod.samples.pop_front();
@@ -95,13 +129,8 @@ std::vector<std::string> UsageStore::Add(const AgentStream& from,
   std::set<std::string> present;
   for (const messages::PodCounters& counters : report.pods()) {
     const std::string& uid = counters.pod_uid();
-    const messages::Usage& usage = counters.usage();
     if (uid.empty() || !present.insert(uid).second) continue;
-    if (AddPod(taken, uid,
-               {usage.cpu_ns(), usage.read_bytes(), usage.write_bytes(),
-                usage.memory().working_set_bytes()})) {
-      sampled.push_back(uid);
-    }
+    if (AddPod(taken, uid, Read(counters.usage()))) sampled.push_back(uid);
     if (counters.final()) Forget(node, uid);
   }
   AddAbsent(taken, present, report.complete(), sampled);

@@ -7,7 +7,6 @@
 // gets a sample of zero rates. One that a complete report leaves out is unknown from then on.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -20,25 +19,13 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/messages/agent.pb.h"
+#include "common/scaling/samples.h"
 #include "controller/report_order.h"
 
 namespace longshore::controller {
 
-enum class Signal { kCpu, kMemory, kReadBytes, kWriteBytes };
-inline constexpr size_t kSignals = 4;
-// By api::kSignal…; empty for a name that nobody measures.
-std::optional<Signal> SignalByName(const std::string& name);
-const char* SignalName(Signal signal);
-
-struct Sample {
-  MonotonicTime received;  // when it was made, by our clock: what freshness is judged by
-  WallTime end;            // end of the interval, by the agent's clock
-  std::chrono::nanoseconds length{0};
-  // millicores; bytes; bytes per second (twice). Never NaN, never negative.
-  std::array<double, kSignals> values{};
-
-  double value(Signal signal) const { return values[static_cast<size_t>(signal)]; }
-};
+using scaling::Sample;
+using scaling::Signal;
 
 // Thread-safe.
 class UsageStore {
@@ -58,9 +45,16 @@ class UsageStore {
 
  private:
   struct Counters {
-    uint64_t cpu_ns = 0, read_bytes = 0, write_bytes = 0;
+    uint64_t cpu_ns = 0, read_bytes = 0, write_bytes = 0, io_operations = 0, network_bytes = 0;
+    uint64_t throttled_ns = 0;
+    uint64_t io_done = 0, io_ns = 0;  // completed on all devices, and the time they took
+    bool has_pressure = false;
+    uint64_t cpu_some_us = 0, io_some_us = 0, memory_some_us = 0;
     uint64_t working_set_bytes = 0;  // a gauge
   };
+  static Counters Read(const messages::Usage& usage);
+  static bool BeganAnew(const Counters& before, const Counters& now);
+  static void Fill(Sample& sample, const Counters& before, const Counters& now);
   struct Pod {
     std::string node;
     std::optional<Counters> last;  // nothing: no sample can be made with the next report

@@ -2,6 +2,7 @@
 #include "controller/worker_table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace longshore::controller {
 namespace {
@@ -17,6 +18,8 @@ void TakeHello(WorkerFacts& facts, const messages::WorkerHello& hello) {
   facts.gate_closed = hello.gate_closed();
 }
 
+std::string NameOf(const WorkerIdentity& identity) { return identity.ns + "/" + identity.pod; }
+
 }  // namespace
 
 WorkerTable::WorkerTable(const Clock& clock) : clock_(clock) {}
@@ -29,6 +32,10 @@ void WorkerTable::Connect(Transport transport, Wake wake) {
 void WorkerTable::OnOpen(uint64_t connection, const WorkerIdentity& identity) {
   {
     MutexLock lock(mutex_);
+    std::string& latest = latest_uid_[NameOf(identity)];
+    const std::string before = std::exchange(latest, identity.uid);
+    const auto old = by_uid_.find(before);
+    if (before != identity.uid && old != by_uid_.end() && !old->second.connected) Erase(before);
     WorkerFacts& facts = by_uid_[identity.uid];
     if (facts.connected) uid_by_connection_.erase(facts.connection);
     facts = WorkerFacts{};
@@ -106,6 +113,8 @@ void WorkerTable::OnClose(uint64_t connection) {
     facts.changed = clock_.Monotonic();
     ns = facts.identity.ns;
     pod = facts.identity.pod;
+    const auto latest = latest_uid_.find(NameOf(facts.identity));
+    if (latest == latest_uid_.end() || latest->second != uid->second) Erase(uid->second);
     uid_by_connection_.erase(uid);
   }
   wake_(ns, pod);
@@ -141,7 +150,28 @@ bool WorkerTable::Send(const std::string& pod_uid, const messages::ControllerMes
 void WorkerTable::Forget(const std::string& pod_uid) {
   MutexLock lock(mutex_);
   const auto found = by_uid_.find(pod_uid);
-  if (found != by_uid_.end() && !found->second.connected) by_uid_.erase(found);
+  if (found != by_uid_.end() && !found->second.connected) Erase(pod_uid);
+}
+
+void WorkerTable::ForgetPod(const std::string& ns, const std::string& pod) {
+  MutexLock lock(mutex_);
+  const auto latest = latest_uid_.find(NameOf({ns, pod, ""}));
+  if (latest == latest_uid_.end()) return;
+  const auto found = by_uid_.find(latest->second);
+  if (found != by_uid_.end() && !found->second.connected) Erase(std::string(latest->second));
+}
+
+void WorkerTable::Erase(const std::string& pod_uid) {
+  const auto found = by_uid_.find(pod_uid);
+  if (found == by_uid_.end()) return;
+  const auto latest = latest_uid_.find(NameOf(found->second.identity));
+  if (latest != latest_uid_.end() && latest->second == pod_uid) latest_uid_.erase(latest);
+  by_uid_.erase(found);
+}
+
+size_t WorkerTable::known() const {
+  MutexLock lock(mutex_);
+  return by_uid_.size();
 }
 
 size_t WorkerTable::connected() const {

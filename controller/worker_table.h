@@ -69,10 +69,14 @@ class WorkerTable {
   bool Send(const std::string& pod_uid, const messages::ControllerMessage& message);
   // The Pod is gone: forgets it unless it is (still) connected.
   void Forget(const std::string& pod_uid);
+  // The same for a name that has neither row nor Pod any more.
+  void ForgetPod(const std::string& ns, const std::string& pod);
   size_t connected() const;
+  size_t known() const;  // connected or not
 
  private:
   void Take(WorkerFacts& facts, const messages::WorkerMessage& message) LS_REQUIRES(mutex_);
+  void Erase(const std::string& pod_uid) LS_REQUIRES(mutex_);
 
   const Clock& clock_;
   Transport transport_;
@@ -80,6 +84,8 @@ class WorkerTable {
   mutable Mutex mutex_;
   std::map<std::string, WorkerFacts> by_uid_ LS_GUARDED_BY(mutex_);
   std::map<uint64_t, std::string> uid_by_connection_ LS_GUARDED_BY(mutex_);
+  // By "NAMESPACE/POD": the last that called. An earlier one is forgotten when it is not connected.
+  std::map<std::string, std::string> latest_uid_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller

@@ -5,15 +5,16 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 
 #include "common/api/source.h"
 #include "common/base/clock.h"
 #include "common/messages/placement.pb.h"
 #include "common/placement/location.h"
-#include "common/placement/ranking.h"
+#include "extender/pressure_table.h"
 
 namespace longshore::extender {
 
@@ -32,24 +33,20 @@ class Cluster {
                                                           const std::string& name) const = 0;
 };
 
-// What the leader said last about the nodes.
-struct PressureTable {
-  std::unordered_map<std::string, placement::Pressure> nodes;  // ages as of `received`
-  MonotonicTime received{};
-  // With the age as of `now`; never heard of the node: unknown.
-  placement::Pressure Of(const std::string& node, MonotonicTime now) const;
-};
-
 class PressureSource {
  public:
   virtual ~PressureSource() = default;
   virtual std::shared_ptr<const PressureTable> Pressure() const = 0;  // never null
 };
 
+// Where verdicts go for people and for the leader.
 class VerdictSink {
  public:
+  // Writes the verdict down from what was decided; called once, on any thread, at any time.
+  using Write = std::function<messages::PlacementVerdict()>;
   virtual ~VerdictSink() = default;
-  virtual void Record(messages::PlacementVerdict verdict) = 0;
+  // The scheduler is waiting meanwhile: what takes time is for another thread.
+  virtual void Record(Write write) = 0;
 };
 
 }  // namespace longshore::extender

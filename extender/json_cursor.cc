@@ -26,25 +26,30 @@ uint64_t BytesEqual(uint64_t word, uint64_t byte) {
   return (difference - kOnes) & ~difference & kHighBits;
 }
 
-// The first position from `at` on of a quote, backslash or control character: eight bytes at a
-// time, since most of a node list is strings that nobody asks for.
-size_t EndOfPlainText(std::string_view text, size_t at) {
+// The first position from `at` on of a quote, backslash or control character (or of a byte that is
+// not ASCII, if that is wanted): eight bytes at a time, since most of a node list is strings that
+// nobody asks for.
+template <bool kAsciiOnly>
+size_t EndOfPlain(std::string_view text, size_t at) {
   while (at + 8 <= text.size()) {
     uint64_t word;
     std::memcpy(&word, text.data() + at, 8);
     if constexpr (std::endian::native != std::endian::little) word = __builtin_bswap64(word);
     const uint64_t control = (word - kOnes * 0x20) & ~word & kHighBits;
-    const uint64_t hits = BytesEqual(word, '"') | BytesEqual(word, '\\') | control;
+    uint64_t hits = BytesEqual(word, '"') | BytesEqual(word, '\\') | control;
+    if constexpr (kAsciiOnly) hits |= word & kHighBits;
     if (hits != 0) return at + static_cast<size_t>(std::countr_zero(hits)) / 8;
     at += 8;
   }
   while (at < text.size()) {
     const auto c = static_cast<unsigned char>(text[at]);
-    if (c == '"' || c == '\\' || c < 0x20) break;
+    if (c == '"' || c == '\\' || c < 0x20 || (kAsciiOnly && c >= 0x80)) break;
     ++at;
   }
   return at;
 }
+size_t EndOfPlainText(std::string_view text, size_t at) { return EndOfPlain<false>(text, at); }
+size_t EndOfPlainAscii(std::string_view text, size_t at) { return EndOfPlain<true>(text, at); }
 
 void AppendUtf8(uint32_t point, std::string& out) {
   if (point < 0x80) {
@@ -141,6 +146,8 @@ char SimpleEscape(char c) {
 
 }  // namespace
 
+bool IsPlainText(std::string_view text) { return EndOfPlainAscii(text, 0) == text.size(); }
+
 bool SameIgnoringCase(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -202,7 +209,7 @@ bool JsonCursor::ReadString(std::string_view* value) {
     if (text_[at_] == '"') break;
     if (text_[at_] != '\\') return Fail("control character in a string");
     escaped = true;
-    const char kind = at_ + 1 < text_.size() ? text_[at_ + 1] : 0;
+    const char kind = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
     if (kind == 'u') {
       if (HexAt(text_, at_ + 2) < 0) return Fail("bad \\u escape");
       at_ += 6;
@@ -237,6 +244,36 @@ bool JsonCursor::Decode(std::string_view raw, std::string_view* value) {
   }
   *value = out;
   return true;
+}
+
+char JsonCursor::PlainStringAndNext(std::string_view& value) {
+  if (at_ >= text_.size() || text_[at_] != '"') return 0;
+  const size_t start = at_ + 1;
+  const size_t end = EndOfPlainAscii(text_, start);
+  if (end + 1 >= text_.size() || text_[end] != '"') return 0;
+  const char next = text_[end + 1];
+  if (next != ',' && next != ']') return 0;
+  value = text_.substr(start, end - start);
+  at_ = end + 2;
+  return next;
+}
+
+bool JsonCursor::Strings(std::vector<std::string_view>& values) {
+  if (!Enter('[')) return false;
+  bool more = Peek() != ']';
+  if (!more) ++at_;
+  while (more) {
+    std::string_view value;
+    if (const char next = PlainStringAndNext(value); next != 0) {
+      more = next == ',';
+    } else {
+      if (!ReadString(&value)) return false;
+      more = More(']');
+    }
+    values.push_back(value);
+  }
+  --depth_;
+  return !failed_;
 }
 
 bool JsonCursor::String(std::string_view& value) { return ReadString(&value); }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
 
@@ -37,6 +38,8 @@ class JsonCursor {
   template <class OnItem>
   bool Array(OnItem on_item);
   bool String(std::string_view& value);
+  // A whole list of strings, added to `values`.
+  bool Strings(std::vector<std::string_view>& values);
   // A string or number as it is written: Kubernetes quantities may be either.
   bool StringOrNumber(std::string_view& value);
   bool Skip();
@@ -56,6 +59,9 @@ class JsonCursor {
   bool SkipValue();
   bool Literal(std::string_view word);
   bool Number();
+  // Reads the string whose opening quote is at at_ and a comma or bracket that follows at once, if
+  // it is all ASCII without escapes, as names are; otherwise reads nothing and returns 0.
+  char PlainStringAndNext(std::string_view& value);
   // Reads a string; `value` (if wanted) gets it decoded.
   bool ReadString(std::string_view* value);
   bool Decode(std::string_view raw, std::string_view* value);
@@ -71,6 +77,10 @@ class JsonCursor {
   bool skipping_ = false;  // nobody wants the keys
   std::string message_;
 };
+
+// Whether a JSON string may have these characters as they are: ASCII without controls, quotes and
+// backslashes.
+bool IsPlainText(std::string_view text);
 
 // ASCII only, as field names are. encoding/json of Go accepts field names in any case.
 bool SameIgnoringCase(std::string_view a, std::string_view b);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// longshore-extender: called by kube-scheduler for each backup pod; see docs/placement.md. This
-// file only wires the parts and decides the order in which they start and stop.
+// longshore-extender: called by kube-scheduler for each backup pod; see docs/placement.md. `replay`
+// answers a recorded call again. This file only wires the parts and decides the order in which they
+// start and stop.
+#include <iostream>
 #include <memory>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/daemon/command_line.h"
 #include "common/daemon/health_server.h"
 #include "common/daemon/program.h"
 #include "common/http/server.h"
@@ -16,6 +19,7 @@
 #include "extender/pressure_feed.h"
 #include "extender/server.h"
 #include "extender/service.h"
+#include "extender/verdict_queue.h"
 
 namespace longshore::extender {
 namespace {
@@ -33,13 +37,22 @@ http::ServerOptions SchedulerPort(const Options& options) {
   return server;
 }
 
+std::unique_ptr<Recorder> MakeRecorder(const RecorderOptions& options,
+                                       metrics::Registry& registry) {
+  if (options.folder.empty()) return nullptr;
+  return std::make_unique<Recorder>(options, daemon::Version(), registry);
+}
+
 class Extender {
  public:
   Extender(const Options& options, kube::Client& client)
       : cluster_(client),
         log_(kRememberedPods),
         feed_(options.pressure, log_, Clock::Real(), registry_),
-        service_(cluster_, feed_, feed_, Clock::Real(), registry_),
+        verdicts_([this](auto verdict) { feed_.Record(std::move(verdict)); }, registry_),
+        recorder_(MakeRecorder(options.record, registry_)),
+        service_(cluster_, feed_, verdicts_, Clock::Real(), registry_,
+                 {.recorder = recorder_.get()}),
         snapshot_age_(registry_.MakeGauge("longshore_extender_snapshot_age_seconds",
                                           "Since the quietest watch last showed a sign of life")),
         synced_(registry_.MakeGauge("longshore_extender_synced",
@@ -48,12 +61,19 @@ class Extender {
         health_port_(options.health_port, {.stuck = {},
                                            .unready = [this] { return Unready(); },
                                            .metrics = [this] { return Metrics(); }}) {
-    AddRoutes(scheduler_port_, service_, log_, options.allowed_clients, registry_);
+    AddRoutes(
+        scheduler_port_, service_,
+        [this]() -> const VerdictLog& {
+          verdicts_.Flush();
+          return log_;
+        },
+        options.allowed_clients, registry_);
   }
 
-  // Errors are of the configuration: ports and certificates. An API server or a leader that is away
-  // is waited for.
+  // Errors are of the configuration: ports, certificates, folders. An API server or a leader that
+  // is away is waited for.
   Status Start() {
+    if (recorder_ != nullptr) LS_RETURN_IF_ERROR(recorder_->Start());
     LS_RETURN_IF_ERROR(scheduler_port_.Start());
     LS_RETURN_IF_ERROR(health_port_.Start());
     LS_RETURN_IF_ERROR(feed_.Start());
@@ -65,6 +85,7 @@ class Extender {
 
   void Stop() {
     scheduler_port_.Stop();
+    verdicts_.Flush();
     feed_.Stop();
     cluster_.Stop();
     health_port_.Stop();
@@ -83,6 +104,8 @@ class Extender {
   LiveCluster cluster_;
   VerdictLog log_;
   PressureFeed feed_;
+  VerdictQueue verdicts_;
+  std::unique_ptr<Recorder> recorder_;
   Service service_;
   metrics::Gauge& snapshot_age_;
   metrics::Gauge& synced_;
@@ -105,5 +128,8 @@ int main(int argc, char** argv) {
   using namespace longshore;
   extender::Options options;
   const daemon::Parsed parsed = extender::ParseOptions(argc, argv, options);
+  if (parsed == daemon::Parsed::kRun && options.command == extender::Command::kReplay) {
+    return extender::RunReplay(options.replay, std::cout, std::cerr);
+  }
   return daemon::Main("longshore-extender", parsed, [&] { return extender::Run(options); });
 }

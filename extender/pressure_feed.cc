@@ -5,17 +5,6 @@
 
 namespace longshore::extender {
 
-placement::Pressure PressureTable::Of(const std::string& node, MonotonicTime now) const {
-  const auto found = nodes.find(node);
-  if (found == nodes.end()) return {};
-  placement::Pressure pressure = found->second;
-  if (pressure.age_ms >= 0) {
-    pressure.age_ms +=
-        std::chrono::duration_cast<std::chrono::milliseconds>(now - received).count();
-  }
-  return pressure;
-}
-
 PressureFeed::PressureFeed(streams::ClientOptions options, VerdictLog& log, const Clock& clock,
                            metrics::Registry& registry)
     : log_(log),
@@ -33,19 +22,21 @@ Status PressureFeed::Start() { return client_.Start(); }
 void PressureFeed::Stop() { client_.Stop(); }
 
 void PressureFeed::Record(messages::PlacementVerdict verdict) {
-  log_.Add(verdict);
-  Send(verdict);
+  std::string text = verdict.SerializeAsString();
+  // First into the log: a stream that opens just now sends what is there.
+  log_.Add(std::move(verdict));
+  Send(std::move(text));
 }
 
-void PressureFeed::Send(const messages::PlacementVerdict& verdict) {
-  if (!client_.Send(verdict.SerializeAsString()).has_value()) dropped_.Increment();
+void PressureFeed::Send(std::string verdict) {
+  if (!client_.Send(std::move(verdict)).has_value()) dropped_.Increment();
 }
 
 void PressureFeed::UpdateMetrics() {
   const auto table = table_.Get();
-  const bool never = table->received == MonotonicTime{};
+  const bool never = table->received() == MonotonicTime{};
   age_seconds_.Set(
-      never ? -1 : std::chrono::duration<double>(clock_.Monotonic() - table->received).count());
+      never ? -1 : std::chrono::duration<double>(clock_.Monotonic() - table->received()).count());
 }
 
 void PressureFeed::OnOpen() {
@@ -53,7 +44,8 @@ void PressureFeed::OnOpen() {
   was_open_ = true;
   // A new leader, or one that missed some. The newest first: the queue to it is bounded.
   const auto verdicts = log_.All();
-  for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict) Send(*verdict);
+  for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict)
+    Send(verdict->SerializeAsString());
 }
 
 void PressureFeed::OnMessage(std::string_view message) {
@@ -62,19 +54,17 @@ void PressureFeed::OnMessage(std::string_view message) {
     malformed_.Increment();
     return;
   }
-  auto table = std::make_shared<PressureTable>();
-  table->received = clock_.Monotonic();
+  placement::PressureMap nodes;
   for (const auto& node : snapshot.nodes()) {
-    table->nodes[node.node()] = {
-        .cpu_used_milli = static_cast<int>(node.cpu_used_milli()),
-        .cpu_capacity_milli = static_cast<int>(node.cpu_capacity_milli()),
-        .psi_cpu_permille = static_cast<int>(node.psi_cpu_permille()),
-        .psi_io_permille = static_cast<int>(node.psi_io_permille()),
-        .psi_memory_permille = static_cast<int>(node.psi_memory_permille()),
-        .psi_valid = node.psi_valid(),
-        .age_ms = node.sample_age_ms()};
+    nodes[node.node()] = {.cpu_used_milli = static_cast<int>(node.cpu_used_milli()),
+                          .cpu_capacity_milli = static_cast<int>(node.cpu_capacity_milli()),
+                          .psi_cpu_permille = static_cast<int>(node.psi_cpu_permille()),
+                          .psi_io_permille = static_cast<int>(node.psi_io_permille()),
+                          .psi_memory_permille = static_cast<int>(node.psi_memory_permille()),
+                          .psi_valid = node.psi_valid(),
+                          .age_ms = node.sample_age_ms()};
   }
-  table_.Set(std::move(table));
+  table_.Set(std::make_shared<PressureTable>(nodes, clock_.Monotonic()));
 }
 
 void PressureFeed::OnClose(const std::string& reason) {

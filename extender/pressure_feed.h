@@ -16,9 +16,7 @@
 
 namespace longshore::extender {
 
-class PressureFeed final : public PressureSource,
-                           public VerdictSink,
-                           private streams::ClientHandler {
+class PressureFeed final : public PressureSource, private streams::ClientHandler {
  public:
   // The log, clock and registry outlive the feed.
   PressureFeed(streams::ClientOptions options, VerdictLog& log, const Clock& clock,
@@ -29,7 +27,7 @@ class PressureFeed final : public PressureSource,
 
   std::shared_ptr<const PressureTable> Pressure() const override { return table_.Get(); }
   // Keeps the verdict in the log and sends it, if the stream is open and has room.
-  void Record(messages::PlacementVerdict verdict) override;
+  void Record(messages::PlacementVerdict verdict);
   // Sets the gauges that depend on the time of asking.
   void UpdateMetrics();
 
@@ -37,7 +35,7 @@ class PressureFeed final : public PressureSource,
   void OnOpen() override;
   void OnMessage(std::string_view message) override;
   void OnClose(const std::string& reason) override;
-  void Send(const messages::PlacementVerdict& verdict);
+  void Send(std::string verdict);
 
   VerdictLog& log_;
   const Clock& clock_;

@@ -5,17 +5,27 @@
 #include <nlohmann/json.hpp>
 
 #include "common/api/meta.h"
+#include "common/base/name_map.h"
 #include "common/base/strings.h"
 #include "extender/json_cursor.h"
-#include "extender/name_set.h"
 
 namespace longshore::extender {
 namespace {
 
+constexpr std::string_view kNamesFront = R"({"NodeNames":)";
+constexpr std::string_view kNodesFront = R"({"Nodes":{"metadata":{},"items":)";
+// Of bodies from this on the memory counts.
+constexpr size_t kLongBody = 1 << 20;
+
+int MostPods(std::string_view text) {
+  return static_cast<int>(std::clamp<int64_t>(ParseInt(text).value_or(0), 0, 1'000'000));
+}
+
 // Errors name the field: the first path to fail is kept.
 class Reader {
  public:
-  Reader(std::string_view body, std::deque<std::string>& decoded) : cursor_(body, decoded) {}
+  Reader(std::string_view body, std::deque<std::string>& decoded)
+      : cursor_(body, decoded), decoded_(decoded) {}
 
   bool Body(Arguments& arguments);
   Error error() const { return Annotate(*cursor_.error(), path_.empty() ? "body" : path_); }
@@ -23,6 +33,7 @@ class Reader {
   bool has_names() const { return has_names_; }
   bool has_nodes() const { return has_nodes_; }
   std::vector<std::string_view> names, node_names, node_items;
+  std::string_view names_text, items_text;  // the lists, from bracket to bracket
 
  private:
   // Runs the reading of a field and remembers its name when it fails first.
@@ -37,15 +48,18 @@ class Reader {
   bool Text(std::string_view& value) { return cursor_.Null() || cursor_.String(value); }
   bool Pod(PodArgument& pod);
   bool Metadata(PodArgument& pod);
-  bool Lookup(std::string_view key, std::string_view& value);
+  bool Labels(PodArgument& pod);
+  bool Annotations(PodArgument& pod);
   bool Spec(PodArgument& pod);
   bool Container(PodArgument& pod);
+  bool Volume(PodArgument& pod);
   bool Requests(PodArgument& pod);
   bool Names();
   bool NodeList();
   bool Node();
 
   JsonCursor cursor_;
+  const std::deque<std::string>& decoded_;
   std::string path_;
   bool has_pod_ = false, has_names_ = false, has_nodes_ = false;
 };
@@ -88,9 +102,9 @@ bool Reader::Metadata(PodArgument& pod) {
     } else if (SameIgnoringCase(key, "uid")) {
       Text(pod.uid);
     } else if (SameIgnoringCase(key, "labels")) {
-      Lookup(api::kLabelSource, pod.source);
+      Labels(pod);
     } else if (SameIgnoringCase(key, "annotations")) {
-      Lookup(api::kAnnotationSourceNamespace, pod.source_namespace);
+      Annotations(pod);
     } else {
       cursor_.Skip();
     }
@@ -98,10 +112,25 @@ bool Reader::Metadata(PodArgument& pod) {
 }
 
 // Keys of labels and annotations are data, not field names: their case counts.
-bool Reader::Lookup(std::string_view wanted, std::string_view& value) {
+bool Reader::Labels(PodArgument& pod) {
   return ObjectOrNull([&](std::string_view key) {
-    if (key == wanted) {
-      Text(value);
+    if (key == api::kLabelSource) {
+      Text(pod.source);
+    } else {
+      cursor_.Skip();
+    }
+  });
+}
+
+bool Reader::Annotations(PodArgument& pod) {
+  return ObjectOrNull([&](std::string_view key) {
+    if (key == api::kAnnotationSourceNamespace) {
+      Text(pod.source_namespace);
+    } else if (key == api::kAnnotationPlacementMode) {
+      Text(pod.placement_mode);
+    } else if (key == api::kAnnotationMaxPodsPerNode) {
+      std::string_view most;
+      if (Text(most)) pod.max_backup_pods = MostPods(most);
     } else {
       cursor_.Skip();
     }
@@ -112,9 +141,28 @@ bool Reader::Spec(PodArgument& pod) {
   return ObjectOrNull([&](std::string_view key) {
     if (SameIgnoringCase(key, "containers")) {
       if (!cursor_.Null()) cursor_.Array([&](size_t) { Container(pod); });
+    } else if (SameIgnoringCase(key, "volumes")) {
+      if (!cursor_.Null()) cursor_.Array([&](size_t) { Volume(pod); });
     } else {
       cursor_.Skip();
     }
+  });
+}
+
+bool Reader::Volume(PodArgument& pod) {
+  return ObjectOrNull([&](std::string_view key) {
+    if (!SameIgnoringCase(key, "persistentVolumeClaim")) {
+      cursor_.Skip();
+      return;
+    }
+    ObjectOrNull([&](std::string_view part) {
+      std::string_view claim;
+      if (!SameIgnoringCase(part, "claimName")) {
+        cursor_.Skip();
+      } else if (Text(claim) && !claim.empty()) {
+        pod.claims.push_back(claim);
+      }
+    });
   });
 }
 
@@ -154,22 +202,24 @@ bool Reader::Names() {
   names.clear();
   has_names_ = !cursor_.Null();
   if (!has_names_) return true;
-  return cursor_.Array([&](size_t) {
-    std::string_view name;
-    if (cursor_.String(name)) names.push_back(name);
-  });
+  const size_t decoded = decoded_.size();
+  const bool read = cursor_.Span(names_text, [&] { return cursor_.Strings(names); });
+  // What stands for a lone surrogate is not to be sent back as one.
+  if (decoded_.size() > decoded) names_text = {};
+  return read;
 }
 
 bool Reader::NodeList() {
   node_names.clear();
   node_items.clear();
+  items_text = {};
   has_nodes_ = !cursor_.Null();
   if (!has_nodes_) return true;
   return cursor_.Object([&](std::string_view key) {
     if (!SameIgnoringCase(key, "items")) {
       cursor_.Skip();
     } else if (!cursor_.Null()) {
-      cursor_.Array([&](size_t) { Node(); });
+      cursor_.Span(items_text, [&] { return cursor_.Array([&](size_t) { Node(); }); });
     }
   });
 }
@@ -200,16 +250,45 @@ bool Reader::Node() {
 
 // Keeps the first of each name (and its item), in order.
 void DropDuplicates(Arguments& arguments) {
-  NameSet seen(arguments.names.size());
+  NameMap seen(arguments.names.size());
+  std::vector<uint64_t>& hashes = arguments.hashes;
+  hashes.reserve(arguments.names.size());
+  for (const std::string_view name : arguments.names) hashes.push_back(HashName(name));
   size_t kept = 0;
   for (size_t i = 0; i < arguments.names.size(); ++i) {
-    if (!seen.Insert(arguments.names[i])) continue;
+    if (i + NameMap::kAhead < hashes.size()) seen.Prefetch(hashes[i + NameMap::kAhead]);
+    if (!seen.Insert(arguments.names[i], hashes[i]).second) continue;
     arguments.names[kept] = arguments.names[i];
+    hashes[kept] = hashes[i];
     if (!arguments.by_name) arguments.items[kept] = arguments.items[i];
     ++kept;
   }
   arguments.names.resize(kept);
   if (!arguments.by_name) arguments.items.resize(kept);
+  if (kept < hashes.size()) arguments.list = {};
+  hashes.resize(kept);
+}
+
+void AppendPassed(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
+                  std::string& out) {
+  size_t size = out.size() + 128;
+  for (const auto& text : arguments.by_name ? arguments.names : arguments.items) {
+    size += text.size() + 3;
+  }
+  out.reserve(size);
+  out += '[';
+  bool first = true;
+  for (size_t i = 0; i < arguments.names.size(); ++i) {
+    if (!outcomes.empty() && outcomes[i].outcome != Outcome::kPassed) continue;
+    if (!first) out += ',';
+    first = false;
+    if (arguments.by_name) {
+      AppendJsonString(arguments.names[i], out);
+    } else {
+      out += arguments.items[i];
+    }
+  }
+  out += ']';
 }
 
 void AppendReasons(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
@@ -227,6 +306,16 @@ void AppendReasons(const Arguments& arguments, const std::vector<NodeOutcome>& o
   out += '}';
 }
 
+// All that follows the list.
+void AppendFailed(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
+                  std::string& out) {
+  out += arguments.by_name ? R"(,"FailedNodes":)" : R"(},"FailedNodes":)";
+  AppendReasons(arguments, outcomes, Outcome::kFailed, out);
+  out += R"(,"FailedAndUnresolvableNodes":)";
+  AppendReasons(arguments, outcomes, Outcome::kNever, out);
+  out += R"(,"Error":""})";
+}
+
 }  // namespace
 
 Result<Arguments> ReadArguments(std::string_view body) {
@@ -240,9 +329,11 @@ Result<Arguments> ReadArguments(std::string_view body) {
   arguments.by_name = reader.has_names();
   if (arguments.by_name) {
     arguments.names = std::move(reader.names);
+    arguments.list = reader.names_text;
   } else {
     arguments.names = std::move(reader.node_names);
     arguments.items = std::move(reader.node_items);
+    arguments.list = reader.items_text;
   }
   DropDuplicates(arguments);
   return arguments;
@@ -250,29 +341,35 @@ Result<Arguments> ReadArguments(std::string_view body) {
 
 std::string FilterReply(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes) {
   std::string out;
-  size_t size = 128;
-  for (const auto& text : arguments.by_name ? arguments.names : arguments.items) {
-    size += text.size() + 3;
+  out += arguments.by_name ? kNamesFront : kNodesFront;
+  if (outcomes.empty() && !arguments.list.empty()) {
+    out.reserve(arguments.list.size() + 128);
+    out += arguments.list;
+  } else {
+    AppendPassed(arguments, outcomes, out);
   }
-  out.reserve(size);
-  out += arguments.by_name ? R"({"NodeNames":[)" : R"({"Nodes":{"metadata":{},"items":[)";
-  bool first = true;
-  for (size_t i = 0; i < arguments.names.size(); ++i) {
-    if (!outcomes.empty() && outcomes[i].outcome != Outcome::kPassed) continue;
-    if (!first) out += ',';
-    first = false;
-    if (arguments.by_name) {
-      AppendJsonString(arguments.names[i], out);
-    } else {
-      out += arguments.items[i];
-    }
-  }
-  out += arguments.by_name ? R"(],"FailedNodes":)" : R"(]},"FailedNodes":)";
-  AppendReasons(arguments, outcomes, Outcome::kFailed, out);
-  out += R"(,"FailedAndUnresolvableNodes":)";
-  AppendReasons(arguments, outcomes, Outcome::kNever, out);
-  out += R"(,"Error":""})";
+  AppendFailed(arguments, outcomes, out);
   return out;
+}
+
+std::string FilterReply(std::string body, const Arguments& arguments,
+                        const std::vector<NodeOutcome>& outcomes) {
+  // Short bodies may be inside the string object, and moved away from their views.
+  const bool whole = outcomes.empty() && !arguments.list.empty();
+  if (!whole || body.size() < kLongBody) return FilterReply(arguments, outcomes);
+  const std::string_view front = arguments.by_name ? kNamesFront : kNodesFront;
+  const size_t length = arguments.list.size();
+  const auto at = static_cast<size_t>(arguments.list.data() - body.data());
+  std::string end;
+  AppendFailed(arguments, outcomes, end);
+  // The pod that stood before the list mostly makes room for what is longer than in the request.
+  if (at < front.size() || front.size() + length + end.size() > body.capacity()) {
+    return FilterReply(arguments, outcomes);
+  }
+  body.replace(0, at, front);
+  body.resize(front.size() + length);
+  body += end;
+  return body;
 }
 
 std::string FilterErrorReply(std::string_view message) {
@@ -283,19 +380,30 @@ std::string FilterErrorReply(std::string_view message) {
 }
 
 std::string PrioritizeReply(const Arguments& arguments, const std::vector<int>& scores) {
+  // What stands before and behind a name, with the comma that takes the next one's bracket off.
+  static constexpr std::string_view kHost = R"({"Host":)";
+  static constexpr std::string_view kScores[] = {"",
+                                                 ",\"Score\":1},",
+                                                 ",\"Score\":2},",
+                                                 ",\"Score\":3},",
+                                                 ",\"Score\":4},",
+                                                 ",\"Score\":5},",
+                                                 ",\"Score\":6},",
+                                                 ",\"Score\":7},",
+                                                 ",\"Score\":8},",
+                                                 ",\"Score\":9},",
+                                                 ",\"Score\":10},"};
   std::string out;
   out.reserve(arguments.names.size() * 40 + 2);
   out += '[';
   for (size_t i = 0; i < scores.size(); ++i) {
     const int score = std::clamp(scores[i], 0, kMaxScore);
     if (score == 0) continue;
-    out += out.size() == 1 ? R"({"Host":)" : R"(,{"Host":)";
+    out += kHost;
     AppendJsonString(arguments.names[i], out);
-    out += R"(,"Score":)";
-    if (score == 10) out += '1';
-    out += static_cast<char>('0' + score % 10);
-    out += '}';
+    out += kScores[score];
   }
+  if (out.size() > 1) out.pop_back();
   out += ']';
   return out;
 }
@@ -303,10 +411,7 @@ std::string PrioritizeReply(const Arguments& arguments, const std::vector<int>& 
 std::string NeutralPrioritizeReply() { return "[]"; }
 
 void AppendJsonString(std::string_view text, std::string& out) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
-  });
-  if (plain) {
+  if (IsPlainText(text)) {
     out += '"';
     out += text;
     out += '"';

@@ -20,7 +20,10 @@ namespace longshore::extender {
 struct PodArgument {
   std::string_view ns, name, uid;
   std::string_view source, source_namespace;  // label and annotation; empty: not a pod of ours
+  std::string_view placement_mode;            // annotation: "Prefer" where the source says Require
   int64_t cpu_milli = 0, memory_bytes = 0;    // requests of its containers
+  std::vector<std::string_view> claims;       // that it mounts
+  int max_backup_pods = 0;                    // annotation; 0: none, or it cannot be read
 };
 
 struct Arguments {
@@ -28,12 +31,16 @@ struct Arguments {
   // Whether the scheduler wants names back or nodes. A request with both is answered by names.
   bool by_name = true;
   std::vector<std::string_view> names;  // offered nodes, in order, each once
+  std::vector<uint64_t> hashes;         // of the names (HashName)
   std::vector<std::string_view> items;  // unless by_name: the JSON text of each node
-  std::deque<std::string> decoded;      // what the views point into, besides the body
+  // The text of that list as it was sent, if no node is in it twice: where all pass, it is the
+  // reply.
+  std::string_view list;
+  std::deque<std::string> decoded;  // what the views point into, besides the body
 
   Arguments() = default;
-  Arguments(Arguments&&) = default;  // keeps the views valid; a copy would not
-  Arguments& operator=(Arguments&&) = default;
+  Arguments(Arguments&&) noexcept = default;  // keeps the views valid; a copy would not
+  Arguments& operator=(Arguments&&) noexcept = default;
 };
 
 // The body must outlive the result. Errors: kInvalidArgument, naming the field and the byte.
@@ -49,6 +56,10 @@ struct NodeOutcome {
 
 // `outcomes` is parallel to names; empty means that all pass.
 std::string FilterReply(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes);
+// The same, and may make a long reply in the body that the arguments were read from, so that a list
+// of 60 MB is not there twice. Nothing that points into the body is valid afterwards.
+std::string FilterReply(std::string body, const Arguments& arguments,
+                        const std::vector<NodeOutcome>& outcomes);
 // The pod fails with this message, unless the extender is configured as ignorable.
 std::string FilterErrorReply(std::string_view message);
 

@@ -11,10 +11,21 @@ constexpr size_t kMaxReservations = 2000;
 }  // namespace
 
 void Reservations::Reserve(const std::string& ns, const std::string& name, const std::string& uid,
-                           const std::string& node, MonotonicTime now) {
+                           const std::string& node, MonotonicTime now,
+                           std::chrono::seconds lifetime) {
   MutexLock lock(mutex_);
   if (by_uid_.size() >= kMaxReservations && !by_uid_.contains(uid)) return;
-  by_uid_[uid] = {ns, name, node, now + kLifetime};
+  by_uid_[uid] = {ns, name, node, now + lifetime};
+}
+
+bool Reservations::Full() {
+  MutexLock lock(mutex_);
+  return by_uid_.size() >= kMaxReservations;
+}
+
+void Reservations::Release(const std::string& uid) {
+  MutexLock lock(mutex_);
+  by_uid_.erase(uid);
 }
 
 Reservations::Counts Reservations::Others(const std::string& uid, const placement::View& view,

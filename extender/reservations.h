@@ -22,9 +22,13 @@ class Reservations {
 
   using Counts = std::unordered_map<std::string, int>;  // by node
 
-  // The pod (by its UID) now holds room on this node only.
+  // The pod (by its UID) now holds room on this node only, unless there are too many already.
   void Reserve(const std::string& ns, const std::string& name, const std::string& uid,
-               const std::string& node, MonotonicTime now);
+               const std::string& node, MonotonicTime now,
+               std::chrono::seconds lifetime = kLifetime);
+  // Another pod cannot reserve.
+  bool Full();
+  void Release(const std::string& uid);
   // Those of other pods that are neither expired nor bound in the view (where they count already).
   Counts Others(const std::string& uid, const placement::View& view, MonotonicTime now);
 

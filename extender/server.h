@@ -4,6 +4,7 @@
 // Only clients whose certificate bears an allowed name are heard.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -14,9 +15,12 @@
 
 namespace longshore::extender {
 
+// The log with all verdicts made until now.
+using VerdictReader = std::function<const VerdictLog&()>;
+
 // Adds POST /filter, POST /prioritize, GET /explain?pod=NS/NAME and GET /v1/verdicts[?namespace=].
 // Everything given here outlives the server. `allowed_clients` are common names.
-void AddRoutes(http::Server& server, Service& service, const VerdictLog& log,
+void AddRoutes(http::Server& server, Service& service, const VerdictReader& verdicts,
                const std::set<std::string>& allowed_clients, metrics::Registry& registry);
 
 }  // namespace longshore::extender

@@ -1,68 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/service.h"
 
-#include <algorithm>
-#include <array>
-
 #include "common/base/log.h"
+#include "extender/verdict.h"
 
 namespace longshore::extender {
 namespace {
 
-using placement::NodeInfo;
-using placement::NodeScore;
-using placement::Obstacle;
-using placement::Points;
-using placement::Scorer;
-using placement::Tier;
+using placement::NodeTable;
 
-// How many nodes are judged between two looks at the clock.
-constexpr size_t kNodesPerClockCheck = 256;
 // Of one view; a source is located again when it is asked for next.
 constexpr size_t kMaxCachedLocations = 1000;
 
-struct NodeJudgement {
-  const NodeInfo* info = nullptr;  // null: not in the snapshot (just added, or a template)
-  Points points;
-  int reserved = 0;
-  bool judged = false;  // false: the deadline came first
-};
-
-// Neither CPU, memory nor readiness is ours to refuse: the scheduler checked them before it asked,
-// on newer data. Ours is where the data is.
-Outcome OutcomeOf(const NodeJudgement& node, const Scorer& scorer) {
-  if (!node.judged) return Outcome::kPassed;
-  if (node.points.obstacle == Obstacle::kLocationUnknown) return Outcome::kFailed;
-  if (node.points.obstacle != Obstacle::kTooFar) return Outcome::kPassed;
-  // Of a node that is not in the snapshot only the name is known.
-  const bool by_name = scorer.wanted() == Tier::kNode;
-  return node.info != nullptr || by_name ? Outcome::kNever : Outcome::kPassed;
-}
-
-// The scheduler's 0..10. Floors, so that the tiers' ranges don't meet: Node 8..10, Rack 6..7, …
-int Grade(const NodeJudgement& node, const Scorer& scorer) {
-  if (!node.judged || OutcomeOf(node, scorer) != Outcome::kPassed) return 0;
-  return node.points.Total() / 10;
-}
-
-const char* VerbName(bool filter) { return filter ? "filter" : "prioritize"; }
+// How long a place under a cap is held for a pod that is never seen bound: longer than a binding
+// takes on a slow API server, and short enough for a pod that is gone.
+constexpr std::chrono::seconds kHold{30};
 
 }  // namespace
-
-struct Service::Judgement {
-  Arguments arguments;
-  std::shared_ptr<const placement::View> view;
-  std::shared_ptr<const api::BackupSource> source;
-  std::shared_ptr<const placement::Location> location;
-  std::shared_ptr<const PressureTable> pressure;
-  placement::PodDemand demand;
-  std::optional<Scorer> scorer;
-  std::string no_opinion;  // why, if there is no source to judge by
-  MonotonicTime now{};
-  std::vector<NodeJudgement> nodes;  // parallel to arguments.names
-  std::array<std::string, static_cast<size_t>(Tier::kUnknown) + 1> too_far;  // reasons by tier
-  std::string location_unknown;
-};
 
 Service::Service(const Cluster& cluster, const PressureSource& pressure, VerdictSink& sink,
                  const Clock& clock, metrics::Registry& registry, ServiceOptions options)
@@ -77,14 +31,14 @@ Service::Service(const Cluster& cluster, const PressureSource& pressure, Verdict
       nodes_failed_(registry.MakeCounter("longshore_extender_nodes_total",
                                          "Nodes judged by filter, by result",
                                          {{"result", "failed"}})) {
-  for (const bool filter : {true, false}) {
-    const std::string verb = VerbName(filter);
+  for (const Verb each : {Verb::kFilter, Verb::kPrioritize}) {
+    const std::string verb = VerbName(each);
     const auto counter = [&](const char* outcome) {
       return &registry.MakeCounter("longshore_extender_requests_total",
                                    "Calls of the scheduler, by verb and outcome",
                                    {{"verb", verb}, {"outcome", outcome}});
     };
-    counters_[filter ? 0 : 1] = {
+    counters_[static_cast<int>(each)] = {
         counter("judged"),
         counter("untouched"),
         counter("unknown_source"),
@@ -98,207 +52,153 @@ Service::Service(const Cluster& cluster, const PressureSource& pressure, Verdict
   }
 }
 
-std::string Service::Filter(std::string_view body) { return Answer(Verb::kFilter, body); }
-std::string Service::Prioritize(std::string_view body) { return Answer(Verb::kPrioritize, body); }
+std::string Service::Filter(std::string body) { return Answer(Verb::kFilter, std::move(body)); }
+std::string Service::Prioritize(std::string body) {
+  return Answer(Verb::kPrioritize, std::move(body));
+}
 
-std::string Service::Answer(Verb verb, std::string_view body) {
-  Judgement judgement;
-  judgement.now = clock_.Monotonic();
+std::string Service::Answer(Verb verb, std::string body) {
+  Decision decision;
+  const Counters& counters = counters_[static_cast<int>(verb)];
+  const MonotonicTime start = clock_.Monotonic();
+  decision.grounds->now = start;
   auto arguments = ReadArguments(body);
   std::string reply;
   if (!arguments.has_value()) {
-    reply = Malformed(verb, arguments.error());
+    counters.malformed->Increment();
+    LogWarn("malformed request", {{"verb", VerbName(verb)}, {"error", arguments.error().message}});
+    reply = MalformedReply(verb, arguments.error());
   } else {
-    judgement.arguments = *std::move(arguments);
-    metrics::Counter* no_ground = Prepare(verb, judgement);
-    if (no_ground != nullptr) {
-      no_ground->Increment();
+    decision.arguments = *std::move(arguments);
+    if (LeavesOneNode(verb, decision)) {
+      ConsiderOneNode(decision);
     } else {
-      JudgeNodes(verb, judgement.now + options_.deadline, judgement);
+      Consider(verb, decision);
     }
-    reply = Reply(verb, judgement);
+    reply = Reply(verb, std::move(body), decision);
   }
-  counters_[static_cast<int>(verb)].seconds->Observe(
-      std::chrono::duration<double>(clock_.Monotonic() - judgement.now).count());
+  counters.seconds->Observe(std::chrono::duration<double>(clock_.Monotonic() - start).count());
   return reply;
 }
 
-std::string Service::Malformed(Verb verb, const Error& error) {
-  counters_[static_cast<int>(verb)].malformed->Increment();
-  LogWarn("malformed request",
-          {{"verb", VerbName(verb == Verb::kFilter)}, {"error", error.message}});
-  return verb == Verb::kFilter ? FilterErrorReply("longshore-extender: " + error.message)
-                               : NeutralPrioritizeReply();
+void Service::Consider(Verb verb, Decision& decision) {
+  metrics::Counter* no_ground = Prepare(verb, decision);
+  if (no_ground != nullptr) {
+    no_ground->Increment();
+  } else {
+    Judge(verb, decision);
+  }
 }
 
-metrics::Counter* Service::Prepare(Verb verb, Judgement& judgement) {
+// One such call after the other, each on a snapshot taken in its turn: a hold that ended because
+// its pod is bound in one snapshot must not be missed by a call that counts in an older one.
+void Service::ConsiderOneNode(Decision& decision) {
+  MutexLock lock(cap_mutex_);
+  Consider(Verb::kFilter, decision);
+  Grounds& grounds = *decision.grounds;
+  if (!grounds.scorer) return;
+  const std::string uid(decision.arguments.pod.uid);
+  holds_.Release(uid);
+  grounds.held = holds_.Others(uid, *grounds.view, grounds.now);
+  grounds.can_hold = !holds_.Full();
+  ChooseOneNode(decision);
+  if (!decision.taken) return;
+  Reserve(decision, holds_, kHold);
+  Reserve(decision, reservations_, Reservations::kLifetime);
+}
+
+metrics::Counter* Service::Prepare(Verb verb, Decision& decision) {
   const Counters& counters = counters_[static_cast<int>(verb)];
-  const PodArgument& pod = judgement.arguments.pod;
+  const PodArgument& pod = decision.arguments.pod;
   if (pod.source.empty()) return counters.untouched;
   if (!cluster_.synced()) return counters.not_synced;
   const std::string ns(pod.source_namespace.empty() ? pod.ns : pod.source_namespace);
   const std::string name(pod.source);
-  judgement.view = cluster_.Snapshot();
-  judgement.source = cluster_.Source(ns, name);
-  if (judgement.source == nullptr) {
-    judgement.no_opinion = "source " + ns + "/" + name + " is not known";
+  Grounds& grounds = *decision.grounds;
+  grounds.view = cluster_.Snapshot();
+  grounds.source = cluster_.Source(ns, name);
+  if (grounds.source == nullptr) {
+    grounds.no_opinion = "source " + ns + "/" + name + " is not known";
     return counters.unknown_source;
   }
-  judgement.location = LocationOf(judgement.source, judgement.view);
-  judgement.pressure = pressure_.Pressure();
-  judgement.demand = {pod.cpu_milli, pod.memory_bytes, {}};
-  judgement.scorer.emplace(*judgement.source, *judgement.location, judgement.demand);
+  grounds.located = LocationOf(grounds.source, grounds.view);
+  grounds.pressure = pressure_.Pressure();
+  grounds.demand = DemandOf(pod, *grounds.view);
+  grounds.scorer.emplace(*grounds.source, grounds.located->location, grounds.demand);
   return nullptr;
 }
 
-void Service::JudgeNodes(Verb verb, MonotonicTime deadline, Judgement& judgement) {
-  const auto& names = judgement.arguments.names;
-  const auto reserved = reservations_.Others(std::string(judgement.arguments.pod.uid),
-                                             *judgement.view, judgement.now);
-  judgement.nodes.resize(names.size());
-  NodeInfo bare;
-  std::string name;
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (i % kNodesPerClockCheck == 0 && i > 0 && clock_.Monotonic() >= deadline) {
-      counters_[static_cast<int>(verb)].deadline->Increment();
-      return;
-    }
-    NodeJudgement& node = judgement.nodes[i];
-    name = names[i];
-    node.info = judgement.view->Node(name);
-    if (!reserved.empty()) {
-      const auto held = reserved.find(name);
-      node.reserved = held == reserved.end() ? 0 : held->second;
-    }
-    if (node.info == nullptr) bare.name = name;
-    const NodeInfo& info = node.info == nullptr ? bare : *node.info;
-    const auto pressure = judgement.pressure->Of(name, judgement.now);
-    node.points = judgement.scorer->Score(info, pressure, node.reserved);
-    node.judged = true;
+void Service::Judge(Verb verb, Decision& decision) {
+  const Counters& counters = counters_[static_cast<int>(verb)];
+  Grounds& grounds = *decision.grounds;
+  const auto& names = decision.arguments.names;
+  // A filter that refuses nothing is not worth the scheduler's time: if more than one node is left,
+  // it asks for the scores next, and of those there is a verdict.
+  const bool refuses = grounds.scorer->required() || !grounds.demand.attached_to.empty() ||
+                       grounds.demand.max_backup_pods > 0;
+  if (verb == Verb::kFilter && !refuses && names.size() > options_.explained_nodes) {
+    counters.judged->Increment();
+    return;
   }
-  counters_[static_cast<int>(verb)].judged->Increment();
+  grounds.reserved =
+      reservations_.Others(std::string(decision.arguments.pod.uid), *grounds.view, grounds.now);
+  grounds.pressure_points = PressureAlong(grounds.pressure, grounds.view->Table());
+  const MonotonicTime deadline = grounds.now + options_.deadline;
+  JudgeNodes(decision, [&](size_t) { return clock_.Monotonic() >= deadline; });
+  (decision.judged == names.size() ? counters.judged : counters.deadline)->Increment();
 }
 
-std::string Service::Reply(Verb verb, Judgement& judgement) {
-  if (judgement.nodes.empty() && !judgement.scorer) {
-    if (!judgement.no_opinion.empty()) Report(verb, judgement);
-    return verb == Verb::kFilter ? FilterReply(judgement.arguments, {}) : NeutralPrioritizeReply();
+std::string Service::Reply(Verb verb, std::string body, Decision& decision) {
+  const Grounds& grounds = *decision.grounds;
+  const bool of_ours = grounds.scorer || !grounds.no_opinion.empty();
+  // Told and kept first: a filter's reply may be made of the body.
+  if (of_ours) Report(verb, decision);
+  const bool records =
+      of_ours && options_.recorder != nullptr && options_.recorder->Wants(body.size());
+  std::string kept = records ? body : std::string();
+  std::string reply = WriteReply(verb, body, decision);
+  if (records) Record(verb, std::move(kept), reply, decision);
+  if (grounds.scorer && verb == Verb::kFilter) {
+    nodes_failed_.Increment(static_cast<double>(decision.refused));
+    nodes_passed_.Increment(
+        static_cast<double>(decision.arguments.names.size() - decision.refused));
   }
-  std::string reply =
-      verb == Verb::kFilter ? FilterVerdict(judgement) : PrioritizeVerdict(judgement);
-  Report(verb, judgement);
+  if (verb == Verb::kPrioritize && decision.taken) {
+    Reserve(decision, reservations_, Reservations::kLifetime);
+  }
   return reply;
 }
 
-std::string Service::FilterVerdict(Judgement& judgement) {
-  const std::string required = placement::TierName(judgement.scorer->wanted());
-  judgement.location_unknown =
-      "longshore: tier " + required +
-      " of the data is required, but where the data is, is unknown: " + judgement.location->reason;
-  std::vector<NodeOutcome> outcomes(judgement.nodes.size());
-  int failed = 0;
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    const NodeJudgement& node = judgement.nodes[i];
-    outcomes[i].outcome = OutcomeOf(node, *judgement.scorer);
-    if (outcomes[i].outcome == Outcome::kPassed) continue;
-    ++failed;
-    if (outcomes[i].outcome == Outcome::kFailed) {
-      outcomes[i].reason = judgement.location_unknown;
-      continue;
-    }
-    std::string& reason = judgement.too_far[static_cast<size_t>(node.points.tier)];
-    if (reason.empty()) {
-      reason = "longshore: tier " + required + " of the data is required, this node is at " +
-               placement::TierName(node.points.tier);
-    }
-    outcomes[i].reason = reason;
-  }
-  nodes_failed_.Increment(failed);
-  nodes_passed_.Increment(static_cast<double>(outcomes.size()) - failed);
-  return FilterReply(judgement.arguments, outcomes);
+void Service::Reserve(const Decision& decision, Reservations& where,
+                      std::chrono::seconds lifetime) {
+  const PodArgument& pod = decision.arguments.pod;
+  where.Reserve(std::string(pod.ns), std::string(pod.name), std::string(pod.uid),
+                std::string(decision.arguments.names[*decision.taken]), decision.grounds->now,
+                lifetime);
 }
 
-std::string Service::PrioritizeVerdict(Judgement& judgement) {
-  std::vector<int> grades(judgement.nodes.size());
-  size_t best = 0;
-  int bests = 0;
-  for (size_t i = 0; i < grades.size(); ++i) {
-    grades[i] = Grade(judgement.nodes[i], *judgement.scorer);
-    if (grades[i] > grades[best] || i == 0) {
-      best = i;
-      bests = 0;
-    }
-    if (grades[i] == grades[best]) ++bests;
-  }
-  // Of equals the scheduler picks any, which spreads by itself; a single best it will surely take.
-  if (bests == 1 && grades[best] > 0) {
-    const PodArgument& pod = judgement.arguments.pod;
-    reservations_.Reserve(std::string(pod.ns), std::string(pod.name), std::string(pod.uid),
-                          std::string(judgement.arguments.names[best]), judgement.now);
-  }
-  return PrioritizeReply(judgement.arguments, grades);
-}
-
-// The `count` nodes that are worth showing: passed ones first, best first, in the order offered.
-std::vector<size_t> Service::BestFirst(const Judgement& judgement, size_t count) {
-  std::vector<std::pair<int, size_t>> order(judgement.nodes.size());
-  for (size_t i = 0; i < order.size(); ++i) {
-    const NodeJudgement& node = judgement.nodes[i];
-    const bool failed = OutcomeOf(node, *judgement.scorer) != Outcome::kPassed;
-    order[i] = {(failed ? 1000 : 0) - node.points.Total(), i};
-  }
-  count = std::min(count, order.size());
-  const auto end = order.begin() + static_cast<std::ptrdiff_t>(count);
-  std::partial_sort(order.begin(), end, order.end());
-  std::vector<size_t> best;
-  for (auto shown = order.begin(); shown != end; ++shown) best.push_back(shown->second);
-  return best;
-}
-
-void Service::ExplainNode(const Judgement& judgement, size_t i, messages::NodeVerdict& verdict) {
-  const NodeJudgement& node = judgement.nodes[i];
-  NodeInfo bare;
-  bare.name = judgement.arguments.names[i];
-  const NodeInfo& info = node.info == nullptr ? bare : *node.info;
-  const NodeScore score = judgement.scorer->Explain(
-      info, judgement.pressure->Of(info.name, judgement.now), node.reserved);
-  verdict.set_node(info.name);
-  verdict.set_passed(OutcomeOf(node, *judgement.scorer) == Outcome::kPassed);
-  verdict.set_score(static_cast<uint32_t>(node.points.Total()));
-  verdict.set_tier(placement::TierName(score.tier));
-  verdict.set_locality_points(static_cast<uint32_t>(node.points.locality));
-  verdict.set_pressure_points(static_cast<uint32_t>(node.points.pressure));
-  verdict.set_room_points(static_cast<uint32_t>(node.points.room));
-  if (!node.judged) verdict.add_reasons("not judged: the deadline came first");
-  if (node.info == nullptr) {
-    // All else would be said of a node without room, readiness or labels.
-    verdict.add_reasons("the node is not in the snapshot (yet)");
-    return;
-  }
-  for (const std::string& reason : score.reasons) verdict.add_reasons(reason);
-}
-
-void Service::Report(Verb verb, const Judgement& judgement) {
-  const PodArgument& pod = judgement.arguments.pod;
+void Service::Report(Verb verb, const Decision& decision) {
   const auto time = clock_.Now().time_since_epoch();
-  messages::PlacementVerdict verdict;
-  verdict.set_pod_namespace(std::string(pod.ns));
-  verdict.set_pod_name(std::string(pod.name));
-  verdict.set_pod_uid(std::string(pod.uid));
-  verdict.set_verb(VerbName(verb == Verb::kFilter));
-  verdict.set_time_unix_us(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
-  verdict.set_snapshot_age_ms(cluster_.age().count());
-  verdict.set_nodes_offered(static_cast<uint32_t>(judgement.arguments.names.size()));
-  verdict.set_location(judgement.scorer ? judgement.location->reason : judgement.no_opinion);
-  if (judgement.scorer) {
-    for (const size_t i : BestFirst(judgement, options_.explained_nodes)) {
-      ExplainNode(judgement, i, *verdict.add_nodes());
-    }
-  }
-  sink_.Record(std::move(verdict));
+  auto draft =
+      std::make_shared<VerdictDraft>(DraftVerdict(verb, decision, options_.explained_nodes));
+  draft->verdict.set_time_unix_us(
+      std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+  draft->verdict.set_snapshot_age_ms(cluster_.age().count());
+  sink_.Record([draft = std::move(draft)] { return WriteVerdict(*draft); });
 }
 
-std::shared_ptr<const placement::Location> Service::LocationOf(
+void Service::Record(Verb verb, std::string body, const std::string& reply,
+                     const Decision& decision) {
+  options_.recorder->Record({.verb = verb,
+                             .body = std::move(body),
+                             .reply = reply,
+                             .grounds = decision.grounds,
+                             .judged = decision.judged,
+                             .time = clock_.Now(),
+                             .snapshot_age = cluster_.age()});
+}
+
+std::shared_ptr<const Located> Service::LocationOf(
     const std::shared_ptr<const api::BackupSource>& source,
     const std::shared_ptr<const placement::View>& view) {
   const std::string key = source->metadata.Key();
@@ -309,12 +209,27 @@ std::shared_ptr<const placement::Location> Service::LocationOf(
       cached_view_ = view;
     }
     const auto found = locations_.find(key);
-    if (found != locations_.end() && found->second.source == source) return found->second.location;
+    if (found != locations_.end() && found->second.source == source) return found->second.located;
   }
-  auto location = std::make_shared<const placement::Location>(placement::Locate(*source, *view));
+  auto located = std::make_shared<Located>();
+  located->location = placement::Locate(*source, *view);
+  located->tiers = view->Table().Tiers(located->location);
   MutexLock lock(mutex_);
-  if (cached_view_ == view) locations_[key] = {source, location};
-  return location;
+  if (cached_view_ == view) locations_[key] = {source, located};
+  return located;
+}
+
+// The same for every call of a second or so: while neither the leader's table nor the nodes change.
+std::shared_ptr<const std::vector<PressureTable::Points>> Service::PressureAlong(
+    const std::shared_ptr<const PressureTable>& pressure, const NodeTable& table) {
+  {
+    MutexLock lock(mutex_);
+    if (aligned_.pressure == pressure && aligned_.order == table.order()) return aligned_.points;
+  }
+  auto points = std::make_shared<const std::vector<PressureTable::Points>>(pressure->Along(table));
+  MutexLock lock(mutex_);
+  aligned_ = {pressure, table.order(), points};
+  return points;
 }
 
 }  // namespace longshore::extender

@@ -6,25 +6,25 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/metrics/registry.h"
+#include "extender/decision.h"
 #include "extender/inputs.h"
-#include "extender/protocol.h"
-#include "extender/reservations.h"
+#include "extender/recorder.h"
 
 namespace longshore::extender {
 
 struct ServiceOptions {
   // For one call, far under the scheduler's httpTimeout: what is not judged by then passes.
   std::chrono::milliseconds deadline{50};
-  size_t explained_nodes = 20;  // in each PlacementVerdict
+  size_t explained_nodes = 20;   // in each PlacementVerdict
+  Recorder* recorder = nullptr;  // outlives the service; null: nothing is recorded
 };
 
 class Service {
@@ -34,35 +34,34 @@ class Service {
           const Clock& clock, metrics::Registry& registry, ServiceOptions options = {});
 
   // The replies' bodies; the status is always 200, since the scheduler drops any other's body.
-  std::string Filter(std::string_view body);
-  std::string Prioritize(std::string_view body);
+  std::string Filter(std::string body);
+  std::string Prioritize(std::string body);
 
  private:
-  enum class Verb { kFilter, kPrioritize };
-  struct Judgement;  // all that one call found out
   struct Counters {
     metrics::Counter *judged, *untouched, *unknown_source, *not_synced, *deadline, *malformed;
     metrics::Histogram* seconds;
   };
   struct CachedLocation {
     std::shared_ptr<const api::BackupSource> source;
-    std::shared_ptr<const placement::Location> location;
+    std::shared_ptr<const Located> located;
   };
 
-  std::string Answer(Verb verb, std::string_view body);
-  std::string Malformed(Verb verb, const Error& error);
+  std::string Answer(Verb verb, std::string body);
+  void Consider(Verb verb, Decision& decision);
+  void ConsiderOneNode(Decision& decision);
   // False: no ground for an opinion, and which counter says so.
-  metrics::Counter* Prepare(Verb verb, Judgement& judgement);
-  void JudgeNodes(Verb verb, MonotonicTime deadline, Judgement& judgement);
-  std::string Reply(Verb verb, Judgement& judgement);
-  std::string FilterVerdict(Judgement& judgement);
-  std::string PrioritizeVerdict(Judgement& judgement);
-  void Report(Verb verb, const Judgement& judgement);
-  static std::vector<size_t> BestFirst(const Judgement& judgement, size_t count);
-  static void ExplainNode(const Judgement& judgement, size_t i, messages::NodeVerdict& verdict);
-  std::shared_ptr<const placement::Location> LocationOf(
-      const std::shared_ptr<const api::BackupSource>& source,
-      const std::shared_ptr<const placement::View>& view);
+  metrics::Counter* Prepare(Verb verb, Decision& decision);
+  void Judge(Verb verb, Decision& decision);
+  std::string Reply(Verb verb, std::string body, Decision& decision);
+  static void Reserve(const Decision& decision, Reservations& where, std::chrono::seconds lifetime);
+  void Report(Verb verb, const Decision& decision);
+  void Record(Verb verb, std::string body, const std::string& reply, const Decision& decision);
+  std::shared_ptr<const Located> LocationOf(const std::shared_ptr<const api::BackupSource>& source,
+                                            const std::shared_ptr<const placement::View>& view);
+  // By place in the table.
+  std::shared_ptr<const std::vector<PressureTable::Points>> PressureAlong(
+      const std::shared_ptr<const PressureTable>& pressure, const placement::NodeTable& table);
 
   const Cluster& cluster_;
   const PressureSource& pressure_;
@@ -73,9 +72,18 @@ class Service {
   metrics::Counter& nodes_passed_;
   metrics::Counter& nodes_failed_;
   Reservations reservations_;
+  Mutex cap_mutex_;     // before mutex_
+  Reservations holds_;  // places under a cap; changed under cap_mutex_ only
 
-  // Locations under one view; a new view empties it.
   Mutex mutex_;
+  // The last one asked for.
+  struct AlignedPressure {
+    std::shared_ptr<const PressureTable> pressure;
+    std::shared_ptr<const void> order;  // of the node table
+    std::shared_ptr<const std::vector<PressureTable::Points>> points;
+  };
+  AlignedPressure aligned_ LS_GUARDED_BY(mutex_);
+  // Locations under one view; a new view empties it.
   std::shared_ptr<const placement::View> cached_view_ LS_GUARDED_BY(mutex_);
   std::map<std::string, CachedLocation> locations_ LS_GUARDED_BY(mutex_);
 };

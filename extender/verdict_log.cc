@@ -3,8 +3,9 @@
 
 namespace longshore::extender {
 
-void VerdictLog::Add(const messages::PlacementVerdict& verdict) {
+void VerdictLog::Add(messages::PlacementVerdict verdict) {
   const std::string key = verdict.pod_namespace() + "/" + verdict.pod_name();
+  const std::string verb = verdict.verb();
   MutexLock lock(mutex_);
   const auto [entry, added] = pods_.try_emplace(key);
   Pod& pod = entry->second;
@@ -17,7 +18,7 @@ void VerdictLog::Add(const messages::PlacementVerdict& verdict) {
   if (!pod.by_verb.empty() && pod.by_verb.begin()->second.pod_uid() != verdict.pod_uid()) {
     pod.by_verb.clear();
   }
-  pod.by_verb[verdict.verb()] = verdict;
+  std::swap(pod.by_verb[verb], verdict);  // the old one is destroyed when the lock is free again
   if (pods_.size() > max_pods_) {
     pods_.erase(order_.front());
     order_.pop_front();
@@ -41,32 +42,6 @@ std::vector<messages::PlacementVerdict> VerdictLog::OfPod(const std::string& ns,
   if (found == pods_.end()) return verdicts;
   for (const auto& [verb, verdict] : found->second.by_verb) verdicts.push_back(verdict);
   return verdicts;
-}
-
-api::Json VerdictJson(const messages::PlacementVerdict& verdict) {
-  const WallTime time{std::chrono::microseconds(verdict.time_unix_us())};
-  api::Json nodes = api::Json::array();
-  for (const auto& node : verdict.nodes()) {
-    api::Json reasons = api::Json::array();
-    for (const auto& reason : node.reasons()) reasons.push_back(reason);
-    nodes.push_back({{"node", node.node()},
-                     {"passed", node.passed()},
-                     {"score", node.score()},
-                     {"tier", node.tier()},
-                     {"localityPoints", node.locality_points()},
-                     {"pressurePoints", node.pressure_points()},
-                     {"roomPoints", node.room_points()},
-                     {"reasons", std::move(reasons)}});
-  }
-  return {{"namespace", verdict.pod_namespace()},
-          {"pod", verdict.pod_name()},
-          {"uid", verdict.pod_uid()},
-          {"verb", verdict.verb()},
-          {"time", FormatTime(time)},
-          {"location", verdict.location()},
-          {"snapshotAgeMs", verdict.snapshot_age_ms()},
-          {"nodesOffered", verdict.nodes_offered()},
-          {"nodes", std::move(nodes)}};
 }
 
 }  // namespace longshore::extender

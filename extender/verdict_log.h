@@ -9,9 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "common/api/archive.h"
 #include "common/base/mutex.h"
-#include "extender/inputs.h"
+#include "common/messages/placement.pb.h"
 
 namespace longshore::extender {
 
@@ -20,7 +19,7 @@ class VerdictLog {
   explicit VerdictLog(size_t max_pods) : max_pods_(max_pods) {}
 
   // Replaces the pod's verdict of the same verb.
-  void Add(const messages::PlacementVerdict& verdict);
+  void Add(messages::PlacementVerdict verdict);
   // By pod, oldest first.
   std::vector<messages::PlacementVerdict> All() const;
   std::vector<messages::PlacementVerdict> OfPod(const std::string& ns,
@@ -36,8 +35,5 @@ class VerdictLog {
   std::map<std::string, Pod> pods_ LS_GUARDED_BY(mutex_);  // by "NS/NAME"
   std::list<std::string> order_ LS_GUARDED_BY(mutex_);     // least recent first
 };
-
-// {"pod","verb","time","location","snapshotAgeMs","nodesOffered","nodes":[{"node",…}]}
-api::Json VerdictJson(const messages::PlacementVerdict& verdict);
 
 }  // namespace longshore::extender

@@ -318,7 +318,7 @@ std::vector<DeviceRow> BpfHost::ReadDevices() const {
     if (key == 0) continue;
     DeviceCounters counters = FromKernel(cell);
     if (counters == DeviceCounters{}) continue;
-    rows.push_back({IndexOfKey(key), DeviceOfKey(key), std::move(counters)});
+    rows.push_back({IndexOfKey(key), DeviceOfKey(key), counters});
   }
   return rows;
 }

@@ -275,7 +275,7 @@ Status BpfObject::AttachRequired(const Parts& parts) {
 // Raw tracepoints, found by name: a file system may be a module that isn't loaded.
 void BpfObject::AttachOptional() {
   const auto& programs = skeleton_->progs;
-  const auto attach = [&](const char* signal, std::vector<bpf_program*> optional) {
+  const auto attach = [&](const char* signal, const std::vector<bpf_program*>& optional) {
     for (bpf_program* program : optional) {
       if (!AttachProgram(program).has_value()) {
         degraded_.push_back(signal);

@@ -9,6 +9,7 @@
 #include "common/base/files.h"
 #include "common/base/log.h"
 #include "common/base/strings.h"
+#include "nodeagent/startup_pages.h"
 
 namespace longshore::nodeagent {
 namespace {
@@ -19,6 +20,9 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::milliseconds kRetryNotFound{1000};
 constexpr std::chrono::milliseconds kRetryRefused{30000};
 constexpr int kHealthThreads = 1;  // each is memory on every node
+// Start-up pages are dropped after this sample, by when the controller has usually been called, and
+// again every so many: each new connection touches them.
+constexpr int kReleaseSample = 3, kReleaseEvery = 600;
 
 }  // namespace
 
@@ -143,6 +147,7 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
     SetUnready(started.error().message);
     return;
   }
+  int samples = 0;
   for (MonotonicTime tick = FirstTick(); !stop.stop_requested(); tick += options_.interval) {
     while (clock_.Monotonic() < tick && !stop.stop_requested()) collector.WaitUntil(tick);
     if (stop.stop_requested()) break;
@@ -156,6 +161,11 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
     usage_.Update(sample, measurement.kernel().Costs());
     metrics_.AfterSample(*sample, clock_.Monotonic() - begin, reporter.counts());
     SetUnready("");
+    if (++samples % kReleaseEvery == kReleaseSample) {
+      const Status released = ReleaseStartupPages();
+      if (!released.has_value())
+        LogWarn("start-up pages", {{"error", released.error().ToString()}});
+    }
   }
 }
 

@@ -249,7 +249,7 @@ std::string UsageMetrics::Text() const {
   MutexLock lock(mutex_);
   if (sample_ == nullptr) return "";
   Exposition out;
-  const auto each = [&](auto value, double other) {
+  const auto each = [&](auto value, double other) LS_REQUIRES(mutex_) {
     for (const PodSample& pod : sample_->pods) {
       if (!pod.final && shown_.contains(pod.uid)) {
         out.Value({{"pod_uid", pod.uid}}, value(pod.usage));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,13 +30,6 @@ struct Entry {
   std::string path;  // relative to the folder
   struct stat stat;
 };
-
-Failure FileFailure(int error_number, const std::string& path) {
-  Error error = ErrnoError(error_number, path);
-  if (error.code == Code::kNotFound) return {kNotFound, std::move(error.message), false};
-  if (error.code == Code::kPermissionDenied) return {kAuthentication, std::move(error.message)};
-  return ToFailure(std::move(error));
-}
 
 // Visits everything below a folder, never following symbolic links, entries sorted by name.
 template <class Visit>
@@ -109,6 +103,18 @@ FileDigest Describe(const Entry& entry) {
 }
 
 }  // namespace
+
+Failure FileFailure(int error_number, const std::string& path) {
+  Error error = ErrnoError(error_number, path);
+  if (error.code == Code::kNotFound) return {kNotFound, std::move(error.message), false};
+  if (error.code == Code::kPermissionDenied) {
+    return {kAuthentication, error.message + " to user " + std::to_string(::geteuid()) +
+                                 " and group " + std::to_string(::getegid()) +
+                                 "; set runAsUser and runAsGroup of the PodPolicy to who may, "
+                                 "then make a new request"};
+  }
+  return ToFailure(std::move(error));
+}
 
 std::string EncodePath(const std::string& path) {
   constexpr char kHex[] = "0123456789ABCDEF";

@@ -24,6 +24,9 @@ Outcome<Manifest> ComputeFileManifest(const std::string& folder,
                                       const std::function<void(const FolderTotals&)>& on_progress,
                                       const Cancellation& cancellation);
 
+// What a refused or missing path means to who asked for the operation.
+Failure FileFailure(int error_number, const std::string& path);
+
 // A name of any bytes as text that JSON can hold: control, non-ASCII and '%' bytes become %XX.
 std::string EncodePath(const std::string& path);
 

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "worker/operation.h"
 #include "worker/postgresql_snapshot.h"
+#include "worker/record_lookup.h"
 
 namespace longshore::worker {
 namespace {
@@ -198,7 +199,7 @@ Outcome<OperationReport> BackupPostgresql(const OperationContext& context) {
   LS_ASSIGN_OR_RETURN(const PostgresqlAccess access, AccessOf(context));
   LS_RETURN_IF_ERROR(context.restic.Open(/*create=*/true));
   LS_ASSIGN_OR_RETURN(std::optional<FoundRecord> before,
-                      FindRecord(context.restic, context.assign.copy_id()));
+                      FindEarlierRecord(context.restic, context.assign, "postgresql"));
   if (before) {  // an earlier attempt has committed and could not tell
     LogInfo("copy exists already", {{"copy", context.assign.copy_id()}});
     return OperationReport{"", std::move(before)};

@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "worker/operation.h"
 #include "worker/postgresql_snapshot.h"
+#include "worker/record_lookup.h"
 
 namespace longshore::worker {
 namespace {
@@ -230,8 +231,7 @@ class PostgresqlRestore {
 
 Outcome<OperationReport> RestorePostgresql(const OperationContext& context) {
   LS_RETURN_IF_ERROR(context.restic.Open(/*create=*/false));
-  LS_ASSIGN_OR_RETURN(FoundRecord found,
-                      ReadRecord(context.restic, context.assign.copy_id(), "postgresql"));
+  LS_ASSIGN_OR_RETURN(FoundRecord found, ReadRecord(context.restic, context.assign, "postgresql"));
   LS_ASSIGN_OR_RETURN(
       const PostgresqlAccess access,
       WritePostgresqlSecrets(context.secrets, context.redactor, context.assign.postgresql(),
@@ -247,8 +247,7 @@ Outcome<OperationReport> RestorePostgresql(const OperationContext& context) {
 
 Outcome<OperationReport> VerifyPostgresql(const OperationContext& context) {
   LS_RETURN_IF_ERROR(context.restic.Open(/*create=*/false));
-  LS_ASSIGN_OR_RETURN(FoundRecord found,
-                      ReadRecord(context.restic, context.assign.copy_id(), "postgresql"));
+  LS_ASSIGN_OR_RETURN(FoundRecord found, ReadRecord(context.restic, context.assign, "postgresql"));
   const Record& record = found.record;
   context.progress.Enter(kPhaseReading, static_cast<uint64_t>(record.bytes));
   Command parse;

@@ -2,7 +2,6 @@
 #include "worker/reach.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -12,7 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "common/base/files.h"
@@ -72,6 +73,39 @@ tl::expected<UniqueFd, std::string> Connect(const addrinfo& address, Deadline de
   return fd;
 }
 
+struct Lookup {
+  int rc = 0;
+  std::unique_ptr<addrinfo, AddressesDeleter> addresses;
+};
+
+// The resolver waits up to a minute for name servers that don't answer, and cannot be stopped: it
+// is left behind on a thread of its own when the time is over.
+Outcome<std::unique_ptr<addrinfo, AddressesDeleter>> Resolve(const ReachOptions& options,
+                                                             Deadline deadline,
+                                                             const Cancellation& cancellation) {
+  std::promise<Lookup> promise;
+  std::future<Lookup> future = promise.get_future();
+  std::thread([promise = std::move(promise), resolve = options.resolve, host = options.host,
+               port = std::to_string(options.port)]() mutable {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    Lookup lookup;
+    lookup.rc = resolve(host.c_str(), port.c_str(), &hints, &found);
+    if (lookup.rc == 0) lookup.addresses.reset(found);
+    promise.set_value(std::move(lookup));
+  }).detach();
+  while (future.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+    if (cancellation.cancelled()) return Failure{kCancelledClass, "cancelled", false};
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return Unreached(options, "looking up its name timed out");
+    }
+  }
+  Lookup lookup = future.get();
+  if (lookup.rc != 0) return Unreached(options, ::gai_strerror(lookup.rc));
+  return std::move(lookup.addresses);
+}
+
 std::string LastSslError() {
   char text[256] = "handshake failed";
   if (const unsigned long error = ERR_peek_last_error(); error != 0) {
@@ -123,15 +157,9 @@ Outcome<void> Handshake(const ReachOptions& options, int fd, Deadline deadline,
 
 Outcome<void> CheckReach(const ReachOptions& options, const Cancellation& cancellation) {
   const Deadline deadline = std::chrono::steady_clock::now() + options.timeout;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int rc =
-      ::getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &hints, &found);
-  if (rc != 0) return Unreached(options, ::gai_strerror(rc));
-  const std::unique_ptr<addrinfo, AddressesDeleter> addresses(found);
+  LS_ASSIGN_OR_RETURN(const auto addresses, Resolve(options, deadline, cancellation));
   std::string why = "no address";
-  for (const addrinfo* next = found; next != nullptr; next = next->ai_next) {
+  for (const addrinfo* next = addresses.get(); next != nullptr; next = next->ai_next) {
     auto connected = Connect(*next, deadline, cancellation);
     if (cancellation.cancelled()) return Failure{kCancelledClass, "cancelled", false};
     if (connected) {

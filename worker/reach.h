@@ -4,6 +4,8 @@
 // would retry for a quarter of an hour (restic) or mix causes. Called before restic is started.
 #pragma once
 
+#include <netdb.h>
+
 #include <chrono>
 #include <string>
 
@@ -16,8 +18,9 @@ struct ReachOptions {
   std::string host;
   int port = 0;
   bool tls = false;
-  std::string ca_file;  // PEM; empty: the system's authorities
-  std::chrono::milliseconds timeout{8000};
+  std::string ca_file;                      // PEM; empty: the system's authorities
+  std::chrono::milliseconds timeout{8000};  // all of it: name, connection, handshake
+  decltype(&::getaddrinfo) resolve = &::getaddrinfo;
 };
 
 // Connects, and with tls shakes hands and checks the certificate's chain and name.

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/record.h"
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
 #include "common/base/clock.h"
+#include "common/base/strings.h"
 
 namespace longshore::worker {
 namespace {
 
-constexpr char kRecordFile[] = "record.json";
+Failure Unfit(const std::string& field, const std::string& why) {
+  return {kMismatch, "record, field " + field + ": " + why, false};
+}
 
-bool SameOperation(const Record& a, const Snapshot& snapshot) {
-  for (const std::string& tag : snapshot.tags) {
-    if (tag == "copy=" + a.copy_id) return true;
+Outcome<void> CheckDataPath(const std::string& path) {
+  if (!path.starts_with('/')) return Unfit("dataPath", "must begin with '/'");
+  if (path.find('\0') != std::string::npos || path.find('\n') != std::string::npos) {
+    return Unfit("dataPath", "holds a line break or NUL");
   }
-  return false;
+  for (const std::string& step : Split(path, '/')) {
+    if (step == "..") return Unfit("dataPath", "'..' is not allowed");
+  }
+  return {};
 }
 
 }  // namespace
@@ -36,48 +47,55 @@ std::vector<std::string> CopyTags(const Record& record, const std::string& what)
           "attempt=" + std::to_string(record.attempt)};
 }
 
-Outcome<std::optional<FoundRecord>> FindRecord(Restic& restic, const std::string& copy_id) {
-  LS_ASSIGN_OR_RETURN(const std::vector<Snapshot> snapshots,
-                      restic.Find({"longshore", "record", "copy=" + copy_id}));
-  if (snapshots.empty()) return std::optional<FoundRecord>();
-  // Two can only come from two attempts that both committed; the first one counts.
-  const Snapshot* first = &snapshots[0];
-  for (const Snapshot& snapshot : snapshots) {
-    if (snapshot.time < first->time) first = &snapshot;
+Outcome<void> CheckRecord(const Record& record) {
+  if (record.format != kRecordFormat) return Unfit("format", "this worker reads v1 only");
+  const std::pair<const char*, std::string_view> words[] = {
+      {"copyID", record.copy_id},
+      {"operation", record.operation},
+      {"operationNamespace", record.operation_namespace},
+      {"kind", record.kind},
+      {"source", record.source},
+      {"time", record.time},
+      {"position", record.position},
+      {"sourceVersion", record.source_version},
+      {"dataSnapshot", record.data_snapshot},
+      {"dataPath", record.data_path},
+      {"manifestDigest", record.manifest_digest}};
+  for (const auto& [field, value] : words) {
+    if (value.starts_with('-')) return Unfit(field, "begins with '-'");
   }
-  LS_ASSIGN_OR_RETURN(const std::string text,
-                      restic.ReadText(first->id, std::string("/") + kRecordFile));
-  const auto json = api::ParseJson(text);
-  if (!json) return Failure{kMismatch, "the record of " + copy_id + ": " + json.error().message};
-  auto record = api::ReadJson<Record>(*json);
-  if (!record)
-    return Failure{kMismatch, "the record of " + copy_id + ": " + record.error().message};
-  const bool sound = record->manifest_digest == ManifestDigest(record->manifest) &&
-                     record->copy_id == copy_id && SameOperation(*record, *first);
-  if (!sound) {
-    return Failure{kMismatch, "the record of " + copy_id + " does not agree with its own digest"};
+  for (const auto& [tool, version] : record.tools) {
+    if (tool.starts_with('-') || version.starts_with('-')) return Unfit("tools", "begins with '-'");
   }
-  return std::optional(FoundRecord{std::move(*record), first->id});
+  if (!IsSha256(record.data_snapshot)) {
+    return Unfit("dataSnapshot", "must be a full snapshot id, 64 digits of lower-case hex");
+  }
+  return CheckDataPath(record.data_path);
 }
 
-Outcome<FoundRecord> ReadRecord(Restic& restic, const std::string& copy_id,
-                                const std::string& kind) {
-  LS_ASSIGN_OR_RETURN(std::optional<FoundRecord> found, FindRecord(restic, copy_id));
-  if (!found) return Failure{kNotFound, "the repository has no copy " + copy_id, false};
-  if (found->record.kind != kind) {
-    return Failure{kConfiguration,
-                   "copy " + copy_id + " is of kind " + found->record.kind + ", not " + kind,
-                   false};
+Outcome<Record> ParseRecord(const std::string& text) {
+  const auto json = api::ParseJson(text);
+  if (!json) return Failure{kMismatch, "record: " + json.error().message, false};
+  auto record = api::ReadJson<Record>(*json);
+  if (!record) return Failure{kMismatch, "record: " + record.error().message, false};
+  LS_RETURN_IF_ERROR(CheckRecord(*record));
+  if (record->manifest_digest != ManifestDigest(record->manifest)) {
+    return Failure{kMismatch, "record: its manifest does not agree with its own digest", false};
   }
-  return std::move(*found);
+  return *std::move(record);
 }
 
 Outcome<FoundRecord> WriteRecord(Restic& restic, Record record) {
   record.manifest_digest = ManifestDigest(record.manifest);
+  // What could not be read back is no copy.
+  if (auto fit = CheckRecord(record); !fit) {
+    return Failure{kInternalClass, std::move(fit).error().message, false};
+  }
+  std::string text = api::DumpJson(api::WriteJson(record)) + "\n";
+  std::string digest = Sha256Hex(text);
   LS_ASSIGN_OR_RETURN(const BackupSummary written,
-                      restic.BackupText(kRecordFile, CopyTags(record, "record"),
-                                        api::DumpJson(api::WriteJson(record)) + "\n"));
-  return FoundRecord{std::move(record), written.snapshot};
+                      restic.BackupText(kRecordFile, CopyTags(record, "record"), std::move(text)));
+  return FoundRecord{std::move(record), written.snapshot, std::move(digest)};
 }
 
 messages::CopyRecord ToMessage(const FoundRecord& found) {
@@ -87,6 +105,7 @@ messages::CopyRecord ToMessage(const FoundRecord& found) {
   message.set_data_snapshot(record.data_snapshot);
   message.set_record_snapshot(found.snapshot);
   message.set_manifest_digest(record.manifest_digest);
+  message.set_record_digest(found.digest);
   message.set_source_version(record.source_version);
   const auto tool = record.tools.find(record.kind == "postgresql" ? "pg_dump" : "restic");
   if (tool != record.tools.end()) message.set_tool_version(tool->second);

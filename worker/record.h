@@ -9,7 +9,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +18,11 @@
 
 namespace longshore::worker {
 
+inline constexpr char kRecordFile[] = "record.json";  // in its snapshot
+inline constexpr char kRecordFormat[] = "longshore.dev/copy-record/v1";
+
 struct Record {
-  std::string format = "longshore.dev/copy-record/v1";
+  std::string format = kRecordFormat;
   std::string copy_id;
   std::string operation, operation_namespace;
   int attempt = 0;
@@ -64,6 +66,16 @@ void Describe(A& a, Record& v) {
 // A record with what the assignment says filled in.
 Record NewRecord(const messages::Assign& assign, const std::string& kind);
 
+// Whether its values may be handed to tools: whoever may append to a repository can write a record.
+// The data is a full snapshot id and an absolute path without "..", a line break or NUL; nothing
+// begins with '-'. A part may: it is a legal name, and never an argument of its own.
+// Failures: Mismatch, naming the field.
+Outcome<void> CheckRecord(const Record& record);
+
+// Reads and checks the text of a record. Failures: Mismatch when it is none, when CheckRecord says
+// no, or when it does not agree with its own digest.
+Outcome<Record> ParseRecord(const std::string& text);
+
 // Tags for a snapshot of this copy; `what` is "data" or "record".
 std::vector<std::string> CopyTags(const Record& record, const std::string& what);
 
@@ -71,15 +83,8 @@ std::vector<std::string> CopyTags(const Record& record, const std::string& what)
 struct FoundRecord {
   Record record;
   std::string snapshot;
+  std::string digest;  // sha256 of the record's text
 };
-
-// Reads and checks the record of a copy. nullopt: there is none.
-// Failures: Mismatch when it does not agree with its own digest.
-Outcome<std::optional<FoundRecord>> FindRecord(Restic& restic, const std::string& copy_id);
-// The same where it must be there. Failures also: NotFound; Configuration when it is of another
-// kind.
-Outcome<FoundRecord> ReadRecord(Restic& restic, const std::string& copy_id,
-                                const std::string& kind);
 
 // Fills in the manifest's digest, writes the record and so makes the copy exist.
 Outcome<FoundRecord> WriteRecord(Restic& restic, Record record);

@@ -2,8 +2,10 @@
 #include "worker/restic.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/api/archive.h"
 #include "common/base/files.h"
@@ -57,6 +59,16 @@ std::string LastWords(const std::string& err) {
   std::string words = said.empty() ? "it said nothing" : said[0];
   std::replace(words.begin(), words.end(), '\n', ' ');
   return words.starts_with("Fatal: ") ? words.substr(7) : words;
+}
+
+// Go's os.FileMode keeps what is beyond rwxrwxrwx elsewhere than Unix does. Set-user-ID means
+// nothing on a folder.
+mode_t PermissionBits(uint64_t go_mode) {
+  constexpr uint64_t kSetGid = 1u << 22, kSticky = 1u << 20;
+  auto bits = static_cast<mode_t>(go_mode & 0777);
+  if ((go_mode & kSetGid) != 0) bits |= S_ISGID;
+  if ((go_mode & kSticky) != 0) bits |= S_ISVTX;
+  return bits;
 }
 
 std::string TagList(const std::vector<std::string>& tags) { return Join(tags, ","); }
@@ -255,11 +267,11 @@ Outcome<std::string> Restic::ReadText(const std::string& snapshot, const std::st
 }
 
 Command Restic::DumpCommand(const std::string& snapshot, const std::string& path) const {
-  return MakeCommand({"dump", snapshot, path});
+  return MakeCommand({"dump", "--", snapshot, path});
 }
 
 Command Restic::DumpFolderCommand(const std::string& snapshot, const std::string& path) const {
-  return MakeCommand({"dump", "--archive", "tar", snapshot + ":" + path, "/"});
+  return MakeCommand({"dump", "--archive", "tar", "--", snapshot + ":" + path, "/"});
 }
 
 Outcome<void> Restic::RestoreFolder(const std::string& snapshot, const std::string& path,
@@ -274,10 +286,28 @@ Outcome<void> Restic::RestoreFolder(const std::string& snapshot, const std::stri
   };
   LS_ASSIGN_OR_RETURN(
       const Finished finished,
-      Run(reaper_, MakeCommand({"restore", snapshot + ":" + path, "--target", target}), run));
+      Run(reaper_, MakeCommand({"restore", "--target", target, "--", snapshot + ":" + path}), run));
   UnlockAfterKill(finished);
   if (!finished.ok()) return ClassifyRestic(finished, "restore " + path);
   return {};
+}
+
+Outcome<mode_t> Restic::FolderMode(const std::string& snapshot, const std::string& path) {
+  std::optional<uint64_t> mode;
+  RunOptions run;
+  run.cancellation = &cancellation_;
+  run.timeout = kReadTimeout;
+  run.on_out = [&](std::string_view line) {
+    const auto json = api::ParseJson(line);
+    if (!json || Text(*json, "path") != path || Text(*json, "type") != "dir") return;
+    mode = Number(*json, "mode");
+  };
+  LS_ASSIGN_OR_RETURN(const Finished finished,
+                      Run(reaper_, MakeCommand({"ls", "--", snapshot, path}), run));
+  UnlockAfterKill(finished);
+  if (!finished.ok()) return ClassifyRestic(finished, "look at " + path);
+  if (!mode) LogWarn("the snapshot does not say the folder's mode", {{"path", path}});
+  return PermissionBits(mode.value_or(0700));
 }
 
 }  // namespace longshore::worker

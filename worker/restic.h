@@ -5,6 +5,8 @@
 // operations.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,7 +41,17 @@ struct Snapshot {
 // What went wrong, from restic's exit code and stderr. `doing` begins the message.
 Failure ClassifyRestic(const Finished& finished, const std::string& doing);
 
-class Restic {
+// The reading side, which the look-up of records needs. Tests have snapshots in memory behind it.
+class SnapshotReader {
+ public:
+  virtual ~SnapshotReader() = default;
+  // Snapshots that carry all these tags. Ids are whole; times are what whoever wrote them said.
+  virtual Outcome<std::vector<Snapshot>> Find(const std::vector<std::string>& tags) = 0;
+  // One file of a snapshot. `snapshot` is an id that was found or checked (IsSha256).
+  virtual Outcome<std::string> ReadText(const std::string& snapshot, const std::string& path) = 0;
+};
+
+class Restic : public SnapshotReader {
  public:
   struct Options {
     std::string cache_dir;                           // below the scratch folder
@@ -54,8 +66,7 @@ class Restic {
   // Proves reach, login and key in seconds. Makes the repository where there is none, if `create`.
   Outcome<void> Open(bool create);
 
-  // Snapshots that carry all these tags.
-  Outcome<std::vector<Snapshot>> Find(const std::vector<std::string>& tags);
+  Outcome<std::vector<Snapshot>> Find(const std::vector<std::string>& tags) override;
 
   struct Stream {
     std::string file_name;  // in the snapshot
@@ -76,13 +87,15 @@ class Restic {
   Outcome<BackupSummary> BackupText(const std::string& file_name,
                                     const std::vector<std::string>& tags, std::string text);
 
-  Outcome<std::string> ReadText(const std::string& snapshot, const std::string& path);
+  Outcome<std::string> ReadText(const std::string& snapshot, const std::string& path) override;
   // Writes one file of a snapshot to stdout: for pipelines.
   Command DumpCommand(const std::string& snapshot, const std::string& path) const;
   // Writes a folder of a snapshot to stdout as a tar archive.
   Command DumpFolderCommand(const std::string& snapshot, const std::string& path) const;
   Outcome<void> RestoreFolder(const std::string& snapshot, const std::string& path,
                               const std::string& target, const StatusCallback& on_status);
+  // The permission bits of a folder itself, which RestoreFolder leaves alone.
+  Outcome<mode_t> FolderMode(const std::string& snapshot, const std::string& path);
 
  private:
   Command MakeCommand(std::vector<std::string> arguments) const;

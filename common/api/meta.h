@@ -30,6 +30,12 @@ inline constexpr char kAnnotationCreatedBy[] = "longshore.dev/created-by";
 // Annotation on Pods for the extender: namespace of the BackupSource (its name is the label above).
 inline constexpr char kAnnotationSourceNamespace[] = "longshore.dev/source-namespace";
 // Node label for the rack; zone and region are the well-known topology.kubernetes.io ones.
+// "Prefer": the pod's source requires nearness, but for this pod it is preferred only.
+inline constexpr char kAnnotationPlacementMode[] = "longshore.dev/placement-mode";
+inline constexpr char kPrefer[] = "Prefer";
+// PodPolicy's spec.maxPodsPerNode, for the extender.
+inline constexpr char kAnnotationMaxPodsPerNode[] = "longshore.dev/max-pods-per-node";
+
 inline constexpr char kLabelRack[] = "topology.longshore.dev/rack";
 inline constexpr char kLabelZone[] = "topology.kubernetes.io/zone";
 inline constexpr char kLabelRegion[] = "topology.kubernetes.io/region";

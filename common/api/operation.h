@@ -96,9 +96,10 @@ void Describe(A& a, OperationError& v) {
 
 // One finished copy, as its record in the repository says.
 struct CopySummary {
-  std::string id;                                      // "copy-…", also a tag in the repository
-  std::string data_snapshot, record_snapshot;          // restic snapshot ids
-  std::string manifest_digest;                         // sha256 of the manifest document
+  std::string id;                              // "copy-…", also a tag in the repository
+  std::string data_snapshot, record_snapshot;  // restic snapshot ids
+  std::string manifest_digest;                 // sha256 of the manifest document
+  std::string record_digest;  // sha256 of the record's text; empty: of an older worker
   std::string source_version, tool_version, position;  // e.g. server version, pg_dump's, LSN
   int64_t bytes = 0;                                   // logical bytes of the dump stream or files
   int64_t items = 0;                                   // tables or files
@@ -111,6 +112,7 @@ void Describe(A& a, CopySummary& v) {
   a("dataSnapshot", v.data_snapshot);
   a("recordSnapshot", v.record_snapshot);
   a("manifestDigest", v.manifest_digest);
+  a("recordDigest", v.record_digest);
   a("sourceVersion", v.source_version);
   a("toolVersion", v.tool_version);
   a("position", v.position);

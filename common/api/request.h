@@ -7,14 +7,24 @@
 
 namespace longshore::api {
 
-// Signals the node agents measure and scaling may use. cpu in millicores, memory in bytes (anon +
-// what cannot be reclaimed), readBytes/writeBytes in bytes per second of block I/O.
+// Signals the node agents measure and scaling may use. cpu in cores, memory in bytes (anon + what
+// cannot be reclaimed), readBytes, writeBytes and ioOperations of block I/O and networkBytes (both
+// ways) a second, ioLatency in seconds an operation; throttling by the pod's own CPU limit and
+// pressure (at least one task stalls) as shares of the time.
 inline constexpr char kSignalCpu[] = "cpu";
 inline constexpr char kSignalMemory[] = "memory";
 inline constexpr char kSignalReadBytes[] = "readBytes";
 inline constexpr char kSignalWriteBytes[] = "writeBytes";
+inline constexpr char kSignalIoOperations[] = "ioOperations";
+inline constexpr char kSignalNetworkBytes[] = "networkBytes";
+inline constexpr char kSignalIoLatency[] = "ioLatency";
+inline constexpr char kSignalCpuThrottling[] = "cpuThrottling";
+inline constexpr char kSignalCpuPressure[] = "cpuPressure";
+inline constexpr char kSignalIoPressure[] = "ioPressure";
+inline constexpr char kSignalMemoryPressure[] = "memoryPressure";
 
-// Exactly one is set: percent of the pod's resource request (cpu, memory), or an absolute value.
+// Exactly one is set: percent of the pod's resource request (cpu, memory) or of the time
+// (throttling, pressure), or an absolute value.
 struct Threshold {
   std::optional<int> utilization_percent;
   std::string value;  // quantity
@@ -41,11 +51,19 @@ void Describe(A& a, ScalingSignal& v) {
 struct Scaling {
   std::vector<ScalingSignal> signals;
   int idle_seconds = 120;  // every signal under `down` for so long: the pod is deconstructed
+  // What a container does with the CPU in its first seconds does not count.
+  int startup_grace_seconds = 5;
+  // "Ignore", or "Follow": a pod for each operation that waits or is announced by spec.demand.
+  std::string demand_policy = "Ignore";
+  int warm_pods = 0;  // kept free beside those that work
 };
 template <class A>
 void Describe(A& a, Scaling& v) {
   a("signals", v.signals);
   a("idleSeconds", v.idle_seconds);
+  a("startupGraceSeconds", v.startup_grace_seconds);
+  a("demandPolicy", v.demand_policy);
+  a("warmPods", v.warm_pods);
 }
 
 struct PodCounts {
@@ -66,7 +84,7 @@ struct ComputeRequestSpec {
   NameRef policy_ref;
   PodCounts pods;
   Scaling scaling;
-  std::optional<int> demand;                // operations the manager says are waiting
+  std::optional<int> demand;                // operations the manager says are still to come
   std::string deadline;                     // RFC 3339
   std::optional<int64_t> lifetime_seconds;  // ends by itself after this
 };
@@ -125,13 +143,62 @@ void Describe(A& a, DecisionInput& v) {
   a("samples", v.samples);
 }
 
+// Why the number of pods changed: ScalingDecision.cause, and BackupPodSpec.cause.
+inline constexpr char kCauseRequested[] = "Requested";
+inline constexpr char kCauseThreshold[] = "ThresholdExceeded";
+inline constexpr char kCauseIdle[] = "Idle";
+inline constexpr char kCauseReplaced[] = "Replaced";
+inline constexpr char kCauseResized[] = "Resized";
+inline constexpr char kCauseReleased[] = "Released";
+inline constexpr char kCausePodBusy[] = "PodBusy";
+inline constexpr char kCauseDemand[] = "DemandWaiting";
+inline constexpr char kCauseWarmPods[] = "WarmPods";
+inline constexpr char kCauseDeadline[] = "DeadlineAtRisk";
+inline constexpr char kCauseFutile[] = "GrowthFutile";  // also the reason of the limit
+
+// What has a say in how many pods there should be: ScalingCandidate.name.
+inline constexpr char kCandidateUsage[] = "Usage";
+inline constexpr char kCandidateSaturation[] = "Saturation";
+inline constexpr char kCandidateDemand[] = "Demand";
+inline constexpr char kCandidateWarmPods[] = "WarmPods";
+inline constexpr char kCandidateDeadline[] = "Deadline";
+
+struct ScalingCandidate {
+  std::string name;
+  int pods = 0;         // that it wants
+  bool chosen = false;  // it wants most
+  std::string message;
+};
+template <class A>
+void Describe(A& a, ScalingCandidate& v) {
+  a("name", v.name);
+  a("pods", v.pods);
+  a("chosen", v.chosen);
+  a("message", v.message);
+}
+
+// What kept the chosen candidate from getting all it wants.
+struct ScalingLimit {
+  std::string reason;  // "MaxPods", "SourceCap", "RepositoryCap", …: as of condition ScalingLimited
+  int pods = 0;        // no more than these
+  std::string message;
+};
+template <class A>
+void Describe(A& a, ScalingLimit& v) {
+  a("reason", v.reason);
+  a("pods", v.pods);
+  a("message", v.message);
+}
+
 struct ScalingDecision {
   std::string time;  // RFC 3339 with microseconds
   int from = 0, to = 0;
-  std::string cause;  // "Requested", "ThresholdExceeded", "Idle", "Replaced", …
+  std::string cause;  // kCauseRequested, …
   std::string message;
   std::string crossing_time;  // end of the first sample over `up`, when cause is ThresholdExceeded
   std::vector<DecisionInput> inputs;
+  std::vector<ScalingCandidate> candidates;  // all who had a say
+  std::optional<ScalingLimit> limit;         // empty: nothing was in the way
 };
 template <class A>
 void Describe(A& a, ScalingDecision& v) {
@@ -142,6 +209,8 @@ void Describe(A& a, ScalingDecision& v) {
   a("message", v.message);
   a("crossingTime", v.crossing_time);
   a("inputs", v.inputs);
+  a("candidates", v.candidates);
+  a("limit", v.limit);
 }
 
 struct PodStateCounts {
@@ -160,19 +229,23 @@ void Describe(A& a, PodStateCounts& v) {
 struct ComputeRequestStatus {
   int64_t observed_generation = 0;
   int desired_pods = 0;
+  std::optional<int> initial_pods;  // the spec.pods.initial that desired_pods has followed
   PodStateCounts pods;
   ImageChoice image;
   ScalingDecision last_decision;
-  std::string location;  // where the data is and how we know, one line
+  std::string predicted_finish_time;  // RFC 3339; empty: no deadline, or no estimate
+  std::string location;               // where the data is and how we know, one line
   std::vector<Condition> conditions;
 };
 template <class A>
 void Describe(A& a, ComputeRequestStatus& v) {
   a("observedGeneration", v.observed_generation);
   a("desiredPods", v.desired_pods);
+  a("initialPods", v.initial_pods);
   a("pods", v.pods);
   a("image", v.image);
   a("lastDecision", v.last_decision);
+  a("predictedFinishTime", v.predicted_finish_time);
   a("location", v.location);
   a("conditions", v.conditions);
 }
@@ -196,6 +269,7 @@ struct BackupPodSpec {
   std::string image;
   std::vector<std::string> candidate_nodes;  // steering: best first; empty: anywhere
   std::string cause;                         // why it was provisioned, as in ScalingDecision.cause
+  std::string placement_mode;  // "Prefer": its source requires nearness, which has timed out
 };
 template <class A>
 void Describe(A& a, BackupPodSpec& v) {
@@ -206,6 +280,7 @@ void Describe(A& a, BackupPodSpec& v) {
   a("image", v.image);
   a("candidateNodes", v.candidate_nodes);
   a("cause", v.cause);
+  a("placementMode", v.placement_mode);
 }
 
 // Who may use an assigned pod. `operation` is empty between acquire and the first operation.

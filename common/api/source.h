@@ -42,12 +42,16 @@ struct SourceLocation {
   std::string service;                            // Service -> EndpointSlice -> node
   std::string persistent_volume_claim;            // PVC -> PV -> node affinity
   std::string zone;                               // explicit, weakest
+  // Of ready pods that hold the same data without leading; asked before pod_labels, if
+  // placement.replicas says so.
+  std::map<std::string, std::string> standby_pod_labels;
 };
 template <class A>
 void Describe(A& a, SourceLocation& v) {
   a("namespace", v.ns);
   a("nodeName", v.node_name);
   a("podLabels", v.pod_labels);
+  a("standbyPodLabels", v.standby_pod_labels);
   a("service", v.service);
   a("persistentVolumeClaim", v.persistent_volume_claim);
   a("zone", v.zone);
@@ -57,11 +61,18 @@ void Describe(A& a, SourceLocation& v) {
 struct SourcePlacement {
   std::string mode = "Prefer";
   std::string tier = "Node";
+  // A pod that finds no node for so long is placed as if mode were Prefer; empty: never.
+  std::optional<int64_t> require_timeout_seconds;
+  // Beside which replicas: "LeaderOnly" (default) or "PreferStandby", the leader while there is
+  // none.
+  std::string replicas = "LeaderOnly";
 };
 template <class A>
 void Describe(A& a, SourcePlacement& v) {
   a("mode", v.mode);
   a("tier", v.tier);
+  a("requireTimeoutSeconds", v.require_timeout_seconds);
+  a("replicas", v.replicas);
 }
 
 struct BackupSourceSpec {
@@ -168,6 +179,7 @@ struct PodPolicySpec {
   int64_t run_as_group = 65532;
   std::string scratch_size_limit = "1Gi";  // emptyDir for caches and temporary files
   int64_t termination_grace_period_seconds = 300;
+  std::optional<int> max_pods_per_node;  // backup pods of whatever request; empty: as many as fit
 };
 template <class A>
 void Describe(A& a, PodPolicySpec& v) {
@@ -181,6 +193,7 @@ void Describe(A& a, PodPolicySpec& v) {
   a("runAsGroup", v.run_as_group);
   a("scratchSizeLimit", v.scratch_size_limit);
   a("terminationGracePeriodSeconds", v.termination_grace_period_seconds);
+  a("maxPodsPerNode", v.max_pods_per_node);
 }
 using PodPolicy = Object<PodPolicySpec, EmptyStatus>;
 

@@ -95,7 +95,7 @@ struct Reader {
     const int hours = Number(2, 0, 23);
     Literal(':');
     const int minutes = Number(2, 0, 59);
-    return (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return (west ? -1 : 1) * (int64_t{hours} * 3600 + int64_t{minutes} * 60);
   }
 };
 
@@ -130,7 +130,8 @@ Result<WallTime> ParseTime(std::string_view text) {
     return InvalidArgument("not an RFC 3339 time: \"" + std::string(text.substr(0, 64)) + "\"");
   }
   const int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  const int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset_seconds;
+  const int64_t seconds =
+      days * 86400 + int64_t{hour} * 3600 + int64_t{minute} * 60 + second - offset_seconds;
   // The clock counts nanoseconds in 64 bits.
   if (seconds < kMinSeconds || seconds > kMaxSeconds) {
     return InvalidArgument("time out of range (1678 to 2261): \"" + std::string(text) + "\"");

@@ -136,6 +136,10 @@ std::string Sha256Hex(std::string_view bytes) {
   return HexEncode({reinterpret_cast<const char*>(digest), length});
 }
 
+bool IsSha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 std::string RandomId(size_t length) {
   static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
   std::string out;

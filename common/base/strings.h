@@ -26,6 +26,9 @@ Result<std::string> Base64Decode(std::string_view text);
 std::string HexEncode(std::string_view bytes);
 // Lower-case hex SHA-256 of the bytes.
 std::string Sha256Hex(std::string_view bytes);
+// Whether it is what Sha256Hex returns for something; ids of restic's snapshots are of this form
+// too.
+bool IsSha256(std::string_view text);
 // N characters of [a-z0-9] from the kernel's random source.
 std::string RandomId(size_t length);
 

@@ -30,6 +30,8 @@ class Connection {
   Io Handshake();
   // Appends what has arrived, at most 64 KiB. kWantRead: nothing has.
   Io Read(std::string& buffer);
+  // Something has arrived that waiting for the descriptor would not tell of.
+  bool HasBuffered() const { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
   // Writes what the peer takes now and removes it from the front of `bytes`. kOk: that was all.
   Io WriteSome(std::string_view& bytes);
   // Writes everything, waiting where it must: for `patience`, and a second more per 32 KiB.
@@ -55,7 +57,9 @@ class Connection {
 
   const UniqueFd fd_;
   const std::string remote_address_;
-  const std::unique_ptr<SSL, SslDeleter> ssl_;
+  const tls::ContextPtr context_;
+  // Made for the peer's first byte: who only connects costs little.
+  std::unique_ptr<SSL, SslDeleter> ssl_;
   bool tls_usable_ = false;  // handshake done and no fatal error since
 };
 

@@ -6,6 +6,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <map>
 #include <utility>  // before Asio of Boost 1.74, which forgets it
 
 #include "common/base/strings.h"
@@ -19,6 +20,7 @@ using beast::http::field;
 namespace {
 
 constexpr uint32_t kMaxHeaderBytes = 32 << 10;  // tokens are the longest thing in it
+constexpr size_t kShortestLastChunk = 5;        // "0\r\n\r\n"
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -27,11 +29,12 @@ std::string_view View(beast::string_view text) { return {text.data(), text.size(
 class RequestParser::Impl {
  public:
   explicit Impl(size_t max_body_bytes) {
-    parser.eager(true);
+    parser.eager(false);  // stops behind the header: see CheckHeader
     parser.header_limit(kMaxHeaderBytes);
     parser.body_limit(max_body_bytes);
   }
   beast::http::request_parser<beast::http::string_body> parser;
+  std::map<std::string, std::string> headers;
 };
 
 RequestParser::RequestParser(size_t max_body_bytes) : max_body_bytes_(max_body_bytes) { Reset(); }
@@ -40,7 +43,7 @@ RequestParser::~RequestParser() = default;
 void RequestParser::Reset() {
   impl_ = std::make_unique<Impl>(max_body_bytes_);
   rejection_.reset();
-  started_ = header_checked_ = expects_ = false;
+  started_ = header_checked_ = expects_ = behind_chunk_ = false;
 }
 
 void RequestParser::Reject(int status, std::string_view title, std::string_view detail) {
@@ -53,10 +56,16 @@ size_t RequestParser::Feed(std::string_view bytes) {
   size_t used = 0;
   while (used < bytes.size() && !rejection_ && !impl_->parser.is_done()) {
     started_ = true;
+    // Beast asserts, and the program ends, when it looks again at a last chunk of fewer bytes than
+    // the shortest. Behind any chunk's header at least as many follow, so waiting for them holds up
+    // nothing.
+    if (behind_chunk_ && bytes.size() - used < kShortestLastChunk) break;
     beast::error_code error;
     const size_t step = impl_->parser.put(
         boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), error);
     used += step;
+    behind_chunk_ = error == beast::http::error::need_more && impl_->parser.is_header_done() &&
+                    impl_->parser.chunked();
     if (error == beast::http::error::need_more) break;
     if (error == beast::http::error::header_limit) {
       Reject(431, "Request Header Fields Too Large", "");
@@ -66,17 +75,22 @@ size_t RequestParser::Feed(std::string_view bytes) {
     } else if (error) {
       Reject(400, "Bad Request", "not a valid HTTP request");
     }
+    if (!rejection_ && !header_checked_ && impl_->parser.is_header_done()) {
+      CheckHeader();
+      impl_->parser.eager(true);
+    }
     if (step == 0) break;
   }
-  if (!rejection_ && !header_checked_ && impl_->parser.is_header_done()) CheckHeader();
   return used;
 }
 
-// What Beast lets through and we don't.
+// What Beast lets through and we don't. Looked at as soon as the header is there, and kept: Beast
+// adds the trailer fields of a chunked body to the header's, where a request could be given a
+// second Host or Authorization after it was judged. Trailers are ignored (RFC 9110 section 6.5.1).
 void RequestParser::CheckHeader() {
   header_checked_ = true;
   keep_alive_ = impl_->parser.get().keep_alive();
-  http_1_0_ = impl_->parser.get().version() == 10;
+  no_chunks_ = impl_->parser.get().version() == 10;
   const auto& message = impl_->parser.get();
   const std::string_view coding = View(message[field::transfer_encoding]);
   if (!coding.empty() && (ToLower(coding) != "chunked" || message.version() != 11)) {
@@ -91,6 +105,9 @@ void RequestParser::CheckHeader() {
   }
   if (message.version() == 11 && message.count(field::host) != 1) {
     return Reject(400, "Bad Request", "exactly one Host header is required");
+  }
+  for (const auto& header : message) {
+    impl_->headers[ToLower(View(header.name_string()))] = View(header.value());
   }
   expects_ = message.version() == 11 && !impl_->parser.is_done() &&
              ToLower(View(message[field::expect])) == "100-continue";
@@ -107,9 +124,7 @@ Request RequestParser::TakeRequest() {
     Reject(400, "Bad Request", parsed.error().message);
     return request;
   }
-  for (const auto& header : message) {
-    request.headers[ToLower(View(header.name_string()))] = View(header.value());
-  }
+  request.headers = std::move(impl_->headers);
   request.body = std::move(message.body());
   return request;
 }

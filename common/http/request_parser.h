@@ -33,7 +33,7 @@ class RequestParser {
 
   // Once done():
   bool keep_alive() const { return keep_alive_; }
-  bool http_1_0() const { return http_1_0_; }
+  bool no_chunks() const { return no_chunks_; }          // HTTP/1.0
   const std::string& target() const { return target_; }  // as it came
   Request TakeRequest();
 
@@ -49,7 +49,8 @@ class RequestParser {
   std::optional<Response> rejection_;
   std::string target_;
   bool started_ = false, header_checked_ = false, expects_ = false;
-  bool keep_alive_ = false, http_1_0_ = false;
+  bool behind_chunk_ = false;  // the next chunk's header, or the last one, has come in part
+  bool keep_alive_ = false, no_chunks_ = false;
 };
 
 }  // namespace longshore::http

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <csignal>
 #include <deque>
 #include <thread>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -29,8 +31,14 @@
 namespace longshore::http {
 namespace {
 
+// A longer one would keep newcomers waiting for longer in a flood, and those that are served with
+// them: a full one slows the flood down.
 constexpr int kBacklog = 512;
 constexpr size_t kMaxConnections = 4096;
+// Of a flood of connections, between two looks at those that are there already.
+constexpr int kAcceptsPerRound = 32;
+// Given up together, since it takes a look at all to find them.
+constexpr size_t kGivenUp = 64;
 constexpr uint64_t kListenId = 0, kWakeId = 1, kFirstSessionId = 2;
 constexpr auto kSweepInterval = std::chrono::milliseconds(250);
 constexpr auto kStopPatience = std::chrono::seconds(5);
@@ -52,6 +60,13 @@ Result<UniqueFd> Listen(const std::string& address, int port) {
                        ErrnoError(errno, "").message);
   }
   return fd;
+}
+
+// What others of this process need descriptors for is left to them.
+size_t MostConnections() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMaxConnections;
+  return std::min<size_t>(kMaxConnections, limit.rlim_cur / 4 * 3);
 }
 
 int LocalPort(int fd) {
@@ -90,8 +105,9 @@ class Server::Impl {
   };
 
   void Loop();
-  void AcceptAll();
+  void Accept();
   bool MakeRoom() LS_REQUIRES(mutex_);
+  void DropLargest() LS_REQUIRES(mutex_);
   void Arm(int operation, uint64_t id, int fd, uint32_t events) const;
   void MarkReady(uint64_t id) LS_EXCLUDES(mutex_);
   void Sweep() LS_EXCLUDES(mutex_);
@@ -100,8 +116,9 @@ class Server::Impl {
   void AddThread() LS_REQUIRES(mutex_);
 
   std::atomic<bool> stopping_{false};
-  std::atomic<size_t> unsent_{0};
-  SessionSettings settings_{options, router, stopping_, unsent_};
+  std::atomic<size_t> unsent_{0}, unanswered_{0};
+  SessionSettings settings_{options, router, stopping_, unsent_, unanswered_};
+  size_t most_connections_ = kMaxConnections;
   std::unique_ptr<tls::Reloader> certificates_;
   UniqueFd listener_, epoll_, wake_;
   std::thread loop_;
@@ -109,7 +126,9 @@ class Server::Impl {
   Mutex mutex_;
   ConditionVariable ready_changed_, active_changed_;
   std::unordered_map<uint64_t, Entry> sessions_ LS_GUARDED_BY(mutex_);
-  std::deque<uint64_t> ready_ LS_GUARDED_BY(mutex_);
+  // Those that have been served before come first: a crowd of newcomers, whose handshakes are what
+  // costs most, must not make them wait.
+  std::deque<uint64_t> ready_ LS_GUARDED_BY(mutex_), ready_newcomers_ LS_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ LS_GUARDED_BY(mutex_);
   int idle_threads_ LS_GUARDED_BY(mutex_) = 0;
   int active_ LS_GUARDED_BY(mutex_) = 0;
@@ -124,6 +143,7 @@ Status Server::Impl::Start() {
         options.tls->certificate_file, options.tls->key_file, options.tls->client_ca_file});
     LS_RETURN_IF_ERROR(certificates_->Load());
   }
+  most_connections_ = MostConnections();
   LS_ASSIGN_OR_RETURN(listener_, Listen(options.address, options.port));
   port = LocalPort(listener_.get());
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
@@ -165,7 +185,7 @@ void Server::Impl::Loop() {
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[i].data.u64;
       if (id == kListenId) {
-        AcceptAll();
+        Accept();
       } else if (id != kWakeId) {
         MarkReady(id);
       }
@@ -177,24 +197,42 @@ void Server::Impl::Loop() {
   }
 }
 
-// Closes the idle connection that has been so for longest; with none idle, the one that has kept us
-// waiting for longest. False: all are being served.
+// Closes some connections: first those that were never served and have kept us waiting for longest,
+// then the idle ones, then whoever is slow. The scheduler's outlasts a flood of peers that only
+// connect. False: all are being served.
 bool Server::Impl::MakeRoom() {
-  const auto rank = [](const Entry& entry) {
-    return std::pair(!entry.session->idle(), entry.deadline);
-  };
-  auto victim = sessions_.end();
-  for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
-    if (it->second.state != State::kParked) continue;
-    if (victim == sessions_.end() || rank(it->second) < rank(victim->second)) victim = it;
+  using Candidate = std::tuple<int, Session::Time, uint64_t>;
+  std::vector<Candidate> candidates;
+  for (const auto& [id, entry] : sessions_) {
+    if (entry.state != State::kParked) continue;
+    const int rank = !entry.session->served() ? 0 : entry.session->idle() ? 1 : 2;
+    candidates.emplace_back(rank, entry.deadline, id);
   }
-  if (victim == sessions_.end()) return false;
-  sessions_.erase(victim);
-  return true;
+  const size_t count = std::min({kGivenUp, candidates.size(), most_connections_ / 16 + 1});
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
+                    candidates.end());
+  for (size_t i = 0; i < count; ++i) sessions_.erase(std::get<uint64_t>(candidates[i]));
+  return count > 0;
 }
 
-void Server::Impl::AcceptAll() {
-  for (;;) {
+// Until what peers have sent of requests is no more than may be kept of them.
+void Server::Impl::DropLargest() {
+  while (unanswered_ > MostUnanswered(options)) {
+    auto largest = sessions_.end();
+    size_t bytes = kSmallRequest;
+    for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
+      if (it->second.state != State::kParked || it->second.session->request_bytes() <= bytes)
+        continue;
+      largest = it;
+      bytes = it->second.session->request_bytes();
+    }
+    if (largest == sessions_.end()) return;
+    sessions_.erase(largest);
+  }
+}
+
+void Server::Impl::Accept() {
+  for (int i = 0; i < kAcceptsPerRound; ++i) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     UniqueFd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
@@ -217,7 +255,7 @@ void Server::Impl::AcceptAll() {
                                   certificates_ ? certificates_->Get() : nullptr, settings_);
     const int number = session->fd();
     MutexLock lock(mutex_);
-    if (sessions_.size() >= kMaxConnections && !MakeRoom()) continue;
+    if (sessions_.size() >= most_connections_ && !MakeRoom()) continue;
     const uint64_t id = next_id_++;
     const Session::Next next = session->Begin();
     sessions_.emplace(id, Entry{std::move(session), State::kParked, next.until});
@@ -230,9 +268,10 @@ void Server::Impl::MarkReady(uint64_t id) {
   const auto entry = sessions_.find(id);
   if (entry == sessions_.end() || entry->second.state != State::kParked) return;
   entry->second.state = State::kReady;
-  ready_.push_back(id);
+  (entry->second.session->served() ? ready_ : ready_newcomers_).push_back(id);
+  const size_t waiting = ready_.size() + ready_newcomers_.size();
   const bool can_grow = !stopping_ && static_cast<int>(threads_.size()) < options.max_threads;
-  if (static_cast<int>(ready_.size()) > idle_threads_ && can_grow) AddThread();
+  if (static_cast<int>(waiting) > idle_threads_ && can_grow) AddThread();
   ready_changed_.notify_one();
 }
 
@@ -251,11 +290,12 @@ void Server::Impl::Work() {
     {
       MutexLock lock(mutex_);
       ++idle_threads_;
-      while (ready_.empty() && !stopping_) ready_changed_.wait(mutex_);
+      while (ready_.empty() && ready_newcomers_.empty() && !stopping_) ready_changed_.wait(mutex_);
       --idle_threads_;
       if (stopping_) return;
-      id = ready_.front();
-      ready_.pop_front();
+      std::deque<uint64_t>& next = ready_.empty() ? ready_newcomers_ : ready_;
+      id = next.front();
+      next.pop_front();
       Entry& entry = sessions_.at(id);
       entry.state = State::kActive;
       session = entry.session.get();
@@ -283,6 +323,7 @@ void Server::Impl::PutBack(uint64_t id, const Session::Next& next) {
   entry->second.deadline = next.until;
   const uint32_t events = next.what == What::kWaitToRead ? EPOLLIN : EPOLLOUT;
   Arm(EPOLL_CTL_MOD, id, entry->second.session->fd(), events | EPOLLONESHOT);
+  DropLargest();
 }
 
 void Server::Impl::Stop() {

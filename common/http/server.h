@@ -64,7 +64,8 @@ struct Response {
   std::function<void(const StreamWriter& write, const std::function<bool()>& stopping)> stream;
 };
 
-using Handler = std::function<Response(const Request&)>;
+// May take what it needs out of the request, as a body that its reply is made of.
+using Handler = std::function<Response(Request&)>;
 
 class Server {
  public:

@@ -14,6 +14,8 @@ constexpr auto kLinger = std::chrono::seconds(1);
 // Of all connections together. Over it, peers that don't take their reply at once lose it.
 constexpr size_t kMostUnsent = 64u << 20;
 constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
+// Of a body that is copied behind its head, to leave in one packet with it.
+constexpr size_t kMostJoined = 1 << 20;
 
 std::string_view Reason(int status) {
   switch (status) {
@@ -107,7 +109,7 @@ Session::Next Session::AdvanceHandshake() {
 }
 
 Session::Next Session::AdvanceOpen() {
-  for (;;) {
+  for (bool has_read = false;;) {
     if (!output_.empty()) {
       if (const Io io = Flush(); io != Io::kOk) return Wait(io);
       since_ = std::chrono::steady_clock::now();
@@ -130,9 +132,12 @@ Session::Next Session::AdvanceOpen() {
       if (!Serve()) return StartLinger();
       continue;
     }
+    // Put back, so that the server can drop it if it is the largest.
+    if (has_read && TooMuchIsUnanswered()) return Wait(Io::kWantRead);
     const size_t before = input_.size();
     const Io io = connection_.Read(input_);
-    request_bytes_ += input_.size() - before;
+    SetRequestBytes(request_bytes_ + input_.size() - before);
+    has_read = true;
     if (io == Io::kOk) continue;
     // The rest of a request mostly follows at once: cheaper than to change threads for it.
     if (io == Io::kWantRead && parser_.started() &&
@@ -144,7 +149,20 @@ Session::Next Session::AdvanceOpen() {
   }
 }
 
+void Session::SetRequestBytes(size_t bytes) {
+  settings_.unanswered += bytes - request_bytes_;  // modulo 2^64: also downwards
+  request_bytes_ = bytes;
+}
+
+bool Session::TooMuchIsUnanswered() const {
+  return request_bytes_ > kSmallRequest &&
+         settings_.unanswered > MostUnanswered(settings_.options) && !connection_.HasBuffered();
+}
+
 Session::Next Session::StartLinger() {
+  parser_.Reset();  // with what there is of a body
+  input_ = {};
+  SetRequestBytes(0);
   connection_.FinishWriting();
   state_ = State::kLingering;
   since_ = std::chrono::steady_clock::now();
@@ -155,14 +173,14 @@ Session::Next Session::Linger() { return Wait(connection_.Drain()); }
 
 bool Session::Serve() {
   const bool wants_more = parser_.keep_alive();
-  const bool http_1_0 = parser_.http_1_0();
+  const bool no_chunks = parser_.no_chunks();
   Request request = parser_.TakeRequest();
   Response response =
       parser_.rejection() ? *parser_.rejection() : Dispatch(request, parser_.target());
   const bool keep_alive = wants_more && !settings_.stopping;
-  if (!Reply(response, keep_alive, request.method == "HEAD", http_1_0)) return false;
+  if (!Reply(std::move(response), keep_alive, request.method == "HEAD", no_chunks)) return false;
   parser_.Reset();
-  request_bytes_ = input_.size();
+  SetRequestBytes(input_.size());
   ++served_;
   since_ = std::chrono::steady_clock::now();
   last_reply_ = !keep_alive;
@@ -170,20 +188,39 @@ bool Session::Serve() {
 }
 
 Session::Io Session::Flush() {
-  std::string_view rest = output_;
+  // Taking the sent part off the front would move the rest of a long reply again and again.
+  std::string_view rest = std::string_view(output_).substr(sent_);
+  const size_t before = rest.size();
   const Io io = connection_.WriteSome(rest);
-  settings_.unsent -= output_.size() - rest.size();
-  output_.erase(0, output_.size() - rest.size());
+  settings_.unsent -= before - rest.size();
+  sent_ += before - rest.size();
+  if (rest.empty()) {
+    output_ = {};
+    sent_ = 0;
+  }
   return io;
 }
 
-Session::Io Session::Send(std::string_view bytes) {
+Session::Io Session::Send(std::string bytes) {
   reply_bytes_ = bytes.size();
-  const Io io = connection_.WriteSome(bytes);
+  std::string_view rest = bytes;
+  const Io io = connection_.WriteSome(rest);
   if (io == Io::kOk || io == Io::kClosed) return io;
   if (settings_.unsent >= kMostUnsent) return Io::kClosed;
-  settings_.unsent += bytes.size();
-  output_.append(bytes);
+  settings_.unsent += rest.size();
+  sent_ = bytes.size() - rest.size();
+  output_ = std::move(bytes);
+  return io;
+}
+
+Session::Io Session::SendReply(std::string head, std::string body) {
+  if (body.size() <= kMostJoined) return Send(std::move(head.append(body)));
+  const Io io = Send(std::move(head));
+  if (io == Io::kOk) return Send(std::move(body));
+  if (io == Io::kClosed) return io;
+  settings_.unsent += body.size();
+  reply_bytes_ += body.size();
+  output_ += body;
   return io;
 }
 
@@ -211,9 +248,9 @@ Response Session::Dispatch(Request& request, const std::string& target) const {
   return Problem(500, "Internal Server Error", "");
 }
 
-bool Session::Reply(const Response& response, bool keep_alive, bool head_only, bool http_1_0) {
+bool Session::Reply(Response response, bool keep_alive, bool head_only, bool no_chunks) {
   const bool streamed = response.stream != nullptr;
-  const bool chunked = streamed && !http_1_0;
+  const bool chunked = streamed && !no_chunks;
   std::string out = Head(response, keep_alive && (chunked || !streamed));
   if (chunked) {
     AppendHeader(out, "Transfer-Encoding", "chunked");
@@ -221,8 +258,11 @@ bool Session::Reply(const Response& response, bool keep_alive, bool head_only, b
     AppendHeader(out, "Content-Length", std::to_string(response.body.size()));
   }
   out += "\r\n";
-  if (!streamed && !head_only) out += response.body;
-  if (!streamed || head_only) return Send(out) != Io::kClosed && (!streamed || chunked);
+  if (head_only) response.body.clear();
+  if (!streamed || head_only) {
+    return SendReply(std::move(out), std::move(response.body)) != Io::kClosed &&
+           (!streamed || chunked);
+  }
   if (!connection_.Write(out, settings_.options.read_timeout)) return false;
   return ReplyStream(response, chunked) && chunked;
 }

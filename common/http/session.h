@@ -20,8 +20,16 @@ struct SessionSettings {
   const ServerOptions& options;
   const Router& router;
   const std::atomic<bool>& stopping;
-  std::atomic<size_t>& unsent;  // bytes of replies that peers have not taken yet
+  std::atomic<size_t>& unsent;      // bytes of replies that peers have not taken yet
+  std::atomic<size_t>& unanswered;  // bytes of requests that are here and have no reply yet
 };
+
+// Of all connections together, as a multiple of the largest body: over it, the largest unfinished
+// requests are dropped. Those below kSmallRequest never are, so that ordinary calls go on.
+inline size_t MostUnanswered(const ServerOptions& options) {
+  return options.max_body_bytes * 3 / 2;
+}
+inline constexpr size_t kSmallRequest = 128 << 10;
 
 class Session {
  public:
@@ -29,7 +37,10 @@ class Session {
 
   Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr& context,
           const SessionSettings& settings);
-  ~Session() { settings_.unsent -= output_.size(); }
+  ~Session() {
+    settings_.unsent -= output_.size() - sent_;
+    settings_.unanswered -= request_bytes_;
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -44,6 +55,8 @@ class Session {
   bool idle() const {
     return state_ == State::kOpen && !parser_.started() && served_ > 0 && output_.empty();
   }
+  bool served() const { return served_ > 0; }
+  size_t request_bytes() const { return request_bytes_; }
   int fd() const { return connection_.fd(); }
   void Abort() { connection_.Abort(); }  // from any thread
 
@@ -56,24 +69,29 @@ class Session {
   Next StartLinger();
   Next Wait(Connection::Io io) const;
   Time Deadline() const;
+  void SetRequestBytes(size_t bytes);
+  bool TooMuchIsUnanswered() const;
 
   bool Serve();  // true: the connection stays open once the reply has gone
-  // Sends as much as the peer takes now; what it doesn't is kept for later.
-  Io Send(std::string_view bytes);
+  // Sends as much as the peer takes now; what it doesn't is kept for later. Only when nothing is
+  // kept.
+  Io Send(std::string bytes);
+  Io SendReply(std::string head, std::string body);
   Io Flush();
   Response Dispatch(Request& request, const std::string& target) const;
-  bool Reply(const Response& response, bool keep_alive, bool head_only, bool http_1_0);
+  bool Reply(Response response, bool keep_alive, bool head_only, bool no_chunks);
   bool ReplyStream(const Response& response, bool chunked);
 
   const SessionSettings& settings_;
   Connection connection_;
   RequestParser parser_;
   State state_;
-  std::string input_;        // read, not yet parsed
-  std::string output_;       // not yet sent; nothing more is read until it is
-  size_t reply_bytes_ = 0;   // of the reply that output_ is the rest of
-  bool last_reply_ = false;  // the connection ends once output_ is sent
-  size_t request_bytes_ = 0;
+  std::string input_;         // read, not yet parsed
+  std::string output_;        // not yet all sent; nothing more is read until it is
+  size_t sent_ = 0;           // of output_
+  size_t reply_bytes_ = 0;    // of the reply that output_ is the rest of
+  bool last_reply_ = false;   // the connection ends once output_ is sent
+  size_t request_bytes_ = 0;  // of what is being read or handled; part of settings_.unanswered
   uint64_t served_ = 0;
   Time since_;  // of the present state, request or idleness
 };

@@ -24,6 +24,10 @@ inline constexpr Resource kPersistentVolumeClaims{"", "v1", "persistentvolumecla
                                                   "PersistentVolumeClaim"};
 inline constexpr Resource kPersistentVolumes{"", "v1", "persistentvolumes", "PersistentVolume",
                                              false};
+inline constexpr Resource kVolumeAttachments{"storage.k8s.io", "v1", "volumeattachments",
+                                             "VolumeAttachment", false};
+inline constexpr Resource kDeployments{"apps", "v1", "deployments", "Deployment"};
+inline constexpr Resource kDaemonSets{"apps", "v1", "daemonsets", "DaemonSet"};
 inline constexpr Resource kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices",
                                           "EndpointSlice"};
 inline constexpr Resource kEvents{"events.k8s.io", "v1", "events", "Event"};

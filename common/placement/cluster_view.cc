@@ -18,6 +18,13 @@ constexpr std::chrono::milliseconds kPublishInterval{50};
 constexpr std::chrono::milliseconds kSyncPoll{20};
 constexpr std::chrono::milliseconds kIdleWait{1000};
 
+// A big cluster has tens of thousands of attachments, and what drivers write about them is most of
+// each.
+void PruneAttachment(api::Json& attachment) {
+  if (attachment.contains("metadata")) attachment["metadata"].erase("annotations");
+  if (attachment.contains("status")) attachment["status"].erase("attachmentMetadata");
+}
+
 }  // namespace
 
 class ClusterView::Impl {
@@ -28,18 +35,20 @@ class ClusterView::Impl {
         slices_(client, kube::kEndpointSlices),
         claims_(client, kube::kPersistentVolumeClaims),
         volumes_(client, kube::kPersistentVolumes),
+        attachments_(client, kube::kVolumeAttachments, {.prune = PruneAttachment}),
         published_(SnapshotBuilder().Build({})) {
     Connect(nodes_, &SnapshotBuilder::Node);
     Connect(pods_, &SnapshotBuilder::Pod);
     Connect(slices_, &SnapshotBuilder::Slice);
     Connect(claims_, &SnapshotBuilder::Claim);
     Connect(volumes_, &SnapshotBuilder::Volume);
+    Connect(attachments_, &SnapshotBuilder::Attachment);
   }
   ~Impl() { Stop(); }
 
   void Start() {
     for (kube::Informer* informer : informers()) informer->Start();
-    publisher_ = std::jthread([this](std::stop_token stop) { Publish(stop); });
+    publisher_ = std::jthread([this](const std::stop_token& stop) { Publish(stop); });
   }
 
   void Stop() {
@@ -75,8 +84,8 @@ class ClusterView::Impl {
  private:
   using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
 
-  std::array<kube::Informer*, 5> informers() {
-    return {&nodes_, &pods_, &slices_, &claims_, &volumes_};
+  std::array<kube::Informer*, 6> informers() {
+    return {&nodes_, &pods_, &slices_, &claims_, &volumes_, &attachments_};
   }
 
   void Connect(kube::Informer& informer, Apply apply) {
@@ -90,7 +99,8 @@ class ClusterView::Impl {
   }
 
   Listed ListedNow() const {
-    return {nodes_.synced(), pods_.synced(), slices_.synced(), claims_.synced(), volumes_.synced()};
+    return {nodes_.synced(),  pods_.synced(),    slices_.synced(),
+            claims_.synced(), volumes_.synced(), attachments_.synced()};
   }
 
   // Waits for a change, or for a list to complete; returns the next snapshot, null on stop.
@@ -128,7 +138,7 @@ class ClusterView::Impl {
   SnapshotBuilder builder_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> handlers_;
-  kube::Informer nodes_, pods_, slices_, claims_, volumes_;
+  kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_;
   Published<ClusterSnapshot> published_;
   std::jthread publisher_;
 };

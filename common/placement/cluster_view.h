@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The View of a live cluster: informers on nodes, pods, endpoint slices, claims and volumes, and an
-// immutable snapshot made from them when something changed (at most every 50 ms).
+// The View of a live cluster: informers on nodes, pods, endpoint slices, claims, volumes and their
+// attachments, and an immutable snapshot made from them when something changed (at most every
+// 50 ms). It is synced without the attachments, which whoever runs it may have no right to list.
 #pragma once
 
 #include <chrono>

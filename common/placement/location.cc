@@ -14,6 +14,8 @@
 namespace longshore::placement {
 namespace {
 
+constexpr char kPreferStandby[] = "PreferStandby";
+
 using Places = std::vector<View::PodPlace>;
 
 struct Attempt {
@@ -81,6 +83,10 @@ Places PreferReady(Places places) {
   return places;
 }
 
+void AddLivePod(Location& location, const View::PodPlace& pod) {
+  if (!pod.agent_uid.empty()) location.pods.push_back({pod.node, pod.agent_uid});
+}
+
 Attempt Hit(const char* method, std::string reason, const Places& places, const View& view) {
   Location location;
   location.method = method;
@@ -88,7 +94,7 @@ Attempt Hit(const char* method, std::string reason, const Places& places, const 
   for (const auto& place : places) {
     if (!place.node.empty()) {
       AddPlace(location, place.node, view);
-      if (!place.agent_uid.empty()) location.pods.push_back({place.node, place.agent_uid});
+      AddLivePod(location, place);
     } else if (!place.zone.empty()) {
       AddZone(location, place.zone);
     }
@@ -109,6 +115,24 @@ Attempt ByPodLabels(const std::string& ns, const std::map<std::string, std::stri
   return Hit("Pod", PlacesText(ns, places) + " (labels " + text + ")", places, view);
 }
 
+// Ready is what a standby's own probe, or its operator, calls ready: it streams. A standby that has
+// just become the leader has lost the label, or has got the leader's.
+Attempt ByStandbyLabels(const std::string& ns, const api::SourceLocation& where, const View& view) {
+  Places leaders;
+  if (!where.pod_labels.empty()) leaders = PreferReady(view.PodsByLabels(ns, where.pod_labels));
+  Places places = view.PodsByLabels(ns, where.standby_pod_labels);
+  std::erase_if(places, [&](const View::PodPlace& place) {
+    const auto same = [&](const View::PodPlace& leader) { return leader.pod == place.pod; };
+    return !place.ready || std::any_of(leaders.begin(), leaders.end(), same);
+  });
+  const std::string text = LabelText(where.standby_pod_labels);
+  if (places.empty()) return Miss("no ready standby in " + ns + " has labels " + text);
+  Attempt attempt =
+      Hit("Pod", PlacesText(ns, places) + " (standby, labels " + text + ")", places, view);
+  for (const auto& leader : leaders) AddLivePod(*attempt.found, leader);
+  return attempt;
+}
+
 Attempt ByService(const std::string& ns, const std::string& service, const View& view) {
   Places places = PreferReady(view.ServiceEndpoints(ns, service));
   std::erase_if(places, [](const auto& p) { return p.node.empty() && p.zone.empty(); });
@@ -117,14 +141,24 @@ Attempt ByService(const std::string& ns, const std::string& service, const View&
   return Hit("Service", PlacesText(ns, places) + " (" + name + ")", places, view);
 }
 
-// A pod that uses the volume now says more than what the volume would allow: volumes of hostPath
-// have no affinity, and those of a zone name many nodes.
+Places PlacesOn(const std::vector<std::string>& nodes) {
+  Places places;
+  for (const std::string& node : nodes) places.push_back({"", node, true, ""});
+  return places;
+}
+
+// A pod that uses the volume now, or where it is attached, says more than what the volume would
+// allow: volumes of hostPath have no affinity, and those of a zone name many nodes.
 Attempt ByClaim(const std::string& ns, const std::string& claim, const View& view) {
   const std::string name = "claim " + ns + "/" + claim;
   const Places users = PreferReady(view.PodsByClaim(ns, claim));
   if (!users.empty()) {
     return Hit("PersistentVolume", PlacesText(ns, users) + " (has " + name + " mounted)", users,
                view);
+  }
+  if (const auto attached = view.AttachedNodes(ns, claim); !attached.empty()) {
+    return Hit("PersistentVolume", name + ": its volume is attached to " + Join(attached, ", "),
+               PlacesOn(attached), view);
   }
   auto nodes = view.VolumeNodes(ns, claim);
   if (!nodes.has_value()) {
@@ -133,11 +167,9 @@ Attempt ByClaim(const std::string& ns, const std::string& claim, const View& vie
     return attempt;
   }
   if (nodes->empty()) return Miss(name + ": no node fits its volume's affinity");
-  Places places;
-  for (const std::string& node : *nodes) places.push_back({"", node, true, ""});
   const std::string which =
       nodes->size() == 1 ? nodes->front() : "any of " + std::to_string(nodes->size()) + " nodes";
-  return Hit("PersistentVolume", name + ": its volume is on " + which, places, view);
+  return Hit("PersistentVolume", name + ": its volume is on " + which, PlacesOn(*nodes), view);
 }
 
 Attempt ByZone(const std::string& zone, const View& view) {
@@ -180,6 +212,16 @@ api::SourceLocation EffectiveLocation(const api::BackupSource& source) {
   return where;
 }
 
+// The hit, and then why the links before it missed.
+std::string ReasonOf(const std::vector<Link>& links) {
+  if (links.empty()) return "the source says nothing about where its data is";
+  std::vector<std::string> reasons;
+  for (const Link& link : links) {
+    reasons.insert(link.found ? reasons.begin() : reasons.end(), link.reason);
+  }
+  return Join(reasons, "; ");
+}
+
 Tier NearnessToPlace(const Place& place, const NodeInfo& node) {
   if (!place.node.empty() && place.node == node.name) return Tier::kNode;
   const auto both = [](const std::string& a, const std::string& b) {
@@ -220,35 +262,37 @@ const char* TierName(Tier tier) {
 Location Locate(const api::BackupSource& source, const View& view) {
   const api::SourceLocation where = EffectiveLocation(source);
   const std::string& ns = where.ns;
-  std::vector<std::function<Attempt()>> chain;
-  if (!where.node_name.empty()) chain.push_back([&] { return ByNodeName(where.node_name, view); });
-  if (!where.pod_labels.empty()) {
-    chain.push_back([&] { return ByPodLabels(ns, where.pod_labels, view); });
-  }
-  if (!where.service.empty()) chain.push_back([&] { return ByService(ns, where.service, view); });
-  if (!where.persistent_volume_claim.empty()) {
-    chain.push_back([&] { return ByClaim(ns, where.persistent_volume_claim, view); });
-  }
-  if (!where.zone.empty()) chain.push_back([&] { return ByZone(where.zone, view); });
+  std::vector<std::pair<const char*, std::function<Attempt()>>> chain;
+  const auto add = [&](const char* name, bool set, std::function<Attempt()> attempt) {
+    if (set) chain.emplace_back(name, std::move(attempt));
+  };
+  add("nodeName", !where.node_name.empty(), [&] { return ByNodeName(where.node_name, view); });
+  add("standbyPodLabels",
+      source.spec.placement.replicas == kPreferStandby && !where.standby_pod_labels.empty(),
+      [&] { return ByStandbyLabels(ns, where, view); });
+  add("podLabels", !where.pod_labels.empty(),
+      [&] { return ByPodLabels(ns, where.pod_labels, view); });
+  add("service", !where.service.empty(), [&] { return ByService(ns, where.service, view); });
+  add("persistentVolumeClaim", !where.persistent_volume_claim.empty(),
+      [&] { return ByClaim(ns, where.persistent_volume_claim, view); });
+  add("zone", !where.zone.empty(), [&] { return ByZone(where.zone, view); });
 
-  std::vector<std::string> misses;
-  bool unbound = false;
-  for (const auto& link : chain) {
+  Location location;
+  location.method = "Unknown";
+  std::vector<Link> links;
+  for (const auto& [name, link] : chain) {
     Attempt attempt = link();
-    if (attempt.found) {
-      misses.insert(misses.begin(), attempt.found->reason);
-      attempt.found->reason = Join(misses, "; ");
-      return *std::move(attempt.found);
+    const bool found = attempt.found.has_value();
+    links.push_back({name, found, found ? attempt.found->reason : attempt.why_not});
+    location.unbound |= attempt.unbound;
+    if (found) {
+      location = *std::move(attempt.found);
+      break;
     }
-    misses.push_back(attempt.why_not);
-    unbound |= attempt.unbound;
   }
-  Location unknown;
-  unknown.method = "Unknown";
-  unknown.reason =
-      misses.empty() ? "the source says nothing about where its data is" : Join(misses, "; ");
-  unknown.unbound = unbound;
-  return unknown;
+  location.reason = ReasonOf(links);
+  location.links = std::move(links);
+  return location;
 }
 
 Tier Nearness(const Location& location, const NodeInfo& node) {

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where is a source's data? Answers from watch caches only, by the chain: explicit node, live pod
-// by labels, Service's EndpointSlices, PVC -> pod that has it mounted -> PV node affinity, explicit
-// zone. Used by the controller (steering) and the extender (vetting), and by `longshore explain`.
+// Where is a source's data? Answers from watch caches only, by the chain: explicit node, ready
+// standby by labels (if the source prefers one), live pod by labels, Service's EndpointSlices, PVC
+// -> pod that has it mounted -> VolumeAttachment -> PV node affinity, explicit zone. Used by the
+// controller (steering) and the extender (vetting), and by `longshore explain` and `longshore
+// locate`.
 #pragma once
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/api/source.h"
 #include "common/base/result.h"
+#include "common/placement/node_table.h"
 
 namespace longshore::placement {
 
@@ -28,6 +32,7 @@ struct NodeInfo {
   // Requests of the pods bound to it.
   int64_t cpu_requested_milli = 0, memory_requested_bytes = 0;
   int pods = 0, max_pods = 0;
+  int backup_pods = 0;  // of ours, among `pods`
 };
 
 // What the placement code may read; implemented on informers by ClusterView (cluster_view.h) and by
@@ -35,8 +40,10 @@ struct NodeInfo {
 class View {
  public:
   virtual ~View() = default;
-  virtual const NodeInfo* Node(const std::string& name) const = 0;
+  virtual const NodeInfo* Node(std::string_view name) const = 0;
   virtual std::vector<const NodeInfo*> Nodes() const = 0;
+  // The same nodes for who scores all of them; lives as long as the view.
+  virtual const NodeTable& Table() const = 0;
   // Nodes of running, not terminating pods with all these labels, with the pods' names.
   struct PodPlace {
     std::string pod, node;
@@ -55,6 +62,17 @@ class View {
                                             const std::string& /*claim*/) const {
     return {};
   }
+  // Nodes that the claim's volume is attached to now, by name. Known to those only who may list
+  // VolumeAttachments, and of drivers that attach.
+  virtual std::vector<std::string> AttachedNodes(const std::string& /*ns*/,
+                                                 const std::string& /*claim*/) const {
+    return {};
+  }
+  // The one node on which a pod can have the claim now: its volume is attached there, and can be on
+  // one node at a time. Empty: any node, as far as that goes.
+  virtual std::string AttachedTo(const std::string& /*ns*/, const std::string& /*claim*/) const {
+    return {};
+  }
   // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
   // kFailedPrecondition (not bound yet), kInvalidArgument (the volume says nothing about nodes),
   // kUnavailable (claims or volumes could not be listed: denied, or no answer yet).
@@ -71,9 +89,17 @@ struct Place {
   std::string node, rack, zone, region;  // what is not known is empty
 };
 
-// A pod that the data is in, live: whom a backup could harm.
+// A pod that the data is in, live: whom a backup could harm. The leader is among them also where
+// the place is a standby's.
 struct LivePod {
   std::string node, agent_uid;
+};
+
+// One link of the chain, as it was tried.
+struct Link {
+  std::string name;  // as in spec.location: "nodeName", "podLabels", …
+  bool found = false;
+  std::string reason;
 };
 
 struct Location {
@@ -83,6 +109,7 @@ struct Location {
   std::string reason;         // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
   std::vector<LivePod> pods;  // none where the chain found no pod
   std::vector<Place> places;  // all of them, in the order of `nodes`; one for an explicit zone
+  std::vector<Link> links;    // in the order tried; the last one hit, if any did
   bool unbound = false;       // the claim waits for its first consumer: any node is as good
   bool known() const { return !nodes.empty() || !zone.empty(); }
 };

@@ -2,6 +2,8 @@
 #include "common/placement/ranking.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <tuple>
 
 #include "common/base/strings.h"
@@ -47,20 +49,26 @@ int LoadPermille(const Pressure& pressure) {
   return static_cast<int>(std::clamp<int64_t>(load, 0, 1000));
 }
 
-int PressurePoints(const Pressure& pressure) {
-  if (!pressure.known()) return kNeutralPressurePoints;
-  const int calm = 1000 - LoadPermille(pressure);
-  return (calm * kMaxPressurePoints + 500) / 1000;
-}
-
 // What is left of `allocatable` after this pod and those just placed; may be negative.
 int64_t LeftAfter(int64_t allocatable, int64_t requested, int64_t demand, int reserved) {
   return allocatable - requested - demand * (1 + int64_t{std::max(0, reserved)});
 }
 
-int64_t SharePermille(int64_t left, int64_t allocatable) {
-  if (allocatable <= 0) return 0;
-  return std::clamp<int64_t>(left / std::max<int64_t>(1, allocatable / 1000), 0, 1000);
+// From how many permille on there are 1, 2, … points: the share times the most points, rounded.
+constexpr auto kRoomSteps = [] {
+  std::array<int64_t, kMaxRoomPoints> steps{};
+  for (int points = 1; points <= kMaxRoomPoints; ++points) {
+    steps[points - 1] = (1000 * points - 500 + kMaxRoomPoints - 1) / kMaxRoomPoints;
+  }
+  return steps;
+}();
+
+// Compared with each step instead of divided: hot.
+int PointsOfShare(const Amount& amount, int64_t demand) {
+  const int64_t left = amount.free - demand;
+  int points = 0;
+  for (const int64_t step : kRoomSteps) points += left >= step * amount.permille ? 1 : 0;
+  return amount.permille > 0 ? points : 0;
 }
 
 std::string Signed(int points) { return (points < 0 ? "" : "+") + std::to_string(points); }
@@ -99,7 +107,30 @@ std::string LocalityText(const Location& location, Tier tier, int points) {
   }
 }
 
+// All of a score but its reasons.
+NodeScore Brief(const NodeInfo& node, const Points& points) {
+  NodeScore score;
+  score.node = node.name;
+  score.tier = points.tier;
+  score.feasible = points.obstacle == Obstacle::kNone;
+  score.unresolvable =
+      points.obstacle == Obstacle::kTooFar || points.obstacle == Obstacle::kSelector;
+  score.locality_points = points.locality;
+  score.pressure_points = points.pressure;
+  score.room_points = points.room;
+  score.score = score.feasible ? points.Total() : 0;
+  return score;
+}
+
 }  // namespace
+
+int PressurePoints(const Pressure& pressure) {
+  if (!pressure.known()) return kNeutralPressurePoints;
+  const int calm = 1000 - LoadPermille(pressure);
+  return (calm * kMaxPressurePoints + 500) / 1000;
+}
+
+bool Requires(const api::BackupSource& source) { return source.spec.placement.mode == "Require"; }
 
 int Points::Total() const {
   return std::clamp(locality + pressure + room - reserved_penalty, 0, 100);
@@ -109,19 +140,27 @@ Scorer::Scorer(const api::BackupSource& source, const Location& location, const 
     : location_(location),
       demand_(demand),
       wanted_(WantedTier(source.spec.placement.tier)),
-      required_(source.spec.placement.mode == "Require") {}
+      required_(Requires(source) && !demand.relaxed),
+      relaxed_(Requires(source) && demand.relaxed) {}
 
-Obstacle Scorer::FindObstacle(const NodeInfo& node, Tier tier, int reserved) const {
-  // Placement first: it is the one that no freed capacity and no other node state can change.
+Obstacle Scorer::PlacementObstacle(Tier tier) const {
   if (required_ && !location_.unbound) {
     if (!location_.known()) return Obstacle::kLocationUnknown;
     if (tier > wanted_) return Obstacle::kTooFar;
   }
+  return Obstacle::kNone;
+}
+
+Obstacle Scorer::OwnObstacle(const NodeInfo& node, int reserved) const {
   if (!node.ready) return Obstacle::kNotReady;
   if (!node.schedulable) return Obstacle::kCordoned;
   for (const auto& [key, value] : demand_.node_selector) {
     const auto label = node.labels.find(key);
     if (label == node.labels.end() || label->second != value) return Obstacle::kSelector;
+  }
+  if (demand_.max_backup_pods > 0 &&
+      node.backup_pods + std::max(0, reserved) >= demand_.max_backup_pods) {
+    return Obstacle::kBackupPods;
   }
   if (LeftAfter(node.cpu_allocatable_milli, node.cpu_requested_milli, demand_.cpu_milli, reserved) <
       0) {
@@ -137,25 +176,32 @@ Obstacle Scorer::FindObstacle(const NodeInfo& node, Tier tier, int reserved) con
   return Obstacle::kNone;
 }
 
-int Scorer::RoomPoints(const NodeInfo& node, int reserved) const {
-  const int64_t cpu =
-      LeftAfter(node.cpu_allocatable_milli, node.cpu_requested_milli, demand_.cpu_milli, reserved);
-  const int64_t memory = LeftAfter(node.memory_allocatable_bytes, node.memory_requested_bytes,
-                                   demand_.memory_bytes, reserved);
-  const int64_t share = std::min(SharePermille(cpu, node.cpu_allocatable_milli),
-                                 SharePermille(memory, node.memory_allocatable_bytes));
-  return static_cast<int>((share * kMaxRoomPoints + 500) / 1000);
+int Scorer::RoomPoints(const Room& room, int reserved) const {
+  const int pods = 1 + std::max(0, reserved);
+  return std::min(PointsOfShare(room.cpu_milli, demand_.cpu_milli * pods),
+                  PointsOfShare(room.memory_bytes, demand_.memory_bytes * pods));
 }
 
 Points Scorer::Score(const NodeInfo& node, const Pressure& pressure, int reserved) const {
+  Points points =
+      Score(Nearness(location_, node), RoomOf(node), PressurePoints(pressure), reserved);
+  // Placement first: it is the one that no freed capacity and no other node state can change.
+  if (points.obstacle == Obstacle::kNone && !OnItsVolumesNode(node.name)) {
+    points.obstacle = Obstacle::kAttached;
+  }
+  if (points.obstacle == Obstacle::kNone) points.obstacle = OwnObstacle(node, reserved);
+  return points;
+}
+
+Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved) const {
   Points points;
-  points.tier = Nearness(location_, node);
+  points.tier = tier;
   // Nearer than wanted is not better: then pressure and room decide.
   points.locality = LocalityPoints(std::max(points.tier, wanted_));
-  points.pressure = PressurePoints(pressure);
-  points.room = RoomPoints(node, reserved);
+  points.pressure = pressure_points;
+  points.room = RoomPoints(room, reserved);
   points.reserved_penalty = std::clamp(reserved, 0, kMaxReservedPenalty);
-  points.obstacle = FindObstacle(node, points.tier, reserved);
+  points.obstacle = PlacementObstacle(tier);
   return points;
 }
 
@@ -193,26 +239,31 @@ std::string Scorer::ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier t
     case Obstacle::kLocationUnknown:
       return std::string("placement requires tier ") + TierName(wanted_) +
              ", but where the data is, is unknown: " + location_.reason;
+    case Obstacle::kAttached:
+      return "its volume can be on one node at a time and is attached to " + demand_.attached_to;
+    case Obstacle::kBackupPods:
+      return "the node has " + std::to_string(node.backup_pods + std::max(0, reserved)) +
+             " of at most " + std::to_string(demand_.max_backup_pods) +
+             " backup pods, those just placed included";
+    case Obstacle::kNotChosen:
+      return "another node was chosen: with maxPodsPerNode it gets one only";
   }
   return "";
 }
 
-NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int reserved) const {
-  const Points points = Score(node, pressure, reserved);
-  NodeScore score;
-  score.node = node.name;
-  score.tier = points.tier;
-  score.feasible = points.obstacle == Obstacle::kNone;
-  score.unresolvable =
-      points.obstacle == Obstacle::kTooFar || points.obstacle == Obstacle::kSelector;
-  score.locality_points = points.locality;
-  score.pressure_points = points.pressure;
-  score.room_points = points.room;
-  score.score = score.feasible ? points.Total() : 0;
+NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int reserved,
+                          Obstacle known) const {
+  Points points = Score(node, pressure, reserved);
+  if (points.obstacle == Obstacle::kNone) points.obstacle = known;
+  NodeScore score = Brief(node, points);
   if (!score.feasible) {
     score.reasons.push_back(ObstacleText(points.obstacle, node, points.tier, reserved));
   }
   score.reasons.push_back(LocalityText(location_, points.tier, points.locality));
+  if (relaxed_ && points.tier > wanted_) {
+    score.reasons.push_back(std::string("tier ") + TierName(wanted_) +
+                            " was required until requireTimeoutSeconds had passed");
+  }
   score.reasons.push_back(PressureText(pressure, points.pressure));
   score.reasons.push_back("room for it (" + Signed(points.room) + ")");
   if (points.reserved_penalty > 0) {
@@ -230,23 +281,39 @@ NodeScore ScoreNode(const api::BackupSource& source, const Location& location, c
 std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location& location,
                                  const View& view, const PodDemand& demand,
                                  const PressureMap& pressure,
-                                 const std::map<std::string, int>& reserved) {
-  const Scorer scorer(source, location, demand);
-  const auto reserved_on = [&](const std::string& node) {
-    const auto found = reserved.find(node);
-    return found == reserved.end() ? 0 : found->second;
+                                 const std::map<std::string, int>& reserved, size_t explained) {
+  struct Ranked {
+    const NodeInfo* node;
+    Pressure pressure;
+    int reserved;
+    Points points;
   };
-  std::vector<NodeScore> ranked;
+  const Scorer scorer(source, location, demand);
+  std::vector<Ranked> ranked;
   for (const NodeInfo* node : view.Nodes()) {
-    const auto found = pressure.find(node->name);
-    ranked.push_back(scorer.Explain(*node, found == pressure.end() ? Pressure{} : found->second,
-                                    reserved_on(node->name)));
+    const auto heard = pressure.find(node->name);
+    const auto held = reserved.find(node->name);
+    Ranked& entry = ranked.emplace_back(Ranked{node,
+                                               heard == pressure.end() ? Pressure{} : heard->second,
+                                               held == reserved.end() ? 0 : held->second,
+                                               {}});
+    entry.points = scorer.Score(*node, entry.pressure, entry.reserved);
   }
-  std::sort(ranked.begin(), ranked.end(), [&](const NodeScore& a, const NodeScore& b) {
-    return std::make_tuple(!a.feasible, -a.score, reserved_on(a.node), std::cref(a.node)) <
-           std::make_tuple(!b.feasible, -b.score, reserved_on(b.node), std::cref(b.node));
-  });
-  return ranked;
+  const auto order = [](const Ranked& entry) {
+    const bool infeasible = entry.points.obstacle != Obstacle::kNone;
+    return std::make_tuple(infeasible, infeasible ? 0 : -entry.points.Total(), entry.reserved,
+                           std::string_view(entry.node->name));
+  };
+  std::sort(ranked.begin(), ranked.end(),
+            [&](const Ranked& a, const Ranked& b) { return order(a) < order(b); });
+  std::vector<NodeScore> scores;
+  scores.reserve(ranked.size());
+  for (const Ranked& entry : ranked) {
+    scores.push_back(scores.size() < explained
+                         ? scorer.Explain(*entry.node, entry.pressure, entry.reserved)
+                         : Brief(*entry.node, entry.points));
+  }
+  return scores;
 }
 
 std::vector<std::string> SteeringCandidates(const std::vector<NodeScore>& ranked, size_t limit) {

@@ -8,28 +8,37 @@
 // docs/placement.md has the numbers and the reasons.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/placement/location.h"
 
 namespace longshore::placement {
 
+// Older is unknown, which is neutral.
+inline constexpr int64_t kMaxPressureAgeMs = 5000;
+
 // From the node agents, through the leader. Permille of the last second.
 struct Pressure {
   int cpu_used_milli = 0, cpu_capacity_milli = 0;
   int psi_cpu_permille = 0, psi_io_permille = 0, psi_memory_permille = 0;
   bool psi_valid = false;
-  int64_t age_ms = -1;  // -1: never heard; over 5000: unknown, which is neutral
-  bool known() const { return age_ms >= 0 && age_ms <= 5000; }
+  int64_t age_ms = -1;  // -1: never heard
+  bool known() const { return age_ms >= 0 && age_ms <= kMaxPressureAgeMs; }
 };
+int PressurePoints(const Pressure& pressure);         // 0 (busy) .. kMaxPressurePoints
 using PressureMap = std::map<std::string, Pressure>;  // by node
 
 // What the pod needs.
 struct PodDemand {
   int64_t cpu_milli = 0, memory_bytes = 0;
   std::map<std::string, std::string> node_selector;
+  bool relaxed = false;     // nearness that its source requires is only preferred for it
+  std::string attached_to;  // View::AttachedTo of the claim that it mounts
+  int max_backup_pods = 0;  // on its node, itself included; 0: as many as fit
 };
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
@@ -48,6 +57,9 @@ enum class Obstacle {
   kPods,
   kTooFar,           // Require: the data is known to be elsewhere
   kLocationUnknown,  // Require: where the data is, is not known now
+  kAttached,         // a volume that it mounts is attached to another node
+  kBackupPods,       // the node has as many backup pods as the pod's policy allows
+  kNotChosen,        // it may go to one node only, and another one is better
 };
 
 // A score without its texts: what hot paths work with.
@@ -70,37 +82,53 @@ struct NodeScore {
   std::vector<std::string> reasons;  // one line each, for people
 };
 
+// Whether nodes further away than spec.placement.tier are refused.
+bool Requires(const api::BackupSource& source);
+
 // Scores many nodes for one pod. What it is made of must outlive it.
 class Scorer {
  public:
   Scorer(const api::BackupSource& source, const Location& location, const PodDemand& demand);
   Points Score(const NodeInfo& node, const Pressure& pressure, int reserved) const;
-  // With the reasons, for people.
-  NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved) const;
+  // Of a node whose tier is known. The obstacle is one of nearness or none: nothing else is looked
+  // at.
+  Points Score(Tier tier, const Room& room, int pressure_points, int reserved) const;
+  // With the reasons, for people; of an obstacle that only the caller can know, if there is none
+  // else.
+  NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved,
+                    Obstacle known = Obstacle::kNone) const;
   // spec.placement: the tier that is near enough, and whether further away is refused.
   Tier wanted() const { return wanted_; }
   bool required() const { return required_; }
+  // False: no volume of the pod lets it go there.
+  bool OnItsVolumesNode(std::string_view node) const {
+    return demand_.attached_to.empty() || demand_.attached_to == node;
+  }
 
  private:
-  Obstacle FindObstacle(const NodeInfo& node, Tier tier, int reserved) const;
+  Obstacle PlacementObstacle(Tier tier) const;
+  Obstacle OwnObstacle(const NodeInfo& node, int reserved) const;
   std::string ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier tier, int reserved) const;
-  int RoomPoints(const NodeInfo& node, int reserved) const;
+  int RoomPoints(const Room& room, int reserved) const;
 
   const Location& location_;
   const PodDemand& demand_;
   const Tier wanted_;
   const bool required_;
+  const bool relaxed_;  // was required
 };
 
 // `reserved`: pods of ours just placed on each node and not yet seen bound (spreads a burst).
 NodeScore ScoreNode(const api::BackupSource& source, const Location& location, const NodeInfo& node,
                     const PodDemand& demand, const Pressure& pressure, int reserved);
 
-// All nodes of the view, best first (score, then fewest reserved, then name).
+// All nodes of the view, best first (score, then fewest reserved, then name); the reasons of the
+// first `explained` only, since sentences about 5000 nodes take longer than ranking them.
 std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location& location,
                                  const View& view, const PodDemand& demand,
                                  const PressureMap& pressure,
-                                 const std::map<std::string, int>& reserved);
+                                 const std::map<std::string, int>& reserved,
+                                 size_t explained = SIZE_MAX);
 
 // The candidates for steering: the feasible nodes of the best tier that has room (of all tiers that
 // are near enough), at most `limit`. Empty: nothing feasible.

@@ -128,6 +128,7 @@ PodRecord ReadPod(const Json& pod) {
   if (record.agent_uid.empty()) record.agent_uid = record.uid;
   record.node = StringAt(pod, "/spec/nodeName");
   record.labels = TextMap(At(pod, "/metadata/labels"));
+  record.backup = record.labels.contains(api::kLabelSource);
   const std::string_view phase = StringAt(pod, "/status/phase");
   const bool deleting = !StringAt(pod, "/metadata/deletionTimestamp").empty();
   record.finished = phase == "Succeeded" || phase == "Failed";
@@ -187,7 +188,21 @@ VolumeRecord ReadVolume(const Json& volume) {
     record.zones.push_back(zones.substr(start, end - start));
     start = end == std::string::npos ? end : end + 2;
   }
+  // As the attach-detach controller sees it: one mode for many nodes is enough.
+  const Json& modes = At(volume, "/spec/accessModes");
+  record.one_node = modes.is_array() && !modes.empty() &&
+                    std::all_of(modes.begin(), modes.end(), [](const Json& mode) {
+                      return mode == "ReadWriteOnce" || mode == "ReadWriteOncePod";
+                    });
   return record;
+}
+
+AttachmentRecord ReadAttachment(const Json& attachment) {
+  const Json& attached = At(attachment, "/status/attached");
+  const bool leaving = !StringAt(attachment, "/metadata/deletionTimestamp").empty();
+  if (!attached.is_boolean() || !attached.get<bool>() || leaving) return {};
+  return {std::string(StringAt(attachment, "/spec/source/persistentVolumeName")),
+          std::string(StringAt(attachment, "/spec/nodeName"))};
 }
 
 }  // namespace longshore::placement

@@ -23,6 +23,7 @@ struct PodRecord {
   bool finished = false;  // Succeeded or Failed: holds no room any more
   bool running = false;   // and not being deleted
   bool ready = false;
+  bool backup = false;  // one of ours
 };
 
 struct SliceRecord {
@@ -39,6 +40,11 @@ struct VolumeRecord {
   std::string name;
   NodeAffinity affinity;
   std::vector<std::string> zones;  // of volumes that carry labels instead of an affinity
+  bool one_node = false;           // its access modes forbid that two nodes have it at a time
+};
+
+struct AttachmentRecord {
+  std::string volume, node;  // empty: neither attached nor about to stay so
 };
 
 NodeInfo ReadNode(const api::Json& node);  // usage is left 0: the snapshot adds it up
@@ -46,5 +52,6 @@ PodRecord ReadPod(const api::Json& pod);
 SliceRecord ReadSlice(const api::Json& slice);
 ClaimRecord ReadClaim(const api::Json& claim);
 VolumeRecord ReadVolume(const api::Json& volume);
+AttachmentRecord ReadAttachment(const api::Json& attachment);
 
 }  // namespace longshore::placement

@@ -31,9 +31,9 @@ std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
 
 }  // namespace
 
-const NodeInfo* ClusterSnapshot::Node(const std::string& name) const {
-  const auto found = index_->find(name);
-  return found == index_->end() ? nullptr : nodes_[found->second].get();
+const NodeInfo* ClusterSnapshot::Node(std::string_view name) const {
+  const uint32_t place = table_.Find(name);
+  return place == NodeTable::kNone ? nullptr : &table_.node(place);
 }
 
 std::vector<const NodeInfo*> ClusterSnapshot::Nodes() const {
@@ -116,6 +116,27 @@ Result<std::vector<std::string>> ClusterSnapshot::VolumeNodes(const std::string&
   return nodes;
 }
 
+std::string ClusterSnapshot::VolumeOf(const std::string& ns, const std::string& claim) const {
+  const auto& claims = Part(ns).claims;
+  const auto found = claims.find(claim);
+  return found == claims.end() ? "" : found->second->volume;
+}
+
+std::vector<std::string> ClusterSnapshot::AttachedNodes(const std::string& ns,
+                                                        const std::string& claim) const {
+  const auto found = attached_->find(VolumeOf(ns, claim));
+  if (found == attached_->end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+std::string ClusterSnapshot::AttachedTo(const std::string& ns, const std::string& claim) const {
+  const auto volume = volumes_->find(VolumeOf(ns, claim));
+  if (volume == volumes_->end() || !volume->second->one_node) return "";
+  const auto nodes = attached_->find(volume->first);
+  // On two it is by force, or about to leave one of them.
+  return nodes == attached_->end() || nodes->second.size() != 1 ? "" : *nodes->second.begin();
+}
+
 std::string ClusterSnapshot::NodeOfPod(const std::string& ns, const std::string& name,
                                        const std::string& uid) const {
   const auto& pods = Part(ns).pods;
@@ -156,6 +177,7 @@ void SnapshotBuilder::Count(const PodRecord& pod, int sign) {
   usage.cpu_milli += sign * pod.cpu_milli;
   usage.memory_bytes += sign * pod.memory_bytes;
   usage.pods += sign;
+  if (pod.backup) usage.backup_pods += sign;
   if (usage.pods == 0) usage_.erase(pod.node);
   dirty_nodes_.insert(pod.node);
 }
@@ -194,6 +216,27 @@ void SnapshotBuilder::Volume(const Json* before, const Json* after) {
   volumes_changed_ = changed_ = true;
 }
 
+void SnapshotBuilder::Attachment(const Json* before, const Json* after) {
+  const std::string name(kube::NameOf(after != nullptr ? *after : *before));
+  AttachmentRecord record = after == nullptr ? AttachmentRecord{} : ReadAttachment(*after);
+  if (!record.volume.empty()) {
+    attachments_[name] = std::move(record);
+  } else if (attachments_.erase(name) == 0) {
+    return;  // not attached before either
+  }
+  attachments_changed_ = changed_ = true;
+}
+
+void SnapshotBuilder::BuildAttached(ClusterSnapshot& snapshot) {
+  if (!attachments_changed_ && last_ != nullptr) {
+    snapshot.attached_ = last_->attached_;
+    return;
+  }
+  auto attached = std::make_shared<Attached>();
+  for (const auto& [name, record] : attachments_) (*attached)[record.volume].insert(record.node);
+  snapshot.attached_ = std::move(attached);
+}
+
 void SnapshotBuilder::BuildNodes(ClusterSnapshot& snapshot) {
   const auto with_usage = [&](const NodeInfo& bare) {
     auto info = std::make_shared<NodeInfo>(bare);
@@ -201,31 +244,31 @@ void SnapshotBuilder::BuildNodes(ClusterSnapshot& snapshot) {
       info->cpu_requested_milli = usage->second.cpu_milli;
       info->memory_requested_bytes = usage->second.memory_bytes;
       info->pods = usage->second.pods;
+      info->backup_pods = usage->second.backup_pods;
     }
     return info;
   };
   if (node_set_changed_) {
-    auto index = std::make_shared<ClusterSnapshot::Index>();
     for (const auto& [name, bare] : nodes_) {
-      index->emplace(name, snapshot.nodes_.size());
-      const auto old =
-          last_ == nullptr ? ClusterSnapshot::Index::const_iterator{} : last_->index_->find(name);
-      const bool same =
-          last_ != nullptr && old != last_->index_->end() && !dirty_nodes_.contains(name);
-      snapshot.nodes_.push_back(same ? last_->nodes_[old->second] : with_usage(bare));
+      const uint32_t old = last_ == nullptr || dirty_nodes_.contains(name)
+                               ? NodeTable::kNone
+                               : last_->table_.Find(name);
+      snapshot.nodes_.push_back(old == NodeTable::kNone ? with_usage(bare) : last_->nodes_[old]);
     }
-    snapshot.index_ = std::move(index);
+    snapshot.table_ = NodeTable(snapshot.Nodes());
     return;
   }
-  snapshot.index_ = last_->index_;
+  snapshot.table_ = last_->table_;
   snapshot.nodes_ = last_->nodes_;
+  std::vector<NodeTable::Change> changes;
   for (const std::string& name : dirty_nodes_) {
     // A pod may be bound to a node that is gone.
-    const auto known = snapshot.index_->find(name);
-    if (known != snapshot.index_->end()) {
-      snapshot.nodes_[known->second] = with_usage(nodes_.at(name));
-    }
+    const uint32_t place = snapshot.table_.Find(name);
+    if (place == NodeTable::kNone) continue;
+    snapshot.nodes_[place] = with_usage(nodes_.at(name));
+    changes.push_back({place, snapshot.nodes_[place].get()});
   }
+  snapshot.table_.Apply(changes);
 }
 
 void SnapshotBuilder::BuildNamespaces(ClusterSnapshot& snapshot) {
@@ -245,13 +288,14 @@ std::shared_ptr<const ClusterSnapshot> SnapshotBuilder::Build(const Listed& list
   auto snapshot = std::make_shared<ClusterSnapshot>();
   BuildNodes(*snapshot);
   BuildNamespaces(*snapshot);
+  BuildAttached(*snapshot);
   snapshot->volumes_ = volumes_changed_ || last_ == nullptr
                            ? std::make_shared<const Shared<VolumeRecord>>(volumes_)
                            : last_->volumes_;
   snapshot->listed_ = listed;
   dirty_nodes_.clear();
   dirty_namespaces_.clear();
-  node_set_changed_ = volumes_changed_ = changed_ = false;
+  node_set_changed_ = volumes_changed_ = attachments_changed_ = changed_ = false;
   last_ = snapshot;
   return snapshot;
 }

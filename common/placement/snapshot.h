@@ -20,12 +20,16 @@ namespace longshore::placement {
 // Which kinds of objects have been listed once; what was not, is unknown and not absent.
 struct Listed {
   bool nodes = false, pods = false, slices = false, claims = false, volumes = false;
+  bool attachments = false;  // not in all(): without the right to list them the rest is known
   bool operator==(const Listed&) const = default;
   bool all() const { return nodes && pods && slices && claims && volumes; }
 };
 
 template <class T>
 using Shared = std::unordered_map<std::string, std::shared_ptr<const T>>;
+
+// Nodes by volume.
+using Attached = std::unordered_map<std::string, std::set<std::string>>;
 
 // All of one namespace, by name.
 struct NamespacePart {
@@ -37,13 +41,17 @@ struct NamespacePart {
 
 class ClusterSnapshot final : public View {
  public:
-  const NodeInfo* Node(const std::string& name) const override;
+  const NodeInfo* Node(std::string_view name) const override;
   std::vector<const NodeInfo*> Nodes() const override;
+  const NodeTable& Table() const override { return table_; }
   std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const override;
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override;
   std::vector<PodPlace> PodsByClaim(const std::string& ns, const std::string& claim) const override;
+  std::vector<std::string> AttachedNodes(const std::string& ns,
+                                         const std::string& claim) const override;
+  std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
   Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
                                                const std::string& claim) const override;
   std::string NodeOfPod(const std::string& ns, const std::string& name,
@@ -52,12 +60,13 @@ class ClusterSnapshot final : public View {
  private:
   friend class SnapshotBuilder;
   const NamespacePart& Part(const std::string& ns) const;
+  std::string VolumeOf(const std::string& ns, const std::string& claim) const;
 
-  using Index = std::unordered_map<std::string, size_t>;
-  std::shared_ptr<const Index> index_;                  // into nodes_
+  NodeTable table_;                                     // of nodes_
   std::vector<std::shared_ptr<const NodeInfo>> nodes_;  // by name
   Shared<NamespacePart> namespaces_;
   std::shared_ptr<const Shared<VolumeRecord>> volumes_;
+  std::shared_ptr<const Attached> attached_;
   Listed listed_;
 };
 
@@ -70,13 +79,14 @@ class SnapshotBuilder {
   void Slice(const api::Json* before, const api::Json* after);
   void Claim(const api::Json* before, const api::Json* after);
   void Volume(const api::Json* before, const api::Json* after);
+  void Attachment(const api::Json* before, const api::Json* after);
   bool changed() const { return changed_; }
   std::shared_ptr<const ClusterSnapshot> Build(const Listed& listed);
 
  private:
   struct Usage {
     int64_t cpu_milli = 0, memory_bytes = 0;
-    int pods = 0;
+    int pods = 0, backup_pods = 0;
   };
   template <class T>
   void Replace(Shared<T> NamespacePart::* part, const api::Json& object,
@@ -84,6 +94,7 @@ class SnapshotBuilder {
   void Count(const PodRecord& pod, int sign);
   void BuildNodes(ClusterSnapshot& snapshot);
   void BuildNamespaces(ClusterSnapshot& snapshot);
+  void BuildAttached(ClusterSnapshot& snapshot);
 
   std::map<std::string, NodeInfo> nodes_;  // without usage
   std::unordered_map<std::string, Usage> usage_;
@@ -93,6 +104,8 @@ class SnapshotBuilder {
   std::set<std::string> dirty_namespaces_;
   Shared<VolumeRecord> volumes_;
   bool volumes_changed_ = true;
+  std::unordered_map<std::string, AttachmentRecord> attachments_;  // those that are attached
+  bool attachments_changed_ = true;
   bool changed_ = true;
   std::shared_ptr<const ClusterSnapshot> last_;
 };

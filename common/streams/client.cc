@@ -197,7 +197,8 @@ void Client::Impl::Attempt::OnTlsDone(error_code error) {
 
 void Client::Impl::Attempt::OnUpgraded(error_code error) {
   if (error == websocket::error::upgrade_declined) {
-    return End("the server refused the stream: HTTP " + std::to_string(response_.result_int()));
+    return End("the server refused the stream: HTTP " + std::to_string(response_.result_int()) +
+               " " + std::string(View(response_.reason())));
   }
   if (error || ended_) return End("upgrade: " + error.message());
   open_ = true;

@@ -31,7 +31,8 @@ class ServerHandler {
  public:
   virtual ~ServerHandler() = default;
   // Decides whether the peer may connect; calls `done` once, from any thread, then or later. An
-  // error refuses the upgrade: kUnauthenticated 401, kPermissionDenied 403, kUnavailable 503.
+  // error refuses the upgrade: kUnauthenticated 401, kPermissionDenied 403, kResourceExhausted 429,
+  // kUnavailable 503; the peer is told its message.
   using Decision = std::function<void(Result<std::string> identity)>;
   virtual void Authenticate(const Handshake& handshake, Decision done) = 0;
   virtual void OnOpen(ConnectionId id, const std::string& path, const std::string& identity) = 0;

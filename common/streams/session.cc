@@ -3,7 +3,6 @@
 // See session.h.
 #include "common/streams/session.h"
 
-#include "common/base/log.h"
 #include "common/base/strings.h"
 
 namespace longshore::streams {
@@ -12,6 +11,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using RequestParser = http::request_parser<http::empty_body>;
 constexpr uint32_t kMaxHeaderBytes = 32 << 10;
+constexpr size_t kLongestReason = 200;
 
 http::status RefusalStatus(Code code) {
   switch (code) {
@@ -32,6 +32,14 @@ http::status RefusalStatus(Code code) {
     default:
       return http::status::internal_server_error;
   }
+}
+
+std::string PlainLine(std::string text) {
+  if (text.size() > kLongestReason) text.resize(kLongestReason);
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = ' ';
+  }
+  return text;
 }
 
 }  // namespace
@@ -84,19 +92,18 @@ void Session::OnUpgradeRequest(error_code error) {
 
 void Session::Decide(const Result<std::string>& identity) {
   if (ended_ || open_ || refusal_ || !upgrade_) return;
-  if (!identity) {
-    LogInfo("stream refused",
-            {{"path", path_}, {"remote", remote_}, {"reason", identity.error().ToString()}});
-    return Refuse(RefusalStatus(identity.error().code));
-  }
+  // Whoever refused it logs it, as often as it wants.
+  if (!identity) return Refuse(RefusalStatus(identity.error().code), identity.error().message);
   const auto request = std::make_shared<RequestParser::value_type>(upgrade_->release());
   upgrade_.reset();
   socket_.async_accept(*request, [self = shared_from_this(), request, identity = *identity](
                                      error_code error) { self->OnOpen(error, identity); });
 }
 
-void Session::Refuse(http::status status) {
+void Session::Refuse(http::status status, const std::string& why) {
   refusal_ = std::make_unique<http::response<http::empty_body>>(status, 11);
+  // In the reason phrase, which the client has at hand and logs: one line of plain characters.
+  if (!why.empty()) refusal_->reason(PlainLine(why));
   refusal_->set(http::field::content_length, "0");
   refusal_->set(http::field::connection, "close");
   if (status == http::status::unauthorized) {

@@ -88,7 +88,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnTlsDone(error_code error);
   void OnUpgradeRequest(error_code error);
   void Decide(const Result<std::string>& identity);
-  void Refuse(http::status status);
+  void Refuse(http::status status, const std::string& why = "");
   void Linger();
   void Drain();
   void OnOpen(error_code error, const std::string& identity);

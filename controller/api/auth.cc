@@ -6,17 +6,8 @@
 namespace longshore::controller {
 namespace {
 
-constexpr size_t kMaxKept = 4096;         // entries of each cache
+constexpr size_t kMaxKept = 4096;         // decisions
 constexpr size_t kMaxTokenBytes = 16384;  // larger than any service-account token
-
-// Drops what is over; when everything is fresh and the cache is full, begins anew: correct, and
-// only slower for a moment.
-template <class Map>
-void MakeRoom(Map& cache, MonotonicTime now) {
-  if (cache.size() < kMaxKept) return;
-  std::erase_if(cache, [&](const auto& entry) { return entry.second.until <= now; });
-  if (cache.size() >= kMaxKept) cache.clear();
-}
 
 // Only answers are kept; that the API server was away is not one.
 bool IsAnswer(Code code) {
@@ -55,8 +46,16 @@ std::string DescribeAccess(const kube::Access& access) {
   return text + (access.ns.empty() ? " in all namespaces" : " in namespace " + access.ns);
 }
 
-Authenticator::Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock)
-    : kube_(kube), options_(std::move(options)), clock_(clock) {}
+Authenticator::Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock,
+                             metrics::Registry* registry)
+    : kube_(kube),
+      options_(std::move(options)),
+      clock_(clock),
+      tokens_(
+          [this](const std::string& token) {
+            return kube::ReviewToken(kube_, token, {options_.audience});
+          },
+          TokenLimits{.accepted = options_.token_cache}, clock, registry, "api") {}
 
 Result<kube::UserInfo> Authenticator::Authenticate(const http::Request& request) {
   const std::string token = BearerToken(request);
@@ -74,24 +73,12 @@ Result<kube::UserInfo> Authenticator::Authenticate(const http::Request& request)
   if (token.size() > kMaxTokenBytes) {
     return Error{Code::kUnauthenticated, "the bearer token is too long to be one of this cluster"};
   }
-  const std::string key = Sha256Hex(token);
-  const MonotonicTime now = clock_.Monotonic();
-  {
-    MutexLock lock(mutex_);
-    const auto found = users_.find(key);
-    if (found != users_.end() && found->second.until > now) return found->second.value;
-  }
-  Result<kube::UserInfo> user = kube::ReviewToken(kube_, token, {options_.audience});
+  Result<kube::UserInfo> user = tokens_.Ask(token, request.remote_address);
   if (!user && user.error().code == Code::kUnauthenticated) {
     user = Error{Code::kUnauthenticated,
                  "the bearer token is not valid here: it must be of this "
                  "cluster, unexpired, and for audience \"" +
                      options_.audience + "\""};
-  }
-  if (user || IsAnswer(user.error().code)) {
-    MutexLock lock(mutex_);
-    MakeRoom(users_, now);
-    users_.insert_or_assign(key, Kept<Result<kube::UserInfo>>{now + options_.token_cache, user});
   }
   return user;
 }
@@ -102,7 +89,7 @@ Status Authenticator::Allow(const kube::UserInfo& user, const kube::Access& acce
   {
     MutexLock lock(mutex_);
     const auto found = decisions_.find(key);
-    if (found != decisions_.end() && found->second.until > now) return found->second.value;
+    if (found != decisions_.end() && found->second.until > now) return found->second.status;
   }
   Status decision = kube::CheckAccess(kube_, user, access);
   if (!decision && decision.error().code == Code::kPermissionDenied) {
@@ -111,10 +98,18 @@ Status Authenticator::Allow(const kube::UserInfo& user, const kube::Access& acce
   }
   if (decision || IsAnswer(decision.error().code)) {
     MutexLock lock(mutex_);
-    MakeRoom(decisions_, now);
-    decisions_.insert_or_assign(key, Kept<Status>{now + options_.access_cache, decision});
+    MakeRoom(now);
+    decisions_.insert_or_assign(key, Decision{now + options_.access_cache, decision});
   }
   return decision;
+}
+
+// Drops what is over; when everything is fresh and the cache is full, begins anew: correct, and
+// only slower for a moment.
+void Authenticator::MakeRoom(MonotonicTime now) {
+  if (decisions_.size() < kMaxKept) return;
+  std::erase_if(decisions_, [&](const auto& entry) { return entry.second.until <= now; });
+  if (decisions_.size() >= kMaxKept) decisions_.clear();
 }
 
 }  // namespace longshore::controller

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who calls the storage manager API, and what they may do. Bearer tokens are checked by
-// TokenReview, rights by SubjectAccessReview on our custom resources; both answers are kept for a
-// short time so that a poll each second doesn't become two reviews each second.
+// TokenReview (token_reviewer.h), rights by SubjectAccessReview on our custom resources; both
+// answers are kept for a short time so that a poll each second doesn't become two reviews each.
 #pragma once
 
 #include <chrono>
@@ -14,6 +14,7 @@
 #include "common/base/mutex.h"
 #include "common/http/server.h"
 #include "common/kube/client.h"
+#include "controller/token_reviewer.h"
 
 namespace longshore::controller {
 
@@ -26,30 +27,30 @@ struct AuthOptions {
 // Thread-safe. Never holds a lock during a review, never keeps or logs a token (only its hash).
 class Authenticator {
  public:
-  Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock);
+  Authenticator(kube::Client& kube, AuthOptions options, const Clock& clock,
+                metrics::Registry* registry = nullptr);
 
   // The caller's identity: from the bearer token, or, where the server asks for client
-  // certificates, user "longshore:<CN>" without groups. Errors: kUnauthenticated, kUnavailable.
+  // certificates, user "longshore:<CN>" without groups. Errors: kUnauthenticated, kUnavailable,
+  // kResourceExhausted for an address with too many refused tokens.
   Result<kube::UserInfo> Authenticate(const http::Request& request);
 
   // Errors: kPermissionDenied naming verb and resource, kUnavailable.
   Status Allow(const kube::UserInfo& user, const kube::Access& access);
 
  private:
-  template <class T>
-  struct Kept {
+  struct Decision {
     MonotonicTime until;
-    T value;
+    Status status;
   };
-  template <class T>
-  using Cache = std::map<std::string, Kept<T>>;
+  void MakeRoom(MonotonicTime now) LS_REQUIRES(mutex_);
 
   kube::Client& kube_;
   const AuthOptions options_;
   const Clock& clock_;
+  TokenReviewer tokens_;
   Mutex mutex_;
-  Cache<Result<kube::UserInfo>> users_ LS_GUARDED_BY(mutex_);  // by SHA-256 of the token
-  Cache<Status> decisions_ LS_GUARDED_BY(mutex_);
+  std::map<std::string, Decision> decisions_ LS_GUARDED_BY(mutex_);
 };
 
 // "list computerequests.longshore.dev in namespace x": for messages.

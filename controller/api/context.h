@@ -42,11 +42,12 @@ struct Route {
 // Every route except /openapi.json, which needs no caller.
 const std::vector<Route>& Routes();
 
-// requests.cc
+// requests.cc, scaling_view.cc
 Result<http::Response> CreateRequest(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> ListRequests(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> GetRequest(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> PatchRequest(ApiContext&, const Caller&, const http::Request&);
+Result<http::Response> ExplainScaling(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> DeleteRequest(ApiContext&, const Caller&, const http::Request&);
 // pods.cc, acquire.cc
 Result<http::Response> ListPods(ApiContext&, const Caller&, const http::Request&);
@@ -60,6 +61,7 @@ Result<http::Response> CancelOperation(ApiContext&, const Caller&, const http::R
 // sources.cc, copies.cc, events.cc, explain.cc
 Result<http::Response> ListSources(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> GetSource(ApiContext&, const Caller&, const http::Request&);
+Result<http::Response> LocateSource(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> ListCopies(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> ReadEvents(ApiContext&, const Caller&, const http::Request&);
 Result<http::Response> ExplainPod(ApiContext&, const Caller&, const http::Request&);

@@ -2,74 +2,32 @@
 //
 // GET /v1/explain/{namespace}/{pod}: why a backup pod is where it is and does what it does: its
 // row, where the data is, how the nodes rank now, what the extender decided, and the measured
-// usage.
-#include "common/base/strings.h"
+// usage. ?node=NODE: what would have to be otherwise for that node to come first.
 #include "controller/api/objects.h"
+#include "controller/api/placement_view.h"
 #include "controller/api/view.h"
 
 namespace longshore::controller {
 namespace {
 
-constexpr size_t kNodesShown = 20;
 constexpr size_t kSamplesShown = 30;
 
-Json ScoreView(const placement::NodeScore& score) {
-  return {{"node", score.node},
-          {"tier", placement::TierName(score.tier)},
-          {"feasible", score.feasible},
-          {"score", score.score},
-          {"localityPoints", score.locality_points},
-          {"pressurePoints", score.pressure_points},
-          {"roomPoints", score.room_points},
-          {"reasons", score.reasons}};
-}
-
-Json ScoresView(const std::vector<placement::NodeScore>& scores) {
-  Json list = Json::array();
-  for (const auto& score : scores) {
-    if (list.size() == kNodesShown) break;
-    list.push_back(ScoreView(score));
-  }
-  return list;
-}
-
-// The requests of the Pod's containers; zero where it asks for nothing.
-placement::PodDemand DemandOf(const Json& pod) {
-  placement::PodDemand demand;
-  const Json containers = pod.value("/spec/containers"_json_pointer, Json::array());
-  for (const Json& container : containers) {
-    const Json requests = container.value("/resources/requests"_json_pointer, Json::object());
-    const auto quantity = [&](const char* name) {
-      return ParseQuantityMilli(requests.value(name, "0")).value_or(0);
-    };
-    demand.cpu_milli += quantity("cpu");
-    demand.memory_bytes += quantity("memory") / 1000;
-  }
-  return demand;
-}
-
-Json LocationView(const placement::Location& location) {
-  return {{"nodes", location.nodes},   {"rack", location.rack},     {"zone", location.zone},
-          {"region", location.region}, {"method", location.method}, {"reason", location.reason}};
-}
-
-// Where the data is and how every node ranks at this moment; null when the source is gone.
-void AddPlacement(ApiContext& api, const Json& row, Json& view) {
+// Nothing when the source is gone.
+Status AddPlacement(ApiContext& api, const Json& row, const std::string& asked, Json& view) {
   const std::string ns(kube::NamespaceOf(row));
   std::string source_ns(kube::StringAt(row, "/spec/sourceRef/namespace"));
   if (source_ns.empty()) source_ns = ns;
   const auto object =
       api.state.sources.Get(source_ns, std::string(kube::StringAt(row, "/spec/sourceRef/name")));
-  if (!object) return;
+  if (!object) return {};
   const auto source = api::ReadJson<api::BackupSource>(*object);
-  if (!source) return;
-  const auto snapshot = api.state.placement.Snapshot();
-  const auto location = placement::Locate(*source, *snapshot);
-  view["location"] = LocationView(location);
+  if (!source) return {};
   const auto pod = api.state.placement.pods().Get(ns, std::string(kube::NameOf(row)));
-  const auto demand = pod ? DemandOf(*pod) : placement::PodDemand{};
-  view["ranking"] = ScoresView(
-      placement::RankNodes(*source, location, *snapshot, demand, api.live.NodePressure(), {}));
+  LS_ASSIGN_OR_RETURN(const Json placement,
+                      PlacementView(*source, pod.get(), *api.state.placement.Snapshot(),
+                                    api.live.NodePressure(), asked));
+  view.update(placement);
+  return {};
 }
 
 Json VerdictsView(const std::vector<Verdict>& verdicts) {
@@ -110,7 +68,7 @@ Json RequestPart(const ApiContext& api, const Json& row) {
 
 Result<http::Response> ExplainPod(ApiContext& api, const Caller& caller,
                                   const http::Request& request) {
-  LS_RETURN_IF_ERROR(CheckQuery(request, {}));
+  LS_RETURN_IF_ERROR(CheckQuery(request, {"node"}));
   LS_ASSIGN_OR_RETURN(const ObjectName name, PathName(request, "pod"));
   LS_RETURN_IF_ERROR(api.auth.Allow(
       caller, {.verb = "get", .ns = name.ns, .name = name.name, .resource = kube::kBackupPods}));
@@ -128,7 +86,7 @@ Result<http::Response> ExplainPod(ApiContext& api, const Caller& caller,
       {"ranking", Json::array()},
       {"verdicts", uid.empty() ? Json::array() : VerdictsView(api.live.Verdicts(uid))},
       {"samples", SamplesView(samples)}};
-  AddPlacement(api, row, view);
+  LS_RETURN_IF_ERROR(AddPlacement(api, row, request.Query("node"), view));
   return JsonResponse(view);
 }
 

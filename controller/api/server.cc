@@ -41,6 +41,7 @@ const std::vector<Route>& Routes() {
       {"GET", "/v1/requests/{namespace}/{name}", GetRequest},
       {"PATCH", "/v1/requests/{namespace}/{name}", PatchRequest},
       {"DELETE", "/v1/requests/{namespace}/{name}", DeleteRequest},
+      {"GET", "/v1/requests/{namespace}/{name}/scaling", ExplainScaling},
       {"GET", "/v1/pods", ListPods},
       {"POST", "/v1/pods:acquire", AcquirePod},
       {"POST", "/v1/pods/{namespace}/{name}:release", ReleasePod},
@@ -50,6 +51,7 @@ const std::vector<Route>& Routes() {
       {"POST", "/v1/operations/{namespace}/{name}:cancel", CancelOperation},
       {"GET", "/v1/sources", ListSources},
       {"GET", "/v1/sources/{namespace}/{name}", GetSource},
+      {"GET", "/v1/sources/{namespace}/{name}/location", LocateSource},
       {"GET", "/v1/copies", ListCopies},
       {"GET", "/v1/events", ReadEvents},
       {"GET", "/v1/explain/{namespace}/{pod}", ExplainPod},
@@ -63,7 +65,7 @@ class ApiServer::Impl {
        ApiOptions options)
       : options_(std::move(options)),
         auth_(kube, {options_.audience, options_.token_cache, options_.access_cache},
-              *options_.clock),
+              *options_.clock, options_.metrics),
         waits_(options_.max_waiting),
         metrics_(options_.metrics, RouteNames()),
         context_{kube,           state,  live,      events, auth_, *options_.clock,
@@ -106,12 +108,15 @@ class ApiServer::Impl {
     return http;
   }
 
-  bool Ready() {
-    if (ready_) return true;
-    const bool now = options_.ready ? options_.ready()
-                                    : context_.state.WaitForSync(std::chrono::milliseconds(0));
-    if (now) ready_ = true;
-    return now;
+  Status Ready() {
+    if (ready_) return {};
+    if (options_.ready) {
+      LS_RETURN_IF_ERROR(options_.ready());
+    } else if (!context_.state.WaitForSync(std::chrono::milliseconds(0))) {
+      return Unavailable("starting: the cluster is being read");
+    }
+    ready_ = true;
+    return {};
   }
 
   http::Response Serve(size_t route, const http::Request& request) {
@@ -130,7 +135,7 @@ class ApiServer::Impl {
   }
 
   http::Response Answer(ApiHandler handler, const http::Request& request, std::string& user) {
-    if (!Ready()) return ErrorResponse(Unavailable("starting: the cluster is being read"));
+    if (const Status ready = Ready(); !ready) return ErrorResponse(ready.error());
     const Result<Caller> caller = auth_.Authenticate(request);
     if (!caller) return ErrorResponse(caller.error());
     user = caller->username;

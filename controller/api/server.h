@@ -25,9 +25,9 @@ struct ApiOptions {
   std::chrono::seconds access_cache{5};  // how long a SubjectAccessReview's answer is believed
   int max_waiting = 64;  // long polls, event streams and acquires that wait; more get 503
   const Clock* clock = &Clock::Real();
-  // Until then every route answers 503: half a list would be taken for the whole. Empty: the
-  // informers have their first list.
-  std::function<bool()> ready;
+  // Until it is OK every route answers 503 with its message: half a list would be taken for the
+  // whole, and a replica that does not lead knows half. Empty: the informers have their first list.
+  std::function<Status()> ready;
   metrics::Registry* metrics = nullptr;  // counts answers, if set
 };
 

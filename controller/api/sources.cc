@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GET /v1/sources: what can be backed up and which parts it has, for those who may read it.
+// GET /v1/sources: what can be backed up and which parts it has, for those who may read it; and
+// where its data is.
 #include "controller/api/objects.h"
+#include "controller/api/placement_view.h"
 #include "controller/api/view.h"
 
 namespace longshore::controller {
+namespace {
+
+// The source that the path names, for a caller who may read it.
+Result<Json> ReadSource(ApiContext& api, const Caller& caller, const http::Request& request) {
+  LS_RETURN_IF_ERROR(CheckQuery(request, {}));
+  LS_ASSIGN_OR_RETURN(const ObjectName name, PathName(request));
+  LS_RETURN_IF_ERROR(api.auth.Allow(
+      caller, {.verb = "get", .ns = name.ns, .name = name.name, .resource = kube::kBackupSources}));
+  return GetObject(api, kube::kBackupSources, api.state.sources, name.ns, name.name);
+}
+
+}  // namespace
 
 Result<http::Response> ListSources(ApiContext& api, const Caller& caller,
                                    const http::Request& request) {
@@ -20,13 +34,23 @@ Result<http::Response> ListSources(ApiContext& api, const Caller& caller,
 
 Result<http::Response> GetSource(ApiContext& api, const Caller& caller,
                                  const http::Request& request) {
-  LS_RETURN_IF_ERROR(CheckQuery(request, {}));
-  LS_ASSIGN_OR_RETURN(const ObjectName name, PathName(request));
-  LS_RETURN_IF_ERROR(api.auth.Allow(
-      caller, {.verb = "get", .ns = name.ns, .name = name.name, .resource = kube::kBackupSources}));
-  LS_ASSIGN_OR_RETURN(const Json object,
-                      GetObject(api, kube::kBackupSources, api.state.sources, name.ns, name.name));
+  LS_ASSIGN_OR_RETURN(const Json object, ReadSource(api, caller, request));
   return JsonResponse(ObjectView(object));
+}
+
+// What steering would go by at this moment. No pod is asked for, so room and selectors don't count.
+Result<http::Response> LocateSource(ApiContext& api, const Caller& caller,
+                                    const http::Request& request) {
+  LS_ASSIGN_OR_RETURN(const Json object, ReadSource(api, caller, request));
+  LS_ASSIGN_OR_RETURN(const auto source, api::ReadJson<api::BackupSource>(object));
+  const auto snapshot = api.state.placement.Snapshot();
+  const placement::Location location = placement::Locate(source, *snapshot);
+  return JsonResponse(
+      {{"source", {{"namespace", source.metadata.ns}, {"name", source.metadata.name}}},
+       {"placement", object.value("/spec/placement"_json_pointer, Json::object())},
+       {"location", LocationView(location)},
+       {"ranking", ScoresView(placement::RankNodes(source, location, *snapshot, {},
+                                                   api.live.NodePressure(), {}, kNodesShown))}});
 }
 
 }  // namespace longshore::controller

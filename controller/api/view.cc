@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/scaling/samples.h"
+
 namespace longshore::controller {
 namespace {
 
@@ -58,9 +60,8 @@ Json OperationView(const Json& operation, const std::optional<api::OperationProg
 Json UsageView(const UsageSample& sample) {
   Json usage = Json::object();
   for (const auto& [signal, value] : sample.signals) {
-    if (!std::isfinite(value)) continue;
-    const std::string whole = std::to_string(std::llround(value));
-    usage[signal] = signal == "cpu" ? whole + "m" : whole;  // millicores; bytes; bytes per second
+    const auto known = scaling::SignalByName(signal);
+    if (known && std::isfinite(value)) usage[signal] = scaling::FormatSignal(*known, value);
   }
   return usage;
 }

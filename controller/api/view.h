@@ -25,7 +25,7 @@ Json PodView(const Json& backup_pod, const std::optional<UsageSample>& usage);
 // The copy that a succeeded Backup operation made; null for every other operation.
 Json CopyView(const Json& operation);
 
-// {"cpu":"412m","memory":"104857600",…} as Kubernetes quantities.
+// {"cpu":"412m","memory":"104857600","ioPressure":"3%",…}, as thresholds are written.
 Json UsageView(const UsageSample& sample);
 
 // The state of a BackupPod or an Operation, which is its first one while status is empty.

@@ -113,8 +113,7 @@ _build_set() {
   flock 9
   [ ! -d "$folder" ] || return 0
   _go_arguments "$1" "$2"
-  export CGO_ENABLED=0 GOTOOLCHAIN=$GO_TOOLCHAIN GOFLAGS='' GOWORK=off
-  export GOCACHE=$LONGSHORE_CACHE/go/build GOMODCACHE=$LONGSHORE_CACHE/go/mod
+  _go_environment
   rm -rf "$folder.new"
   mkdir -p "$folder.new"
   cd "$LONGSHORE_ROOT/hack/kubernetes/$1"
@@ -122,24 +121,37 @@ _build_set() {
   mv "$folder.new" "$folder"
 }
 
-# build_contender NAME: builds what a benchmark compares with, the Go module tests/bench/NAME; prints the program's path.
-build_contender() {
-  local module=$LONGSHORE_ROOT/tests/bench/$1 program
-  program=$LONGSHORE_CACHE/binaries/bench-$1-$(content_hash "$module")/$1
+# build_go_program FOLDER: builds the Go program whose module is in that folder of the clone (what a benchmark compares
+# with, what a test calls); prints its path.
+build_go_program() {
+  local module=$LONGSHORE_ROOT/$1 name=${1##*/} program
+  program=$LONGSHORE_CACHE/binaries/${1//\//-}-$(content_hash "$module")/$name
   if [ ! -x "$program" ]; then
     find_go >&2
-    say "building $1" >&2
-    logged "build-bench-$1" _build_contender "$module" "$program" >&2
+    say "building $name" >&2
+    logged "build-${1//\//-}" _build_go_program "$module" "$program" >&2
   fi
   printf '%s\n' "$program"
 }
 
-_build_contender() {
+# test_go_program FOLDER: runs that module's own tests.
+test_go_program() (
+  find_go
+  cd "$LONGSHORE_ROOT/$1" || exit
+  _go_environment
+  nice -n 5 "$GO" test -trimpath -mod=readonly -ldflags '-s -w' .
+)
+
+_go_environment() {
+  export CGO_ENABLED=0 GOTOOLCHAIN=$GO_TOOLCHAIN GOFLAGS='' GOWORK=off
+  export GOCACHE=$LONGSHORE_CACHE/go/build GOMODCACHE=$LONGSHORE_CACHE/go/mod
+}
+
+_build_go_program() {
   set -euo pipefail
   mkdir -p "${2%/*}" "$LONGSHORE_CACHE/go"
   cd "$1"
-  export CGO_ENABLED=0 GOTOOLCHAIN=$GO_TOOLCHAIN GOFLAGS='' GOWORK=off
-  export GOCACHE=$LONGSHORE_CACHE/go/build GOMODCACHE=$LONGSHORE_CACHE/go/mod
+  _go_environment
   nice -n 5 "$GO" build -trimpath -mod=readonly -buildvcs=false -modcacherw -ldflags '-s -w' -o "$2.new" .
   mv "$2.new" "$2"
 }

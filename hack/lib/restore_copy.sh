@@ -2,19 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs where there is nothing of Longshore (hack/restore-outside): restores a copy and compares it.
 #
-# usage: restore_copy.sh FOLDER COPY      FOLDER holds repository, password, ca.crt
+# usage: restore_copy.sh FOLDER COPY [RECORD]
+#
+# FOLDER holds repository, password, ca.crt; RECORD is the snapshot of the copy's record, needed
+# where the repository has several that differ.
 set -euo pipefail
-folder=$1 copy=$2
+folder=$1 copy=$2 chosen=${3:-}
 stock_restic() {
   restic --repository-file "$folder/repository" --password-file "$folder/password" \
     --cacert "$folder/ca.crt" --no-cache --no-lock --quiet "$@"
 }
 
 # --- the record: what the copy must contain ---------------------------------------------------
-snapshot=$(stock_restic snapshots --json --tag "longshore,record,copy=$copy" | jq -er '.[-1].id') ||
-  { echo "no record of copy $copy in the repository"; exit 1; }
-stock_restic dump "$snapshot" /record.json >"$folder/record.json"
+# Whoever may write to the repository can write one under any copy's id: none is chosen.
+if [ -z "$chosen" ]; then
+  chosen=$(stock_restic snapshots --json --tag "longshore,record,copy=$copy" | jq -er '.[].id') ||
+    { echo "no record of copy $copy in the repository"; exit 1; }
+fi
+rm -f "$folder/record.json"
+for snapshot in $chosen; do
+  stock_restic dump -- "$snapshot" /record.json >"$folder/found.json"
+  [ -e "$folder/record.json" ] || cp "$folder/found.json" "$folder/record.json"
+  cmp -s "$folder/found.json" "$folder/record.json" ||
+    { echo "records of copy $copy that differ; say which one it is: ${chosen//$'\n'/ }"; exit 1; }
+done
 record() { jq -er "$@" "$folder/record.json"; }
+[ "$(record .copyID)" = "$copy" ] || { echo "the record is that of copy $(record .copyID)"; exit 1; }
+[ "$(jq -cSj .manifest "$folder/record.json" | sha256sum | cut -d' ' -f1)" = "$(record .manifestDigest)" ] ||
+  { echo "the record's manifest does not agree with its digest"; exit 1; }
+[[ $(record .dataSnapshot) =~ ^[0-9a-f]{64}$ && $(record .dataPath) == /* ]] ||
+  { echo "the record names no data"; exit 1; }
 echo "copy $copy: database $(record .part) of $(record .source), $(record .sourceVersion), taken $(record .time)"
 
 # --- a server of its own, on a socket only -----------------------------------------------------
@@ -32,7 +49,7 @@ record '.manifest.database | [.owner] + (.roles // []) | unique | .[]' | while r
 done
 sql -v owner="$(record .manifest.database.owner)" -v encoding="$(record .manifest.database.encoding)" \
   <<<'CREATE DATABASE restored OWNER :"owner" TEMPLATE template0 ENCODING :'"'encoding'"';'
-stock_restic dump "$(record .dataSnapshot)" "$(record .dataPath)" |
+stock_restic dump -- "$(record .dataSnapshot)" "$(record .dataPath)" |
   pg_restore --exit-on-error -h "$data" -U postgres -d restored
 echo "restored $(sql -d restored -c 'SELECT pg_size_pretty(pg_database_size(current_database()))')"
 

@@ -162,7 +162,7 @@ int ExitStatus(const std::vector<Finding>& findings) {
 
 std::string RenderTable(const std::vector<Finding>& findings) {
   std::string out;
-  const auto pad = [](std::string text, size_t width) {
+  const auto pad = [](const std::string& text, size_t width) {
     return text + std::string(text.size() < width ? width - text.size() : 1, ' ');
   };
   for (const Finding& finding : findings) {

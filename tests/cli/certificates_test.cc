@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/certificate_store.h"
+#include "tests/common/kube/fake_api.h"
 
 namespace longshore::cli {
 namespace {
@@ -192,6 +193,27 @@ TEST_F(PlanTest, ADamagedAuthorityIsNotOverwritten) {
   EXPECT_EQ(update.error().code, Code::kFailedPrecondition);
   EXPECT_THAT(update.error().message, HasSubstr("ca.crt and ca.key"));
   EXPECT_THAT(update.error().message, testing::Not(HasSubstr("PRIVATE")));
+}
+
+// A kube-scheduler that goes on with the old bundle would place every pod without the extender.
+TEST(RestartSchedulerTest, ItsDeploymentIsPatchedOrTheCommandIsNamed) {
+  kube::FakeApi api;
+  const auto client = kube::Client::Create(api.config(), "longshore-test");
+  ASSERT_TRUE(client.has_value());
+  const auto restart = [&](http::Response answer) {
+    api.OnCall(std::move(answer));
+    return RestartScheduler(**client, "longshore-system", "bundle");
+  };
+  const auto restarted = restart({.status = 200, .body = "{}"});
+  ASSERT_TRUE(restarted.has_value()) << restarted.error().ToString();
+  EXPECT_EQ(restarted->action, "restarted");
+  EXPECT_EQ(api.asked().back(),
+            "PATCH /apis/apps/v1/namespaces/longshore-system/deployments/longshore-scheduler");
+  EXPECT_EQ(restart(kube::Refusal(404, "NotFound"))->action, "absent");
+  const auto refused = restart(kube::Refusal(403, "Forbidden"));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, HasSubstr("kubectl -n longshore-system rollout restart "
+                                                 "deployment/longshore-scheduler"));
 }
 
 }  // namespace

@@ -80,6 +80,27 @@ TEST_F(CliTest, TextOfOthersDoesNotSteerTheTerminal) {
   EXPECT_THAT(err_.str(), Not(HasSubstr("\x1b")));
 }
 
+TEST_F(CliTest, EmptyListsSaySoBesideStandardOutput) {
+  for (const char* kind : {"requests", "pods", "operations", "copies", "sources"}) {
+    api_.On(std::string("GET /v1/") + kind, List(Json::array()));
+  }
+  for (const auto& [line, said] :
+       std::map<std::string, std::string>{{"request list", "no requests in namespace backup\n"},
+                                          {"pods", "no pods in namespace backup\n"},
+                                          {"operations", "no operations in namespace backup\n"},
+                                          {"copies", "no copies in namespace backup\n"},
+                                          {"sources -A", "no sources\n"}}) {
+    EXPECT_EQ(Longshore(line), 0);
+    EXPECT_EQ(err_.str(), said);
+    EXPECT_EQ(out_.str(), "");
+  }
+  EXPECT_EQ(Longshore("pods -o name"), 0);
+  EXPECT_EQ(out_.str() + err_.str(), "");
+  EXPECT_EQ(Longshore("pods -o json"), 0);
+  EXPECT_EQ(*api::ParseJson(out_.str()), List(Json::array()));
+  EXPECT_EQ(err_.str(), "");
+}
+
 TEST_F(CliTest, LoginRemembersPathsNotTokens) {
   api_.On("GET /v1/requests", List(Json::array()));
   EXPECT_EQ(Longshore("login"), 0) << err_.str();

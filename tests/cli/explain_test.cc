@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/explain.h"
 
-#include <gmock/gmock.h>
+#include "tests/cli/cli_fixture.h"
 
 namespace longshore::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 const WallTime kNow = *ParseTime("2026-01-01T00:10:00Z");
+
+TEST(ExplainTest, SaysThatARequirementTimedOut) {
+  const api::Json explanation = {{"spec", {{"placementMode", "Prefer"}}}};
+  EXPECT_THAT(RenderExplanation(explanation, kNow),
+              HasSubstr("nearness was  required until requireTimeoutSeconds"));
+}
 
 TEST(ExplainTest, TellsTheWholeStory) {
   const api::Json explanation = *api::ParseJson(R"({
@@ -83,6 +90,111 @@ TEST(ExplainTest, SaysWhatIsUnknown) {
   EXPECT_THAT(text, HasSubstr("steered to  anywhere"));
   EXPECT_THAT(text, HasSubstr("extender has told nothing"));
   EXPECT_THAT(text, HasSubstr("no node agent reports this pod"));
+}
+
+using ExplainCommandTest = CliTest;
+
+TEST_F(ExplainCommandTest, AsksAboutANode) {
+  Json counterfactual = {
+      {"node", "n2"}, {"wins", false}, {"changes", {{{"text", "would have won"}}}}};
+  api_.On("GET /v1/explain/backup/lsp-a", {{"counterfactual", counterfactual}});
+  counterfactual["wins"] = true;
+  api_.On("GET /v1/explain/backup/lsp-a", {{"counterfactual", counterfactual}});
+  EXPECT_EQ(Longshore("explain lsp-a --node n2"), 0) << err_.str();
+  EXPECT_EQ(api_.lines().back(), "GET /v1/explain/backup/lsp-a?node=n2");
+  EXPECT_THAT(out_.str(), HasSubstr("\nWhat would have changed it for n2:\n  would have won\n"));
+  EXPECT_EQ(Longshore("explain lsp-a --node n2"), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("\nNothing would have had to change for n2.\n"));
+}
+
+TEST(LocateTest, SaysWhereAndHowThatIsKnown) {
+  const api::Json located = *api::ParseJson(R"j({
+    "source": {"namespace": "backup", "name": "orders"},
+    "placement": {"mode": "Require", "tier": "Rack"},
+    "location": {"nodes": ["node-1"], "rack": "r1", "zone": "z1", "region": "",
+                 "method": "Service", "reason": "x",
+                 "links": [{"name": "podLabels", "found": false,
+                            "reason": "no running pod in db has labels role=leader"},
+                           {"name": "service", "found": true,
+                            "reason": "pod db/pg-0 on node-1 (service db/pg)"}]},
+    "ranking": [{"node": "node-1", "tier": "Node", "feasible": true, "score": 95,
+                 "localityPoints": 84, "pressurePoints": 5, "roomPoints": 6,
+                 "reasons": ["the data is on this node (+84)"]}]})j");
+  EXPECT_EQ(RenderLocation(located),
+            "source    backup/orders\n"
+            "data      node-1\n"
+            "topology  rack r1, zone z1\n"
+            "wanted    Require Rack\n"
+            "\n"
+            "How that is known:\n"
+            "  TRIED      FOUND  WHY\n"
+            "  podLabels  no     no running pod in db has labels role=leader\n"
+            "  service    yes    pod db/pg-0 on node-1 (service db/pg)\n"
+            "\n"
+            "How the nodes rank now:\n"
+            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
+            "  node-1  Node  95     84        5         6     the data is on this node (+84)\n");
+}
+
+TEST(LocateTest, SaysWhenNothingSaysWhere) {
+  const std::string text = RenderLocation(
+      *api::ParseJson(R"({"source": {"namespace": "b", "name": "s"}, "location": {"nodes": []}})"));
+  EXPECT_THAT(text, HasSubstr("data    unknown\n"));
+  EXPECT_THAT(text, HasSubstr("set spec.location of the source"));
+}
+
+TEST(ScalingTest, TellsWhatWasDecidedWhatIsMeasuredAndWhatHoldsIt) {
+  const api::Json scaling = *api::ParseJson(R"({
+    "namespace": "backup", "name": "req-1", "desiredPods": 2,
+    "conditions": [{"type": "ScalingLimited", "status": "True", "reason": "MaxPods",
+                    "message": "Usage wants 3 pods: spec.pods.max is 2: raise it"}],
+    "decisions": [{"time": "t2", "from": 1, "to": 2, "cause": "DemandWaiting",
+                   "message": "2 operations wait",
+                   "candidates": [{"name": "Usage", "pods": 2, "message": "cpu"},
+                                  {"name": "Demand", "pods": 3, "chosen": true,
+                                   "message": "2 operations wait"}],
+                   "limit": {"reason": "MaxPods", "pods": 2}},
+                  {"time": "t1", "from": 0, "to": 1, "cause": "Requested", "message": "initial"}],
+    "now": {"idleSeconds": 120,
+            "pods": [{"name": "a", "busy": true,
+                      "signals": [{"signal": "cpu", "value": "140m", "up": "120m", "down": "30m",
+                                   "overSeconds": 2, "windowSeconds": 3}]},
+                     {"name": "b", "busy": false, "idleSeconds": 45,
+                      "signals": [{"signal": "cpu", "up": "120m", "down": "30m",
+                                   "overSeconds": 0, "windowSeconds": 3}]}],
+            "growth": ["MaxPods: spec.pods.max is 2"], "shrink": ["operations wait"]}})");
+  EXPECT_EQ(RenderScaling(scaling),
+            "request         backup/req-1\n"
+            "pods            2 wanted\n"
+            "ScalingLimited  True MaxPods: Usage wants 3 pods: spec.pods.max is 2: raise it\n"
+            "\n"
+            "Decisions, newest first:\n"
+            "  DECIDED  PODS    CAUSE          LIMITED BY  WHY\n"
+            "  t2       1 to 2  DemandWaiting  MaxPods     2 operations wait\n"
+            "  t1       0 to 1  Requested      -           initial\n"
+            "\n"
+            "Who had a say in the last decision:\n"
+            "  CANDIDATE  WANTS  CHOSEN  WHY\n"
+            "  Usage      2      no      cpu\n"
+            "  Demand     3      yes     2 operations wait\n"
+            "\n"
+            "Measured:\n"
+            "  POD  IDLE FOR      SIGNAL  NOW      UP    OVER FOR  DOWN\n"
+            "  a    has work      cpu     140m     120m  2s of 3s  30m\n"
+            "  b    45s of 2m00s  cpu     unknown  120m  0s of 3s  30m\n"
+            "\n"
+            "Growth:\n"
+            "  MaxPods: spec.pods.max is 2\n"
+            "\n"
+            "Shrinking:\n"
+            "  operations wait\n");
+}
+
+TEST(ScalingTest, SaysWhenNothingWasEvaluated) {
+  const api::Json scaling = *api::ParseJson(R"({"namespace": "n", "name": "r", "now": null})");
+  EXPECT_THAT(RenderScaling(scaling), HasSubstr("Nothing was decided yet"));
+  EXPECT_THAT(RenderScaling(scaling), HasSubstr("Nothing was evaluated"));
+  EXPECT_THAT(RenderScaling(scaling), Not(HasSubstr("Measured")));
 }
 
 }  // namespace

@@ -9,8 +9,21 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+// As the controller answers: `accepted` is empty until it has looked.
+Json Request(const std::string& accepted, const std::string& reason = "Valid",
+             const std::string& message = "every reference was found") {
+  Json request = {{"namespace", "backup"},
+                  {"name", "req-1"},
+                  {"spec", {{"pods", {{"initial", 1}}}, {"sourceRef", {{"name", "orders"}}}}}};
+  if (!accepted.empty()) {
+    request["status"]["conditions"] = {
+        {{"type", "Accepted"}, {"status", accepted}, {"reason", reason}, {"message", message}}};
+  }
+  return request;
+}
+
 TEST_F(CliTest, RequestShortFormSendsTheWholeWish) {
-  api_.On("POST /v1/requests", {{"namespace", "backup"}, {"name", "req-1"}}, 201);
+  api_.On("POST /v1/requests", Request("True"), 201);
   EXPECT_EQ(Longshore("request orders --policy standard --pods 2 --max 4 --min 0 --up cpu=60% "
                       "--down cpu=15% --window 2 --idle 15 -o name"),
             0)
@@ -27,7 +40,7 @@ TEST_F(CliTest, RequestShortFormSendsTheWholeWish) {
 }
 
 TEST_F(CliTest, RequestCreateIsTheSameAndKeepsAGivenKey) {
-  api_.On("POST /v1/requests", {{"namespace", "backup"}, {"name", "req-1"}}, 201);
+  api_.On("POST /v1/requests", Request("True"), 201);
   EXPECT_EQ(Longshore("request create vault/orders --idempotency-key job-7"), 0) << err_.str();
   EXPECT_EQ(api_.asked().at(0).idempotency_key, "job-7");
   EXPECT_EQ(api_.asked().at(0).body.at("spec").at("sourceRef").at("namespace"), "vault");
@@ -50,15 +63,7 @@ TEST_F(CliTest, RequestWaitsUntilThePodsAreAvailable) {
 }
 
 TEST_F(CliTest, RequestWaitTellsWhyItCannotBeServed) {
-  const Json refused = {{"namespace", "backup"},
-                        {"name", "req-1"},
-                        {"spec", {{"pods", {{"initial", 1}}}}},
-                        {"status",
-                         {{"conditions",
-                           {{{"type", "Accepted"},
-                             {"status", "False"},
-                             {"reason", "PolicyNotFound"},
-                             {"message", "spec.policyRef: no PodPolicy nope"}}}}}}};
+  const Json refused = Request("False", "PolicyNotFound", "spec.policyRef: no PodPolicy nope");
   api_.On("POST /v1/requests", refused, 201);
   api_.On("GET /v1/requests/backup/req-1", refused);
   EXPECT_EQ(Longshore("request orders --policy nope --wait"), 1);
@@ -66,6 +71,48 @@ TEST_F(CliTest, RequestWaitTellsWhyItCannotBeServed) {
   // Also while it is waited whether the refusal lasts.
   EXPECT_EQ(Longshore("request orders --policy nope --wait --timeout 2"), 6);
   EXPECT_THAT(err_.str(), HasSubstr("0 of 1 pods available: PolicyNotFound: spec.policyRef"));
+}
+
+// Without --wait, too, nobody should believe that a request is served when it is not.
+TEST_F(CliTest, RequestFailsWithTheReasonWhenTheControllerRefusesIt) {
+  const Json refused = Request("False", "UnknownSource", "spec.sourceRef: no BackupSource nope");
+  api_.On("POST /v1/requests", Request(""), 201);
+  api_.On("GET /v1/requests/backup/req-1", Request(""));
+  api_.On("GET /v1/requests/backup/req-1", Problem("starting"), 503);
+  api_.On("GET /v1/requests/backup/req-1", refused);
+  EXPECT_EQ(Longshore("request nope -o name"), 1);
+  EXPECT_EQ(out_.str(), "request/req-1\n") << "it was made, and has to be given back";
+  EXPECT_EQ(err_.str(),
+            "longshore: request req-1 cannot be served: UnknownSource: spec.sourceRef: no "
+            "BackupSource nope; it stays until that is mended, or longshore request delete "
+            "req-1\n");
+  EXPECT_LE(clock_.slept, std::chrono::seconds(4));
+}
+
+TEST_F(CliTest, RequestIsDoneAtOnceWhenItIsAcceptedAndForgivesARefusalThatHeals) {
+  api_.On("POST /v1/requests", Request(""), 201);
+  api_.On("GET /v1/requests/backup/req-1", Request("False", "PolicyNotFound", "not yet"));
+  api_.On("GET /v1/requests/backup/req-1", Request("True"));
+  EXPECT_EQ(Longshore("request orders"), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("Valid"));
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(clock_.slept, std::chrono::milliseconds(600));
+}
+
+TEST_F(CliTest, RequestWithoutAVerdictSaysHowToLookAgain) {
+  api_.On("POST /v1/requests", Request(""), 201);
+  api_.On("GET /v1/requests/backup/req-1", Request(""));
+  EXPECT_EQ(Longshore("request orders"), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("has not said yet"));
+  EXPECT_THAT(err_.str(), HasSubstr("longshore request get req-1"));
+  EXPECT_LE(clock_.slept, std::chrono::seconds(6));
+}
+
+TEST_F(CliTest, WhoMayOnlyMakeRequestsMakesThem) {
+  api_.On("POST /v1/requests", Request(""), 201);
+  api_.On("GET /v1/requests/backup/req-1", Problem("may not get"), 403);
+  EXPECT_EQ(Longshore("request orders -o name"), 0) << err_.str();
+  EXPECT_EQ(out_.str(), "request/req-1\n");
 }
 
 TEST_F(CliTest, RequestGetTellsWhatIsKnown) {
@@ -112,16 +159,29 @@ TEST_F(CliTest, CancelAcquireAndReleaseCallTheirRoutes) {
 
 TEST_F(CliTest, ScalePatchesOnlyWhatIsGiven) {
   api_.On("PATCH /v1/requests/backup/req-1", {{"namespace", "backup"}, {"name", "req-1"}});
-  api_.On("GET /v1/requests/backup/req-1", {{"spec", {{"pods", {{"initial", 2}}}}}});
+  api_.On("GET /v1/requests/backup/req-1",
+          {{"spec", {{"pods", {{"min", 0}, {"initial", 2}, {"max", 8}}}}},
+           {"status", {{"desiredPods", 4}}}});
   EXPECT_EQ(Longshore("request scale req-1 --max 6 --demand 3"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"max":6},"demand":3}})"));
-  // min <= initial <= max always holds, so the number at first follows.
+  EXPECT_EQ(Longshore("request scale req-1 --pods 5"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"initial":5}}})"));
+  // min <= initial <= max always holds, so it becomes what is wanted now: --min takes nothing away.
   EXPECT_EQ(Longshore("request scale req-1 --min 3 --max 6"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body,
-            *api::ParseJson(R"({"spec":{"pods":{"min":3,"initial":3,"max":6}}})"));
+            *api::ParseJson(R"({"spec":{"pods":{"min":3,"initial":4,"max":6}}})"));
   EXPECT_EQ(Longshore("request scale req-1 --max 1"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body,
             *api::ParseJson(R"({"spec":{"pods":{"initial":1,"max":1}}})"));
+}
+
+TEST_F(CliTest, ScaleBeyondTheLimitsSaysWhichOneToMove) {
+  api_.On("GET /v1/requests/backup/req-1",
+          {{"spec", {{"pods", {{"min", 1}, {"initial", 1}, {"max", 2}}}}}});
+  EXPECT_EQ(Longshore("request scale req-1 --pods 3"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("give --max 3 as well"));
+  EXPECT_EQ(Longshore("request scale req-1 --pods 0"), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("give --min 0 as well"));
 }
 
 TEST_F(CliTest, PodsTable) {

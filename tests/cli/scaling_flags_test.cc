@@ -23,6 +23,11 @@ TEST(ScalingFlagsTest, BecomeTheSpec) {
     "idleSeconds": 120})"));
 }
 
+TEST(ScalingFlagsTest, DemandAndWarmPodsNeedNoSignals) {
+  EXPECT_EQ(*ScalingSpec({.follow_demand = true, .warm = 2}),
+            *api::ParseJson(R"({"demandPolicy": "Follow", "warmPods": 2})"));
+}
+
 TEST(ScalingFlagsTest, AreNothingWhenNotGiven) { EXPECT_TRUE(ScalingSpec({})->is_null()); }
 
 TEST(ScalingFlagsTest, NameTheFlagThatIsWrong) {

@@ -55,6 +55,45 @@ TEST_F(CliTest, BackupWithoutARequestSaysHowToMakeOne) {
   EXPECT_THAT(err_.str(), HasSubstr("longshore request orders --purpose Backup"));
 }
 
+// What was refused, has ended or leaves is no choice, and is named when there is none.
+TEST_F(CliTest, BackupCountsOnlyLiveRequests) {
+  const auto request = [](const std::string& name, const std::string& accepted,
+                          const std::string& reason) {
+    return Json{{"name", name},
+                {"spec", {{"purpose", "Backup"}}},
+                {"status",
+                 {{"conditions", Json::array({{{"type", "Accepted"},
+                                               {"status", accepted},
+                                               {"reason", reason},
+                                               {"message", "it says so"}}})}}}};
+  };
+  const Json expired = request("req-expired", "False", "Expired");
+  const Json refused = request("req-refused", "False", "PolicyNotFound");
+  api_.On("GET /v1/requests", List({expired, refused, request("req-1", "True", "Valid")}));
+  api_.On("GET /v1/requests", List(Json::array({refused})));
+  api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);
+  EXPECT_EQ(Longshore("backup orders --part shop"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body.at("spec").at("requestRef").at("name"), "req-1");
+  EXPECT_EQ(Longshore("backup orders --part shop"), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("(req-refused is not served: PolicyNotFound: it says so)"));
+}
+
+TEST_F(CliTest, QueuedOperationsSayWhatTheyWaitFor) {
+  const Json queued = Operation(
+      "op-1", "shop",
+      {{"state", "Queued"},
+       {"conditions", Json::array({{{"type", "Succeeded"},
+                                    {"status", "Unknown"},
+                                    {"reason", "PodsBusy"},
+                                    {"message", "2 of 2 pods of request req-1 are busy"}}})}});
+  api_.On("GET /v1/operations", List(Json::array({queued})));
+  api_.On("GET /v1/operations/backup/op-1", queued);
+  EXPECT_EQ(Longshore("operations"), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("Queued  2 of 2 pods of request req-1 are busy  "));
+  EXPECT_EQ(Longshore("operations get op-1"), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("Queued, 2 of 2 pods of request req-1 are busy\n"));
+}
+
 TEST_F(CliTest, WaitFollowsToTheEndInPlainLines) {
   api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);
   const std::string path = "GET /v1/operations/backup/op-1";

@@ -50,6 +50,46 @@ TEST(EventLogTest, OldAndForeignCursorsAreGone) {
   EXPECT_EQ(log.Read("", milliseconds(0))->announcements.size(), 3u);
 }
 
+void Progress(EventLog& log, const std::string& operation, int bytes) {
+  log.AppendLatest(operation, "progress", "busy", "r", "s", {{"bytes", bytes}});
+}
+
+// One namespace's long backups must not push another's announcements out.
+TEST(EventLogTest, OnlyTheLatestOfAKeyIsKept) {
+  EventLog log(Clock::Real(), 4);
+  Append(log, "PodsAvailable");
+  const std::string cursor = log.Read("", milliseconds(0))->cursor;
+  for (int i = 0; i < 1000; ++i) {
+    Progress(log, "a", i);
+    Progress(log, "b", 2 * i);
+  }
+  const auto page = log.Read("", milliseconds(0));
+  ASSERT_EQ(page->announcements.size(), 3u);
+  EXPECT_EQ(page->announcements[0].type, "PodsAvailable");
+  EXPECT_EQ(page->announcements[1].data["bytes"], 999);
+  EXPECT_EQ(page->announcements[2].data["bytes"], 1998);
+  EXPECT_EQ(page->announcements[2].revision, 2001u);
+  ASSERT_TRUE(log.Read(cursor, milliseconds(0)).has_value()) << "nothing that counts was missed";
+  EXPECT_EQ(log.Read(cursor, milliseconds(0))->announcements.size(), 2u);
+
+  Progress(log, "b", 1998);  // as reconcilers do that look again before there is news
+  EXPECT_TRUE(log.Read(page->cursor, milliseconds(0))->announcements.empty());
+}
+
+TEST(EventLogTest, ProgressThatWasPushedOutBeginsAnew) {
+  EventLog log(Clock::Real(), 2);
+  Progress(log, "a", 1);
+  const std::string cursor = log.Read("", milliseconds(0))->cursor;
+  Append(log, "b");
+  Append(log, "c");
+  EXPECT_TRUE(log.Read(cursor, milliseconds(0)).has_value());
+  Progress(log, "a", 1);
+  EXPECT_EQ(log.Read(cursor, milliseconds(0)).error().code, Code::kGone);
+  const auto page = log.Read("", milliseconds(0));
+  ASSERT_EQ(page->announcements.size(), 2u);
+  EXPECT_EQ(page->announcements[1].type, "progress");
+}
+
 TEST(EventLogTest, NonsenseIsInvalid) {
   EventLog log;
   for (const char* cursor : {"x", "-", "abc-x", "abc--1"}) {

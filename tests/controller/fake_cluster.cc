@@ -60,7 +60,7 @@ Json FakeCluster::Store(const kube::Resource& resource, Json object) {
 // Stores a changed object, counting generations as the API server does.
 Result<Json> FakeCluster::Apply(const kube::Resource& resource, Json object, Json changed) {
   const std::string wanted = changed["metadata"].value("resourceVersion", "");
-  if (!wanted.empty() && wanted != object["metadata"]["resourceVersion"]) {
+  if (!wanted.empty() && wanted != kube::StringAt(object, "/metadata/resourceVersion")) {
     return Conflict("the object has been modified");
   }
   if (At(changed, "/spec") != At(object, "/spec")) {
@@ -161,7 +161,7 @@ Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std
     const kube::ObjectPtr object = Get(resource, ns, given["metadata"].value("name", ""));
     if (!object) return NotFound("not found");
     if (given["metadata"].value("resourceVersion", "") !=
-        (*object)["metadata"]["resourceVersion"]) {
+        kube::StringAt(*object, "/metadata/resourceVersion")) {
       return Conflict("the object has been modified");
     }
     Json changed = *object;

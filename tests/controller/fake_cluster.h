@@ -56,6 +56,8 @@ class FakeCluster : public Cluster {
   // Each Pod that the controller asked to delete, by name.
   const std::vector<std::string>& deleted_pods() const { return deleted_pods_; }
   const std::vector<std::string>& created_pods() const { return created_pods_; }
+  // The reason of each Event, in order.
+  const std::vector<std::string>& events() const { return events_; }
 
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;

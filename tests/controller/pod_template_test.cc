@@ -82,6 +82,22 @@ TEST(PodTemplateTest, OneTermForEachCandidateNode) {
   EXPECT_FALSE(anywhere.Render()["spec"].contains("affinity"));
 }
 
+TEST(PodTemplateTest, ExtenderIsToldOfAPodThatMayBeFarAway) {
+  Parts parts;
+  const Json::json_pointer mode("/metadata/annotations/longshore.dev~1placement-mode");
+  EXPECT_FALSE(parts.Render().contains(mode));
+  parts.row.spec.placement_mode = "Prefer";
+  EXPECT_EQ(parts.Render().at(mode), "Prefer");
+}
+
+TEST(PodTemplateTest, ExtenderIsToldOfTheCap) {
+  Parts parts;
+  const Json::json_pointer cap("/metadata/annotations/longshore.dev~1max-pods-per-node");
+  EXPECT_FALSE(parts.Render().contains(cap));
+  parts.policy.max_pods_per_node = 2;
+  EXPECT_EQ(parts.Render().at(cap), "2");
+}
+
 TEST(PodTemplateTest, SecurityIsAsNarrowAsItGets) {
   const Json spec = Parts().Render()["spec"];
   EXPECT_EQ(spec["automountServiceAccountToken"], false);

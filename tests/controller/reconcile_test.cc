@@ -48,6 +48,21 @@ TEST_F(ReconcileTest, RequestBecomesAvailablePodsBesideTheData) {
   EXPECT_THAT(pod->dump(), testing::HasSubstr("longshore.dev/Available"));
 }
 
+// A second authority is trusted ten minutes before it signs: by then every worker must know it.
+TEST_F(ReconcileTest, AReplacedAuthorityReachesTheNamespaceAtOnce) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 3600);
+  ASSERT_TRUE(Available("r", 1));
+  const auto copied = [&] {
+    return kube::StringAt(*world.cluster.Get(kube::kConfigMaps, kNs, "longshore-ca"),
+                          "/data/ca.crt");
+  };
+  EXPECT_EQ(copied(), "-----BEGIN CERTIFICATE-----");
+  world.ca_pem += "\nthe successor";
+  world.Run(std::chrono::seconds(10));
+  EXPECT_EQ(copied(), world.ca_pem);
+}
+
 TEST_F(ReconcileTest, OperationsRunOnFreePodsAndFreeThemAgain) {
   world.AddBasics();
   world.AddRequest("r", 2, 2, 600);
@@ -353,6 +368,29 @@ TEST_F(ReconcileTest, AcquiredPodRunsItsHoldersOperationsOnly) {
   }
   world.Run(seconds(2));
   EXPECT_EQ(world.Rows("r")[0].status.lease->operation, "of-the-holder");
+}
+
+// A row that somebody deletes must not leave its worker in memory for ever, whether a new one comes
+// under its name or none does.
+TEST_F(ReconcileTest, WorkerIsForgottenWhenItsRowAndPodAreGone) {
+  world.AddBasics();
+  world.AddRequest("r", 2, 2, 600);
+  ASSERT_TRUE(Available("r", 2));
+  EXPECT_EQ(world.KnownWorkers(), 2u);
+  const auto lose_everything = [&] {
+    for (const api::BackupPod& row : world.Rows("r")) {
+      world.cluster.Remove(kube::kBackupPods, kNs, row.metadata.name);
+      world.cluster.Remove(kube::kPods, kNs, row.metadata.name);
+    }
+  };
+  lose_everything();
+  world.Run(seconds(1));
+  ASSERT_TRUE(Available("r", 2));
+  EXPECT_EQ(world.KnownWorkers(), 2u);
+  world.cluster.Remove(kube::kComputeRequests, kNs, "r");
+  lose_everything();
+  world.Run(seconds(2));
+  EXPECT_EQ(world.KnownWorkers(), 0u);
 }
 
 // A restart loses nothing and repeats nothing: what ran goes on under its epoch.

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 
+#include "common/base/strings.h"
 #include "common/streams/client.h"
 #include "controller/stream_identity.h"
 #include "tests/common/tls/certificates.h"
@@ -70,12 +72,20 @@ class StreamHubTest : public ::testing::Test {
                              {"labels", {{api::kLabelManagedBy, "longshore"}}}}},
                            {"spec", {{"nodeName", "node-1"}}}};
     index_.OnChange(nullptr, std::make_shared<const api::Json>(pod));
-    hub_ = std::make_unique<StreamHub>(
-        options_, authenticator_,
-        HubStores{usage_, pressure_, verdicts_, workers_, {}, index_, [this] {
-                    std::lock_guard lock(mutex_);
-                    return watched_;
-                  }});
+    hub_ = std::make_unique<StreamHub>(options_, authenticator_,
+                                       HubStores{usage_,
+                                                 pressure_,
+                                                 verdicts_,
+                                                 workers_,
+                                                 {},
+                                                 index_,
+                                                 [this](const WorkerIdentity& worker) {
+                                                   return AdmitWorker(worker, row_, synced_);
+                                                 },
+                                                 [this] {
+                                                   std::lock_guard lock(mutex_);
+                                                   return watched_;
+                                                 }});
   }
   void Watch(WatchedPods pods) {
     std::lock_guard lock(mutex_);
@@ -98,18 +108,46 @@ class StreamHubTest : public ::testing::Test {
   }
   std::vector<Sample> Samples() { return usage_.Last("p", std::chrono::minutes(5)); }
 
+  // What the hub decides about a handshake: "identity", or the error's text.
+  std::string Decide(const std::string& path, const std::string& token,
+                     const std::string& address = "10.0.0.1") {
+    std::promise<std::string> said;
+    hub_->Authenticate({path, token, address}, [&](const Result<std::string>& identity) {
+      said.set_value(identity ? *identity : identity.error().ToString());
+    });
+    return said.get_future().get();
+  }
+
   FakeClock clock_;
   UsageStore usage_{clock_};
   PressureStore pressure_{clock_};
   VerdictStore verdicts_;
   WorkerTable workers_;
   PodIndex index_;
-  StreamAuthenticator authenticator_{[](const std::string&) -> Result<kube::UserInfo> {
-    kube::UserInfo user;
-    user.username = "system:serviceaccount:longshore-system:longshore-nodeagent";
-    user.node_name = "node-1";
-    return user;
-  }};
+  // The token "pod:NS/NAME/UID" is of that pod, "bogus…" of nobody, any other of node-1's agent.
+  TokenReviewer tokens_{[this](const std::string& token) -> Result<kube::UserInfo> {
+                          ++reviews_;
+                          if (token.starts_with("bogus")) {
+                            return Error{Code::kUnauthenticated, "not ours"};
+                          }
+                          kube::UserInfo user;
+                          if (token.starts_with("pod:")) {
+                            const auto parts = Split(token.substr(4), '/');
+                            user.username = "system:serviceaccount:" + parts[0] + ":worker";
+                            user.pod_name = parts[1];
+                            user.pod_uid = parts[2];
+                            return user;
+                          }
+                          user.username =
+                              "system:serviceaccount:longshore-system:longshore-nodeagent";
+                          user.node_name = "node-1";
+                          return user;
+                        },
+                        TokenLimits{}, clock_};
+  StreamAuthenticator authenticator_{tokens_};
+  kube::ObjectPtr row_;  // of the worker that dials
+  bool synced_ = true;
+  std::atomic<int> reviews_{0};
   longshore::testing::TestAuthority authority_;
   longshore::testing::TemporaryFolder folder_;
   streams::ServerOptions options_;
@@ -117,6 +155,102 @@ class StreamHubTest : public ::testing::Test {
   std::shared_ptr<const WatchedPods> watched_ = std::make_shared<const WatchedPods>();
   std::unique_ptr<StreamHub> hub_;
 };
+
+// Fault: a flood of made-up tokens. Each costs the cluster's API at most one question, an address
+// only so many, and the others are served.
+TEST_F(StreamHubTest, FloodOfBogusTokensIsTurnedAwayAndStarvesNobody) {
+  for (int i = 0; i < 500; ++i) Decide(kAgentsPath, "bogus-" + std::to_string(i));
+  EXPECT_EQ(reviews_, 20);
+  EXPECT_EQ(Decide(kAgentsPath, "bogus-0"), "Unauthenticated: the bearer token is not valid here");
+  EXPECT_EQ(Decide(kAgentsPath, "bogus-again"),
+            "ResourceExhausted: too many tokens from this address were refused; try again later");
+  EXPECT_EQ(reviews_, 20);
+  EXPECT_EQ(Decide(kAgentsPath, "good", "10.0.0.2"), "node-1");
+  EXPECT_GE(hub_->counts().refused, 500u);
+}
+
+// Fault: a pod with a service account and the right audience that is none of ours. One of ours may
+// dial before its row is known here, and has to try again.
+TEST_F(StreamHubTest, OnlyPodsWithARowMaySpeakAsWorkers) {
+  const auto row = [](const char* uid) {
+    return std::make_shared<const api::Json>(api::Json{{"status", {{"podUID", uid}}}});
+  };
+  const std::string token = "pod:ns/backup-0/uid-1";
+  EXPECT_EQ(Decide(kWorkersPath, token),
+            "PermissionDenied: Pod ns/backup-0 has no BackupPod: only backup pods may open "
+            "/v1/workers");
+  row_ = row("uid-2");
+  EXPECT_EQ(Decide(kWorkersPath, token),
+            "PermissionDenied: BackupPod ns/backup-0 is of another Pod than the one that calls");
+  EXPECT_EQ(hub_->counts().foreign_workers, 2u);
+  row_ = row("");
+  EXPECT_EQ(Decide(kWorkersPath, token),
+            "Unavailable: Pod ns/backup-0 is being recorded; try again");
+  row_ = nullptr;
+  synced_ = false;
+  EXPECT_EQ(Decide(kWorkersPath, token), "Unavailable: the controller is starting; try again");
+  EXPECT_EQ(hub_->counts().foreign_workers, 2u);
+  row_ = row("uid-1");
+  EXPECT_EQ(Decide(kWorkersPath, token), "ns/backup-0/uid-1");
+}
+
+// The worker is told why.
+TEST_F(StreamHubTest, RefusedWorkerIsToldTheReason) {
+  ASSERT_TRUE(hub_->Start().has_value());
+  streams::ClientOptions options;
+  options.host = "127.0.0.1";
+  options.port = hub_->port();
+  options.path = kWorkersPath;
+  options.ca_file = folder_.Write("ca.crt", authority_.ca_pem());
+  options.token_file = folder_.Write("token", "pod:ns/foreign/uid-9");
+  class Listener : public streams::ClientHandler {
+   public:
+    void OnOpen() override {}
+    void OnMessage(std::string_view) override {}
+    void OnClose(const std::string& reason) override {
+      if (!std::exchange(done_, true)) said.set_value(reason);
+    }
+    std::promise<std::string> said;
+
+   private:
+    bool done_ = false;
+  } listener;
+  streams::Client client(options, listener);
+  ASSERT_TRUE(client.Start().has_value());
+  EXPECT_EQ(listener.said.get_future().get(),
+            "the server refused the stream: HTTP 403 Pod ns/foreign has no BackupPod: only backup "
+            "pods may open /v1/workers");
+  client.Stop();
+  EXPECT_EQ(hub_->counts().workers, 0u);
+}
+
+// Fault: somebody dials in a loop.
+TEST_F(StreamHubTest, EqualRefusalsAreLoggedOnce) {
+  ASSERT_TRUE(hub_->Start().has_value());
+  streams::ClientOptions options;
+  options.host = "127.0.0.1";
+  options.port = hub_->port();
+  options.path = kWorkersPath;
+  options.ca_file = folder_.Write("ca.crt", authority_.ca_pem());
+  options.token_file = folder_.Write("token", "pod:ns/foreign/uid-9");
+  options.min_backoff = options.max_backoff = std::chrono::milliseconds(1);
+  class Silent : public streams::ClientHandler {
+    void OnOpen() override {}
+    void OnMessage(std::string_view) override {}
+    void OnClose(const std::string&) override {}
+  } silent;
+  streams::Client client(options, silent);
+  ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(client.Start().has_value());
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (hub_->counts().refused < 10 && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  client.Stop();
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_GE(hub_->counts().refused, 10u);
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+}
 
 // Fault: two agents on one node. The later stream is heard, the other is dropped and counted, and
 // when the later one goes, the other does not go on in the middle.
@@ -129,7 +263,7 @@ TEST_F(StreamHubTest, OfTwoAgentsOnOneNodeTheLaterStreamIsHeard) {
   Report(2, 2, 101, 7'100'000'000);
   Report(1, 3, 3, 1'900'000'000);
   ASSERT_EQ(Samples().size(), 1u);
-  EXPECT_DOUBLE_EQ(Samples()[0].value(Signal::kCpu), 100);
+  EXPECT_DOUBLE_EQ(Samples()[0].value(Signal::kCpu).value_or(-1), 100);
   EXPECT_EQ(hub_->counts().superseded, 2u);
   hub_->OnClose(2, "gone");
   Report(1, 4, 4, 2'900'000'000);
@@ -138,7 +272,7 @@ TEST_F(StreamHubTest, OfTwoAgentsOnOneNodeTheLaterStreamIsHeard) {
   Report(3, 5, 5, 3'000'000'000);
   Report(3, 6, 6, 3'200'000'000);
   ASSERT_EQ(Samples().size(), 2u);
-  EXPECT_DOUBLE_EQ(Samples()[1].value(Signal::kCpu), 200);
+  EXPECT_DOUBLE_EQ(Samples()[1].value(Signal::kCpu).value_or(-1), 200);
 }
 
 // The usual case: an agent reconnects before its old stream is known to be dead.

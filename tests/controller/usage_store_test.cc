@@ -45,9 +45,9 @@ TEST_F(UsageStoreTest, TwoReportsMakeASampleOfRates) {
   EXPECT_EQ(Add(Report(3, 500'000'000, 4096)), 1u);
   const auto samples = store.Last("p", seconds(60));
   ASSERT_EQ(samples.size(), 1u);
-  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kCpu), 250);
-  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kWriteBytes), 2048);
-  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kMemory), 1000);
+  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kCpu).value_or(-1), 250);
+  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kWriteBytes).value_or(-1), 2048);
+  EXPECT_DOUBLE_EQ(samples[0].value(Signal::kMemory).value_or(-1), 1000);
   EXPECT_EQ(samples[0].length, seconds(2));
 }
 
@@ -56,11 +56,11 @@ TEST_F(UsageStoreTest, LeftOutOfAnIncompleteReportIsASampleOfZero) {
   Add(Report(1, 0));
   Add(Report(2, 500'000'000, 4096));
   EXPECT_EQ(Add(Without(3, false)), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 0);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kWriteBytes), 0);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kMemory), 1000);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu).value_or(-1), 0);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kWriteBytes).value_or(-1), 0);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kMemory).value_or(-1), 1000);
   EXPECT_EQ(Add(Report(4, 800'000'000, 4096)), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 300) << "of the last second only";
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu).value_or(-1), 300) << "of the last second only";
 }
 
 // The agent knows nothing of it any more. It is not idle, and when it comes back it begins anew.
@@ -92,7 +92,7 @@ TEST_F(UsageStoreTest, ANewStreamBeginsAnewAndDoublesNothing) {
   Add(Report(2, 2000));
   EXPECT_EQ(Add(Report(3, 900'000'000), "e", "n", 2), 0u);
   EXPECT_EQ(Add(Report(4, 900'000'000), "e", "n", 2), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 0);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu).value_or(-1), 0);
 }
 
 // Two agents on one node: the later stream wins, and their counters never mix.
@@ -106,7 +106,7 @@ TEST_F(UsageStoreTest, OfTwoAgentsThatClaimANodeOnlyTheLaterIsCounted) {
   EXPECT_EQ(Add(Report(3, 900'000'000), "first", "n", 1), 0u);
   sequence = second;
   EXPECT_EQ(Add(Report(101, 7'100'000'000), "second", "n", 2), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 100);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu).value_or(-1), 100);
 }
 
 TEST_F(UsageStoreTest, ALastRecordIsASampleAndTheEnd) {
@@ -115,7 +115,7 @@ TEST_F(UsageStoreTest, ALastRecordIsASampleAndTheEnd) {
   last.set_complete(false);
   last.mutable_pods(0)->set_final(true);
   EXPECT_EQ(Add(last), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 250);
+  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu).value_or(-1), 250);
   EXPECT_EQ(Add(Without(3, false)), 0u);
 }
 
@@ -123,7 +123,7 @@ TEST_F(UsageStoreTest, ResetMakesNoSampleAndBeginsAnew) {
   Add(Report(1, 1000));
   EXPECT_EQ(Add(Report(2, 500)), 0u);
   EXPECT_EQ(Add(Report(3, 700)), 1u);
-  EXPECT_DOUBLE_EQ(Newest().value(Signal::kCpu), 200 / 1e6);
+  EXPECT_FLOAT_EQ(Newest().value(Signal::kCpu).value_or(-1), 200 / 1e6);
 }
 
 TEST_F(UsageStoreTest, AnotherEpochOrNodeMakesNoSample) {
@@ -150,7 +150,8 @@ TEST_F(UsageStoreTest, NothingIsEverNegativeOrNotANumber) {
   Add(Report(7, 1));
   Add(Report(8, 2));
   for (const Sample& sample : store.Last("p", seconds(60))) {
-    for (const double value : sample.values) EXPECT_TRUE(std::isfinite(value) && value >= 0);
+    for (const float value : sample.values) EXPECT_TRUE(std::isnan(value) || value >= 0);
+    EXPECT_TRUE(sample.value(Signal::kCpu).has_value());
   }
 }
 
@@ -161,6 +162,70 @@ TEST_F(UsageStoreTest, ASampleIsAsOldAsItsReport) {
   clock.Advance(seconds(8));
   Add(Report(3, 3000));
   EXPECT_GT(clock.Monotonic() - Newest().received, seconds(5));
+}
+
+// What an agent reports beyond cpu, memory and bytes of block I/O.
+class MoreSignalsTest : public UsageStoreTest {
+ protected:
+  // A report with one device whose operations took `ms` each.
+  messages::UsageReport Report(double second, uint64_t n, uint64_t ms = 4) {
+    auto report = UsageStoreTest::Report(second, n * 1000);
+    messages::Usage& usage = *report.mutable_pods(0)->mutable_usage();
+    usage.set_read_ops(n);
+    usage.set_write_ops(2 * n);
+    usage.set_network_receive_bytes(1000 * n);
+    usage.set_network_send_bytes(500 * n);
+    usage.set_throttled_ns(n * 1'000'000);
+    messages::DeviceCounters& device = *usage.add_devices();
+    device.mutable_read()->add_buckets(n);
+    device.mutable_write()->add_buckets(2 * n);
+    device.set_queue_ns(3 * n * 1'000'000);
+    device.set_device_ns(3 * n * (ms - 1) * 1'000'000);
+    usage.mutable_pressure()->set_cpu_some_us(n * 1000);
+    usage.mutable_pressure()->set_io_some_us(n * 2000);
+    usage.mutable_pressure()->set_memory_some_us(n * 3000);
+    return report;
+  }
+  double Value(Signal signal) { return Newest().value(signal).value_or(-1); }
+};
+
+TEST_F(MoreSignalsTest, AreRatesMeansAndSharesOfTheTime) {
+  Add(Report(1, 0));
+  ASSERT_EQ(Add(Report(3, 200)), 1u);
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoOperations), 300);
+  EXPECT_DOUBLE_EQ(Value(Signal::kNetworkBytes), 150'000);
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoLatency), 4);
+  EXPECT_DOUBLE_EQ(Value(Signal::kCpuThrottling), 10);
+  EXPECT_DOUBLE_EQ(Value(Signal::kCpuPressure), 10);
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoPressure), 20);
+  EXPECT_DOUBLE_EQ(Value(Signal::kMemoryPressure), 30);
+}
+
+TEST_F(MoreSignalsTest, NoOperationTookNoTime) {
+  Add(Report(1, 100));
+  ASSERT_EQ(Add(Report(2, 100)), 1u);
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoLatency), 0);
+}
+
+TEST_F(MoreSignalsTest, PressureThatIsNotCountedIsUnknown) {
+  Add(Report(1, 100));
+  auto without = Report(2, 200);
+  without.mutable_pods(0)->mutable_usage()->clear_pressure();
+  ASSERT_EQ(Add(without), 1u);
+  EXPECT_FALSE(Newest().value(Signal::kIoPressure));
+  ASSERT_EQ(Add(Report(3, 300)), 1u);
+  EXPECT_FALSE(Newest().value(Signal::kIoPressure)) << "nothing is known of the second before";
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoOperations), 300);
+}
+
+// A device that was removed takes its counts along; the rest goes on.
+TEST_F(MoreSignalsTest, LatencyOfALostDeviceIsUnknownAndTheRestIsNot) {
+  Add(Report(1, 100));
+  auto without = Report(2, 200);
+  without.mutable_pods(0)->mutable_usage()->clear_devices();
+  ASSERT_EQ(Add(without), 1u);
+  EXPECT_FALSE(Newest().value(Signal::kIoLatency));
+  EXPECT_DOUBLE_EQ(Value(Signal::kNetworkBytes), 150'000);
 }
 
 TEST_F(UsageStoreTest, OldSamplesLeaveAndForgottenPodsAreSwept) {

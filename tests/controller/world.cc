@@ -22,6 +22,10 @@ Json Named(const std::string& name, Json spec) {
 World::World() {
   for (const char* node : {"node-1", "node-2", "node-3"}) cluster.view().AddNode(node);
   next_result.set_succeeded(true);
+  next_copy.set_data_snapshot(std::string(64, 'd'));
+  next_copy.set_record_snapshot(std::string(64, 'a'));
+  next_copy.set_manifest_digest(std::string(64, 'b'));
+  next_copy.set_record_digest(std::string(64, 'c'));
   cluster.OnChange([this](const kube::Resource& resource, const kube::ObjectPtr& before,
                           const kube::ObjectPtr& after) { OnChange(resource, before, after); });
   last_second_ = clock.Monotonic();
@@ -34,7 +38,8 @@ void World::Boot() {
   brain_ = std::make_unique<Brain>(*this);
   cursor_.clear();
   // What informers do after their first list.
-  for (const auto* resource : {&kube::kComputeRequests, &kube::kBackupPods, &kube::kOperations}) {
+  for (const auto* resource :
+       {&kube::kComputeRequests, &kube::kBackupPods, &kube::kOperations, &kube::kBackupSources}) {
     for (const kube::ObjectPtr& object : cluster.List(*resource)) {
       OnChange(*resource, nullptr, object);
     }
@@ -152,6 +157,13 @@ void World::OnChange(const kube::Resource& resource, const kube::ObjectPtr& befo
   if (resource.plural == kube::kBackupPods.plural) add(kPodKey, name), add(kRequestKey, request);
   if (resource.plural == kube::kOperations.plural) add(kOperationKey, name);
   if (resource.plural == kube::kPods.plural) add(kPodKey, name);
+  if (resource.plural == kube::kBackupSources.plural) add(kSourceKey, name);
+  if (resource.plural == kube::kSourceImages.plural) {
+    for (const kube::ObjectPtr& source : cluster.List(kube::kBackupSources)) {
+      brain_->queue.Add(std::string(kSourceKey) + "/" + kNs + "/" +
+                        std::string(kube::NameOf(*source)));
+    }
+  }
 }
 
 // ---- what is seen ----------------------------------------------------------------------------
@@ -204,6 +216,10 @@ const api::Condition* World::Condition(const std::string& request, const std::st
   if (!found) return nullptr;
   kept[request] = *found;
   return api::FindCondition(kept[request].status.conditions, type);
+}
+
+std::optional<ScalingNotes> World::NotesOf(const std::string& request_uid) const {
+  return brain_->scaling.Get(request_uid);
 }
 
 std::vector<Announcement> World::Announced(const std::string& type) {

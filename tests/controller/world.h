@@ -26,7 +26,8 @@ struct FakeWorker {
   uint64_t connection = 0;  // 0: not connected
   uint64_t last_epoch = 0, running_epoch = 0;
   std::string operation;
-  int steps_left = 0;  // seconds of work
+  messages::Assign assign;  // the last that was accepted
+  int steps_left = 0;       // seconds of work
   bool cancelled = false, gate_closed = false;
   std::optional<messages::OperationResult> result;
   int began = 0;  // operations begun, ever
@@ -58,18 +59,26 @@ class World {
   int InState(const std::string& request, const std::string& state) const;
   int LivePods() const;
   const api::Condition* Condition(const std::string& request, const std::string& type);
+  // What the controller says of the request's scaling.
+  std::optional<ScalingNotes> NotesOf(const std::string& request_uid) const;
   std::vector<Announcement> Announced(const std::string& type);
   std::vector<std::string> PodNames() const;
   FakeWorker* WorkerOf(const std::string& pod);
+  size_t KnownWorkers() const;  // to the controller
 
   FakeClock clock;
   FakeCluster cluster{clock};
-  std::map<std::string, double> cpu;  // millicores by Pod name; absent: 5
+  std::map<std::string, double> cpu;   // millicores by Pod name; absent: 5
+  std::map<std::string, double> sent;  // network bytes a second by Pod name; absent: 0
   bool agents_report = true;
   bool kubelets_work = true;  // bind and start pods
   bool extender_speaks = true;
   int seconds_of_work = 3;
+  int64_t bytes_of_work = 0;  // that a worker says it has to do in that time; 0: it doesn't know
+  std::string worker_kind = "postgresql";
+  std::string ca_pem = "-----BEGIN CERTIFICATE-----";
   messages::OperationResult next_result;  // what work ends with; succeeded unless set
+  messages::CopyRecord next_copy;         // what a backup adds to it
   std::vector<std::string> violations;    // of what must always hold
   int max_pods = 100;                     // cap that is checked
 
@@ -94,8 +103,8 @@ class World {
   std::vector<std::pair<uint64_t, std::string>> to_workers_;
   uint64_t next_connection_ = 1;
   MonotonicTime last_second_;
-  std::map<std::string, uint64_t> cpu_ns_;  // by Pod UID
-  uint64_t reports_ = 0;                    // of the agent
+  std::map<std::string, uint64_t> cpu_ns_, sent_bytes_;  // by Pod UID
+  uint64_t reports_ = 0;                                 // of the agent
   size_t deletes_checked_ = 0;
   std::vector<Announcement> heard_;  // all announcements of all brains
   std::string cursor_;

@@ -58,12 +58,14 @@ void World::RunKubelets() {
   });
 }
 
+size_t World::KnownWorkers() const { return brain_->workers.known(); }
+
 void World::Connect(FakeWorker& worker) {
   worker.connection = next_connection_++;
   brain_->workers.OnOpen(worker.connection, {kNs, worker.pod, worker.uid});
   messages::WorkerMessage message;
   messages::WorkerHello& hello = *message.mutable_hello();
-  hello.set_kind("postgresql");
+  hello.set_kind(worker_kind);
   hello.set_last_epoch(worker.last_epoch);
   hello.set_running_epoch(worker.running_epoch);
   if (worker.running_epoch != 0) hello.set_running_operation(worker.operation);
@@ -124,6 +126,7 @@ void World::OnAssign(FakeWorker& worker, const messages::Assign& assign) {
     reply.set_accepted(true);
     worker.running_epoch = worker.last_epoch = assign.epoch();
     worker.operation = assign.operation();
+    worker.assign = assign;
     worker.steps_left = seconds_of_work;
     worker.cancelled = false;
     ++worker.began;
@@ -139,10 +142,20 @@ void World::Work(FakeWorker& worker) {
     --worker.steps_left;
     message.mutable_progress()->set_epoch(worker.running_epoch);
     message.mutable_progress()->set_phase("Copying");
+    if (bytes_of_work > 0) {
+      const int64_t a_second = bytes_of_work / seconds_of_work;
+      message.mutable_progress()->set_bytes_total(bytes_of_work);
+      message.mutable_progress()->set_bytes_done(a_second * (seconds_of_work - worker.steps_left));
+    }
   } else if (worker.running_epoch != 0) {
     worker.result = next_result;
     worker.result->set_epoch(worker.running_epoch);
     worker.result->set_operation(worker.operation);
+    if (worker.result->succeeded() && worker.assign.type() == api::kBackup) {
+      worker.result->mutable_copy()->MergeFrom(next_copy);
+    } else if (worker.assign.has_known_copy() && !worker.result->has_copy()) {
+      *worker.result->mutable_copy() = worker.assign.known_copy();  // reads what it is told to
+    }
     if (worker.cancelled) {
       worker.result->set_succeeded(false);
       worker.result->set_error_class("Cancelled");
@@ -170,6 +183,9 @@ void World::RunAgents() {
     messages::PodCounters& pod = *report.add_pods();
     pod.set_pod_uid(uid);
     pod.mutable_usage()->set_cpu_ns(cpu_ns_[uid]);
+    const auto bytes = sent.find(worker.pod);
+    sent_bytes_[uid] += static_cast<uint64_t>(bytes == sent.end() ? 0 : bytes->second);
+    pod.mutable_usage()->set_network_send_bytes(sent_bytes_[uid]);
   }
   if (brain_->usage.Add({"node", "epoch", 1}, report).empty()) return;
   for (const kube::ObjectPtr& request : cluster.List(kube::kComputeRequests)) {

@@ -19,6 +19,7 @@ struct World::Brain {
             usage,
             pressure,
             verdicts,
+            scaling,
             events,
             world.clock,
             Settings{},
@@ -28,7 +29,7 @@ struct World::Brain {
             world.clock.Monotonic(),
             Tally{}},
         loop(env, queue) {
-    env.settings.ca_pem = "-----BEGIN CERTIFICATE-----";
+    env.settings.ca_pem = [&world] { return world.ca_pem; };
     workers.Connect(
         [&world](uint64_t connection, std::string message) {
           world.to_workers_.emplace_back(connection, std::move(message));
@@ -40,6 +41,7 @@ struct World::Brain {
   UsageStore usage;
   PressureStore pressure;
   VerdictStore verdicts;
+  ScalingBoard scaling;
   EventLog events;
   Environment env;
   ReconcileLoop loop;

@@ -19,11 +19,15 @@ class FakeClock final : public Clock {
  public:
   WallTime Now() const override { return WallTime(std::chrono::seconds(1'800'000'000)); }
   MonotonicTime Monotonic() const override {
+    MutexLock lock(mutex_);
     now += step;
     return now;
   }
   mutable MonotonicTime now{std::chrono::hours(1)};
   std::chrono::milliseconds step{0};  // passes at each look
+
+ private:
+  mutable Mutex mutex_;
 };
 
 class FakeCluster final : public Cluster {
@@ -50,14 +54,17 @@ class FakeCluster final : public Cluster {
 class FakePressure final : public PressureSource {
  public:
   std::shared_ptr<const PressureTable> Pressure() const override { return table; }
-  std::shared_ptr<PressureTable> table = std::make_shared<PressureTable>();
+  void Set(const placement::PressureMap& nodes, MonotonicTime received) {
+    table = std::make_shared<const PressureTable>(nodes, received);
+  }
+  std::shared_ptr<const PressureTable> table = std::make_shared<const PressureTable>();
 };
 
 class RecordingSink final : public VerdictSink {
  public:
-  void Record(messages::PlacementVerdict verdict) override {
+  void Record(Write write) override {
     MutexLock lock(mutex);
-    verdicts.push_back(std::move(verdict));
+    verdicts.push_back(write());
   }
   Mutex mutex;
   std::vector<messages::PlacementVerdict> verdicts;

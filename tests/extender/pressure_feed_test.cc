@@ -121,7 +121,7 @@ TEST_F(PressureFeedTest, PublishesWhatTheLeaderSays) {
   snapshot.add_nodes()->set_node("silent");
   snapshot.mutable_nodes(1)->set_sample_age_ms(-1);
   server_->Send(leader_->Connection(), snapshot.SerializeAsString());
-  ASSERT_TRUE(Eventually([&] { return feed_->Pressure()->nodes.size() == 2; }));
+  ASSERT_TRUE(Eventually([&] { return feed_->Pressure()->size() == 2; }));
   const auto pressure = feed_->Pressure()->Of("n1", clock_.now + std::chrono::milliseconds(300));
   EXPECT_EQ(pressure.cpu_used_milli, 1500);
   EXPECT_EQ(pressure.psi_io_permille, 120);
@@ -138,7 +138,7 @@ TEST_F(PressureFeedTest, IgnoresGarbage) {
     return registry_.Text().find("longshore_extender_pressure_malformed_total 1") !=
            std::string::npos;
   }));
-  EXPECT_TRUE(feed_->Pressure()->nodes.empty());
+  EXPECT_EQ(feed_->Pressure()->size(), 0u);
 }
 
 TEST_F(PressureFeedTest, TellsVerdictsToTheLeader) {

@@ -83,6 +83,26 @@ TEST_F(ServiceTest, RequireRefusesForeverWhatIsTooFar) {
                   {"n5", "longshore: tier Zone of the data is required, this node is at None"}}));
 }
 
+// The controller has given the requirement up for this pod; its time is not ours to keep.
+TEST_F(ServiceTest, Case41_RequirementThatTimedOutIsAPreference) {
+  world_.cluster.SetSource(MakeSource({.node_name = "n1"}, "Require", "Rack"));
+  std::string body = RequestBody(kAll);
+  const std::string annotation = R"("longshore.dev/source-namespace":"db")";
+  body.insert(body.find(annotation), R"("longshore.dev/placement-mode":"Prefer",)");
+  EXPECT_EQ(Filter(body)["NodeNames"], json(kAll));
+  const auto scores = Prioritize(body);
+  EXPECT_GT(scores.at("n1"), scores.at("n3"));
+  EXPECT_GT(scores.at("n3"), scores.at("n4"));
+  const auto verdict = Last();
+  for (const messages::NodeVerdict& node : verdict.nodes()) {
+    const bool far = node.node() != "n1" && node.node() != "n2";
+    EXPECT_EQ(testing::Value(node.reasons(), Contains(HasSubstr("tier Rack was required until"))),
+              far)
+        << node.node();
+  }
+  EXPECT_EQ(Filter(RequestBody(kAll))["NodeNames"], json({"n1", "n2"}));
+}
+
 // The leader may be back in a second: those nodes are not ruled out for ever.
 TEST_F(ServiceTest, RequireFailsForNowWhileTheLocationIsUnknown) {
   world_.cluster.SetSource(MakeSource({.pod_labels = {{"role", "leader"}}}, "Require"));
@@ -186,6 +206,38 @@ TEST_F(ServiceTest, Case28_DataInTwoZonesShowsBothReasons) {
   EXPECT_THAT(Last().location(), HasSubstr("pod db/s-0 on n3, pod db/s-1 on n4"));
 }
 
+// The request's pod as one that mounts claim data of its own namespace.
+std::string WithClaim(std::string body) {
+  const std::string spec = R"("spec":{)";
+  return body.insert(body.find(spec) + spec.size(),
+                     R"("volumes":[{"name":"t","emptyDir":{}},)"
+                     R"({"name":"d","persistentVolumeClaim":{"claimName":"data"}}],)");
+}
+
+TEST_F(ServiceTest, Case29_VolumeAttachedElsewhereLeavesItsNodeOnly) {
+  world_.cluster.view->attached[{"backup", "data"}] = {"n4"};
+  const json reply = Filter(WithClaim(RequestBody({"n1", "n4", "new"})));
+  EXPECT_EQ(reply["NodeNames"], json({"n4"}));
+  EXPECT_THAT(reply["FailedAndUnresolvableNodes"], IsEmpty());  // it may be detached
+  const json reason =
+      "longshore: a volume of the pod is attached to n4 and can be on one node at a time";
+  EXPECT_EQ(reply["FailedNodes"], json({{"n1", reason}, {"new", reason}}));
+  EXPECT_THAT(Last().nodes(1).reasons(), Contains(HasSubstr("attached to n4")));
+  // Of pods that don't mount it, or once it is free, none is refused.
+  EXPECT_EQ(Filter(RequestBody({"n1", "n4"}))["NodeNames"], json({"n1", "n4"}));
+  world_.cluster.view->attached.clear();
+  EXPECT_EQ(Filter(WithClaim(RequestBody({"n1", "n4"})))["NodeNames"], json({"n1", "n4"}));
+}
+
+TEST_F(ServiceTest, Case29_TooFarIsSaidFirst) {
+  world_.cluster.SetSource(MakeSource({.node_name = "n1"}, "Require", "Node"));
+  world_.cluster.view->attached[{"backup", "data"}] = {"n4"};
+  const json reply = Filter(WithClaim(RequestBody({"n1", "n2", "n4"})));
+  EXPECT_THAT(reply["NodeNames"], IsEmpty());
+  EXPECT_TRUE(reply["FailedNodes"].contains("n1"));
+  EXPECT_EQ(reply["FailedAndUnresolvableNodes"].size(), 2u);
+}
+
 TEST_F(ServiceTest, Case30_UnboundClaimVetoesNothing) {
   world_.cluster.view->volume_nodes.insert_or_assign(
       {"db", "data"}, Result<std::vector<std::string>>(FailedPrecondition("not bound yet")));
@@ -223,11 +275,12 @@ TEST_F(ServiceTest, Case37_BurstSpreads) {
   }
   world_.cluster.SetSource(MakeSource({.zone = "zx"}));
   // One is calmer than the others, and every pod would go there.
-  world_.pressure.table->received = world_.clock.now;
+  placement::PressureMap pressure;
   for (const auto& node : equals) {
-    world_.pressure.table->nodes[node] = {
+    pressure[node] = {
         .cpu_used_milli = node == "e3" ? 0 : 1600, .cpu_capacity_milli = 4000, .age_ms = 10};
   }
+  world_.pressure.Set(pressure, world_.clock.now);
   std::mt19937 random(37);
   std::map<std::string, int> placed;
   for (int pod = 0; pod < 100; ++pod) {
@@ -259,9 +312,10 @@ TEST_F(ServiceTest, Case40_ReservationsEnd) {
 }
 
 TEST_F(ServiceTest, Case38_PressureAgesWhileNobodySpeaks) {
-  auto& table = *world_.pressure.table;
-  table.received = world_.clock.now;
-  table.nodes["n1"] = {.cpu_used_milli = 4000, .cpu_capacity_milli = 4000, .age_ms = 1000};
+  world_.pressure.Set(
+      {{"n1", {.cpu_used_milli = 4000, .cpu_capacity_milli = 4000, .age_ms = 1000}}},
+      world_.clock.now);
+  const PressureTable& table = *world_.pressure.table;
   EXPECT_EQ(table.Of("n1", world_.clock.now).age_ms, 1000);
   EXPECT_TRUE(table.Of("n1", world_.clock.now + std::chrono::seconds(4)).known());
   EXPECT_FALSE(table.Of("n1", world_.clock.now + std::chrono::milliseconds(4001)).known());
@@ -307,6 +361,21 @@ TEST_F(ServiceTest, NodeListModeReturnsTheNodes) {
   const json reply = Filter(body.dump());
   EXPECT_EQ(reply["Nodes"]["items"], json::parse(R"([{"metadata":{"name":"n1"}}])"));
   EXPECT_FALSE(reply.contains("NodeNames"));
+}
+
+// Of many nodes a filter that refuses none judges none: prioritize is asked next, and explains
+// them.
+TEST_F(ServiceTest, FilterThatRefusesNothingIsQuick) {
+  std::vector<std::string> many = kAll;
+  for (int i = 0; i < 100; ++i) many.push_back("m" + std::to_string(i));
+  EXPECT_EQ(Filter(RequestBody(many))["NodeNames"], json(many));
+  EXPECT_EQ(Last().nodes_offered(), 105u);
+  EXPECT_EQ(Last().nodes_size(), 0);
+  EXPECT_EQ(Count("filter", "judged"), 1);
+  Filter(RequestBody({"n1", "n2"}));
+  EXPECT_EQ(Last().nodes_size(), 2);
+  Prioritize(RequestBody(many));
+  EXPECT_EQ(Last().nodes_size(), 20);
 }
 
 TEST_F(ServiceTest, VerdictTellsTheBestTwentyNodesAndWhy) {

@@ -188,6 +188,7 @@ TEST_F(ReporterTest, KeptLastRecordsAreBoundedAndDropsAreCounted) {
 TEST_F(ReporterTest, HandsTheLeadersInstructionsOn) {
   ASSERT_TRUE(reporter_->Start().has_value());
   OfferUntilSent(*reporter_, 1);
+  AwaitReports(1);  // "sent" is said before the other end knows of the stream
   messages::AgentInstruction instruction;
   instruction.add_watched_pod_uids("db-1");
   instruction.add_watched_pod_uids("db-2");

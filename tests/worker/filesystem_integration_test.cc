@@ -4,13 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "common/base/strings.h"
 #include "tests/worker/world.h"
+#include "worker/file_manifest.h"
 
 namespace longshore::worker {
 namespace {
@@ -57,9 +61,10 @@ TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
   EXPECT_EQ(backup.copy().items(), 8u);
   EXPECT_EQ(backup.copy().bytes(), 3000007u);
 
-  EXPECT_TRUE(testing::DigestHoldsOutside(
-      testing::OutsideRestic(repository_->Repository("files"),
-                             {"dump", backup.copy().record_snapshot(), "/record.json"})));
+  const std::string record = testing::OutsideRestic(
+      repository_->Repository("files"), {"dump", backup.copy().record_snapshot(), "/record.json"});
+  EXPECT_TRUE(testing::DigestHoldsOutside(record));
+  EXPECT_EQ(backup.copy().record_digest(), Sha256Hex(record));
 
   const auto verified = worker_.Run(Assign("Verify", "app", "copy-files"));
   EXPECT_TRUE(verified.succeeded()) << verified.error_message();
@@ -69,6 +74,7 @@ TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
   const auto restored = worker_.Run(restore);
   ASSERT_TRUE(restored.succeeded()) << restored.error_class() << ": " << restored.error_message();
   EXPECT_EQ(restored.copy().manifest_digest(), backup.copy().manifest_digest());
+  EXPECT_EQ(restored.copy().record_digest(), backup.copy().record_digest());
   EXPECT_EQ(fs::read_symlink(worker_.path("target/again/app/link")), "../nowhere");
   struct stat status{};
   ASSERT_EQ(::stat(worker_.path("target/again/app/secret.key").c_str(), &status), 0);
@@ -77,6 +83,68 @@ TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
 
   EXPECT_EQ(worker_.Run(restore).error_class(), "NotEmpty");
   EXPECT_EQ(worker_.SecretsLeft(), 0u);
+}
+
+mode_t ModeOf(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
+}
+
+// Nobody but the worker could enter what it made with its own umask.
+TEST_F(FilesystemTest, FoldersThatARestoreMakesHaveTheModeOfTheCopiedOne) {
+  ::chmod(worker_.path("source/app").c_str(), 02755);
+  ASSERT_TRUE(worker_.Run(Assign("Backup", "app", "copy-mode")).succeeded());
+  auto restore = Assign("Restore", "app", "copy-mode");
+  restore.set_target_part("made/app");
+  const auto restored = worker_.Run(restore);
+  ASSERT_TRUE(restored.succeeded()) << restored.error_message();
+  EXPECT_EQ(ModeOf(worker_.path("target/made/app")), 02755u);
+  EXPECT_EQ(ModeOf(worker_.path("target/made")), 02755u);
+
+  fs::create_directories(worker_.path("target/was/there"));
+  ::chmod(worker_.path("target/was/there").c_str(), 0711);
+  restore.set_target_part("was/there");
+  restore.set_epoch(restore.epoch() + 1);
+  ASSERT_TRUE(worker_.Run(restore).succeeded());
+  EXPECT_EQ(ModeOf(worker_.path("target/was/there")), 0711u);
+}
+
+TEST_F(FilesystemTest, ARestoreThatFailsLeavesNoFolder) {
+  ASSERT_TRUE(worker_.Run(Assign("Backup", "app", "copy-gone")).succeeded());
+  auto restore = Assign("Restore", "app", "copy-gone");
+  restore.set_target_part("made/app");
+  Cancellation cancellation;
+  std::jthread cancel([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && !fs::exists(worker_.path("target/made"))) {
+      std::this_thread::yield();
+    }
+    cancellation.Cancel();
+  });
+  EXPECT_EQ(worker_.Run(restore, cancellation).error_class(), "Cancelled");
+  EXPECT_FALSE(fs::exists(worker_.path("target/made")));
+}
+
+// As the controller mounts the claim: to be read, to be written, or not at all.
+TEST_F(FilesystemTest, KnowsWhatItsPodIsFor) {
+  ASSERT_TRUE(worker_.Run(Assign("Backup", "app", "copy-for")).succeeded());
+  worker_.settings().source_dir = worker_.path("none");
+  EXPECT_TRUE(worker_.Run(Assign("Check", "", "")).succeeded());
+  const auto backup = worker_.Run(Assign("Backup", "app", "copy-y"));
+  EXPECT_EQ(backup.error_class(), "Configuration") << backup.error_message();
+  worker_.settings().target_dir = worker_.path("none");
+  const auto restore = worker_.Run(Assign("Restore", "app", "copy-for"));
+  EXPECT_EQ(restore.error_class(), "Configuration");
+  EXPECT_THAT(restore.error_message(), HasSubstr("requests for Backup mount the claim"));
+}
+
+TEST(FileFailureTest, ARefusedPathSaysToWhomAndWhatHelps) {
+  const Failure failure = FileFailure(EACCES, "/source/app");
+  EXPECT_EQ(failure.error_class, "Authentication");
+  EXPECT_EQ(failure.message, "/source/app: Permission denied to user " +
+                                 std::to_string(::geteuid()) + " and group " +
+                                 std::to_string(::getegid()) +
+                                 "; set runAsUser and runAsGroup of the PodPolicy to who may, "
+                                 "then make a new request");
 }
 
 TEST_F(FilesystemTest, NamesFilesThatChangeWhileTheyAreRead) {
@@ -102,6 +170,7 @@ TEST_F(FilesystemTest, NamesFilesThatChangeWhileTheyAreRead) {
 TEST_F(FilesystemTest, TellsWhatIsWrongWithItsInput) {
   EXPECT_EQ(worker_.Run(Assign("Backup", "missing", "copy-x")).error_class(), "NotFound");
   EXPECT_EQ(worker_.Run(Assign("Backup", "../..", "copy-x")).error_class(), "Configuration");
+  EXPECT_EQ(worker_.Run(Assign("Backup", "a\nb", "copy-x")).error_class(), "Configuration");
   EXPECT_EQ(worker_.Run(Assign("Backup", "app/link", "copy-x")).error_class(), "NotFound");
   EXPECT_EQ(worker_.Run(Assign("Restore", "app", "copy-none")).error_class(), "NotFound");
   auto database = Assign("Backup", "app", "copy-x");

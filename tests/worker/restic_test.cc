@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace longshore::worker {
 namespace {
 
@@ -60,6 +62,23 @@ TEST(ResticTest, TellsWhyItFailed) {
     EXPECT_EQ(failure.retryable, item.retryable) << item.err;
     EXPECT_THAT(failure.message, ::testing::StartsWith("copy x: ")) << item.err;
     EXPECT_THAT(failure.message, Not(HasSubstr("message_type")));
+  }
+}
+
+// What a snapshot or a path is called never becomes an option of restic.
+TEST(ResticTest, SetsNamesApartFromOptions) {
+  Reaper reaper;
+  const RepositoryAccess access;
+  const Cancellation never;
+  const Restic restic(reaper, access, {}, never);
+  for (const Command& command :
+       {restic.DumpCommand("--x", "--y"), restic.DumpFolderCommand("--x", "--y")}) {
+    const auto end = std::find(command.argv.begin(), command.argv.end(), "--");
+    EXPECT_EQ(std::distance(end, command.argv.end()), 3);
+    for (auto it = command.argv.begin(); it != end; ++it) {
+      EXPECT_THAT(*it, Not(HasSubstr("--x")));
+      EXPECT_THAT(*it, Not(HasSubstr("--y")));
+    }
   }
 }
 

@@ -283,7 +283,7 @@ messages::Assign NewAssign(const std::string& type, const std::string& part,
 }
 
 std::string OutsideRestic(const messages::Repository& repository,
-                          const std::vector<std::string>& arguments) {
+                          const std::vector<std::string>& arguments, const std::string& input) {
   const TemporaryFolder folder;
   const std::string url = repository.url();
   const std::string location = "rest:https://" + worker::PercentEncode(repository.username()) +
@@ -298,7 +298,7 @@ std::string OutsideRestic(const messages::Repository& repository,
                                    "--cacert",
                                    folder.Write("ca", repository.ca_pem())};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  return MustRun(argv);
+  return MustRun(argv, input);
 }
 
 bool DigestHoldsOutside(const std::string& record_json) {

@@ -89,7 +89,7 @@ messages::Assign NewAssign(const std::string& type, const std::string& part,
 
 // Stock restic with the repository's access, outside of the worker.
 std::string OutsideRestic(const messages::Repository& repository,
-                          const std::vector<std::string>& arguments);
+                          const std::vector<std::string>& arguments, const std::string& input = "");
 
 // Whether the digest in a record can be reproduced with jq and sha256sum, as the documentation
 // says.

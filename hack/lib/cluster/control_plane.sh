@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # etcd, API server, controller manager, scheduler and DNS, as processes of this machine.
 
+# start_etcd PORT PEER-PORT
 start_etcd() {
+  local here=http://127.0.0.1:$1 peers=http://127.0.0.1:$2
   # A cluster for trying things: what a power cut would lose isn't worth a disk flush per write.
   daemon etcd - "$LONGSHORE_BIN/etcd" --data-dir "$LONGSHORE_CLUSTER/etcd" --unsafe-no-fsync \
-    --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
-    --listen-peer-urls http://127.0.0.1:2380 --logger zap --log-level warn
+    --listen-client-urls "$here" --advertise-client-urls "$here" \
+    --listen-peer-urls "$peers" --initial-advertise-peer-urls "$peers" --initial-cluster "default=$peers" \
+    --logger zap --log-level warn
 }
 
 start_apiserver() {

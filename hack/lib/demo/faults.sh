@@ -5,7 +5,8 @@
 
 faults=(
   invalid_objects_name_the_field unknown_kind missing_secret wrong_password unreachable_repository
-  malformed_input wrong_identity extender_down agent_down failing_dump killed_pod
+  malformed_input wrong_identity extender_replica_dies extender_down agent_down failing_dump killed_pod
+  leader_dies two_leaders
 )
 
 # variant SOURCE NAME JQ-FILTER: a copy of a BackupSource with something wrong in it.
@@ -18,6 +19,8 @@ condition() { # REQUEST TYPE FIELD
     jq -r --arg t "$2" --arg f "$3" '.status.conditions[]? | select(.type == $t) | .[$f]'
 }
 new_request() { longshore request "$@" --policy "${policy:-standard}" -o name | sed 's#.*/##'; }
+# One that is refused for now: it is made all the same, and said so with status 1.
+refused_request() { new_request "$@" 2>/dev/null || true; }
 end_request() { longshore request delete "$1" >/dev/null; }
 operation_state() { longshore operations get "$1" -o json | jq -r .status.state; }
 snapshots() {
@@ -42,7 +45,7 @@ unknown_kind() {
   step "an unknown kind of source ends in a condition that says which images there are"
   kb apply -f - >/dev/null <<<'{"apiVersion":"longshore.dev/v1alpha1","kind":"BackupSource","metadata":{"name":"mainframe"},"spec":{"kind":"mainframe"}}'
   local r
-  r=$(new_request mainframe --pods 1 --max 1)
+  r=$(refused_request mainframe --pods 1 --max 1)
   within 10 "Accepted is False" eval '[ "$(condition '"$r"' Accepted status)" = False ]'
   expect "reason" "$(condition "$r" Accepted reason)" NoMatchingImage
   tell "$(condition "$r" Accepted message)"
@@ -54,7 +57,7 @@ missing_secret() {
   step "a missing secret is named; the request goes on when it appears"
   variant orders lost-secret '.spec.credentialsRef.name = "not-there"'
   local r
-  r=$(new_request lost-secret --pods 1 --max 1)
+  r=$(refused_request lost-secret --pods 1 --max 1)
   within 10 "Accepted is False" eval '[ "$(condition '"$r"' Accepted reason)" = SecretMissing ]'
   tell "$(condition "$r" Accepted message)"
   condition "$r" Accepted message | grep -q not-there || fail "the message does not name the secret"
@@ -74,10 +77,12 @@ wrong_password() {
   variant orders wrong-password '.spec.credentialsRef.name = "wrong"'
   local r
   r=$(new_request wrong-password --pods 1 --max 1)
+  # It ends a moment before or after the condition is written.
+  within 60 "the check ends with the error class Authentication" eval \
+    '[ "$(longshore operations --request '"$r"' -o json | jq -r ".items[0].status.error.class")" = Authentication ]'
   within 60 "SourceReady is False" eval \
     '[ "$(kb get backupsource wrong-password -o json | jq -r ".status.conditions[]? | select(.type == \"SourceReady\") | .status")" = False ]'
   kb get backupsource wrong-password -o json | jq -r '.status.conditions[] | "\(.type) \(.status) \(.reason): \(.message)"' | show
-  expect "error class" "$(longshore operations --request "$r" -o json | jq -r '.items[0].status.error.class')" Authentication
   within 15 "the pod is Available again" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 1 ]'
   end_request "$r"
   kb delete secret/wrong backupsource/wrong-password >/dev/null
@@ -92,7 +97,7 @@ unreachable_repository() {
     jq '{apiVersion, kind, metadata: {name: "nowhere"}, spec} | .spec.repositoryRef.name = "nowhere"' |
     kb apply -f - >/dev/null
   local r from=$EPOCHREALTIME
-  r=$(policy=nowhere new_request orders --pods 1 --max 1)
+  r=$(policy=nowhere refused_request orders --pods 1 --max 1)
   longshore backup orders --request "$r" --part ledger --wait 2>&1 | show || true
   local status
   status=$(longshore operations --request "$r" -o json | jq -c '[.items[] | select(.spec.type == "Backup")][0].status')
@@ -131,6 +136,17 @@ wrong_identity() {
   tell "ok: the extender speaks to the scheduler's certificate only"
 }
 
+extender_replica_dies() {
+  step "one of two extenders killed: the next backup pod is vetted by the other"
+  local r victim
+  victim=$(kubectl -n longshore-system get pod -l app.kubernetes.io/name=longshore-extender -o jsonpath='{.items[0].metadata.name}')
+  kubectl -n longshore-system delete pod "$victim" --grace-period=0 --force >/dev/null 2>&1
+  r=$(new_request orders --pods 1 --max 1)
+  within 60 "the request's pod is vetted" eval '[ "$(condition '"$r"' PlacementVetted reason)" = Vetted ]'
+  end_request "$r"
+  kubectl -n longshore-system rollout status deployment/longshore-extender --timeout=60s >/dev/null
+}
+
 extender_down() {
   step "extender down: production pods notice nothing; backup pods are placed and say so"
   kubectl -n longshore-system scale deployment/longshore-extender --replicas=0 >/dev/null
@@ -146,7 +162,7 @@ extender_down() {
   tell "$(condition "$r" PlacementVetted message)"
   end_request "$r"
   kubectl -n db delete pod production --grace-period=0 --force >/dev/null 2>&1
-  kubectl -n longshore-system scale deployment/longshore-extender --replicas=1 >/dev/null
+  kubectl -n longshore-system scale deployment/longshore-extender --replicas=2 >/dev/null
   kubectl -n longshore-system rollout status deployment/longshore-extender --timeout=60s >/dev/null
 }
 
@@ -169,12 +185,20 @@ agent_down() {
   end_request "$r"
 }
 
+# slow_policy: pods that have a fraction of a CPU, so that a dump is half done for long enough on any machine.
+slow_policy() {
+  kb get podpolicy standard -o json |
+    jq '{apiVersion, kind, metadata: {name: "slow"}, spec} | .spec.resources = {requests: {cpu: "100m"}, limits: {cpu: "250m"}}' |
+    kb apply -f - >/dev/null
+}
+
 failing_dump() {
   step "a dump that fails half-way makes no copy"
   local r before id
-  r=$(new_request orders --pods 1 --max 1)
+  slow_policy
+  r=$(policy=slow new_request orders --pods 1 --max 1)
   before=$(snapshots)
-  id=$(longshore backup orders --request "$r" --part media -o name | head -1 | sed 's#.*/##')
+  id=$(longshore backup orders --request "$r" --part media -o name | sed 's#.*/##')
   # One attempt: a broken connection is worth a retry, which would succeed.
   kb patch operation "$id" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null
   within 60 "the dump runs" eval \
@@ -190,9 +214,10 @@ failing_dump() {
 killed_pod() {
   step "a backup pod killed in mid-operation: the operation is retried on another pod"
   local r id pod
-  r=$(new_request orders --pods 2 --max 2)
+  slow_policy
+  r=$(policy=slow new_request orders --pods 2 --max 2)
   within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
-  id=$(longshore backup orders --request "$r" --part events -o name | head -1 | sed 's#.*/##')
+  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
   within 60 "the dump runs" eval \
     '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
   pod=$(longshore operations get "$id" -o json | jq -r .status.pod)
@@ -202,5 +227,62 @@ killed_pod() {
   [ "$(longshore operations get "$id" -o json | jq -r .status.pod)" != "$pod" ] || fail "the same pod was used again"
   tell "ok: first $pod, then $(longshore operations get "$id" -o json | jq -r .status.pod)"
   expect "copies of the operation" "$(longshore copies --source orders -o json | jq --arg o "$id" '[.items[] | select(.operation == $o)] | length')" 1
+  end_request "$r"
+}
+
+# The replica of the controller that leads: the name of its Pod, and the process in it.
+leader_pod() { kubectl -n longshore-system get pod -l longshore.dev/leader=true -o jsonpath='{.items[*].metadata.name}'; }
+process_of() { # POD [COMM]: the process of that name in it, the controller's unless said
+  local uid
+  uid=$(kubectl -n longshore-system get pod "$1" -o jsonpath='{.metadata.uid}')
+  find /sys/fs/cgroup -path "*$uid*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u |
+    while read -r pid; do if grep -qx "${2:-longshore-contr}" "/proc/$pid/comm" 2>/dev/null; then echo "$pid"; fi; done
+}
+lease_holder() { kubectl -n longshore-system get lease longshore-controller -o jsonpath='{.spec.holderIdentity}'; }
+pods_of() { kb get backuppods -l longshore.dev/request="$1" -o json | jq -c '[.items[] | {name: .metadata.name, state: .status.state}]'; }
+withdrawals() { longshore events -o json | jq '[.events[] | select(.type == "PodsWithdrawn")] | length'; }  # since the leader leads
+
+leader_dies() {
+  step "the leading controller is killed: the other leads within seconds, and a running operation goes on"
+  local r id leader holder pid from
+  slow_policy
+  r=$(policy=slow new_request orders --pods 2 --max 2)
+  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
+  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
+  within 60 "the dump runs" eval \
+    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  leader=$(leader_pod) holder=$(lease_holder) pid=$(process_of "$leader")
+  [ -n "$pid" ] || fail "no process of $leader"
+  from=$EPOCHREALTIME
+  kill -KILL "$pid"
+  within 15 "another holds the lease" eval '[ "$(lease_holder)" != '"$holder"' ]'
+  figure leader_killed_to_lease_taken "$(between "$from" "$EPOCHREALTIME")" s
+  within 15 "the API answers" longshore pods --request "$r"
+  figure leader_killed_to_api_answers "$(between "$from" "$EPOCHREALTIME")" s
+  tell "was $leader, is $(leader_pod)"
+  within 120 "the operation succeeds" eval '[ "$(operation_state '"$id"')" = Succeeded ]'
+  expect "attempt" "$(longshore operations get "$id" -o json | jq -r .status.attempt)" 1
+  expect "withdrawals by the new leader" "$(withdrawals)" 0
+  expect "pods of the request" "$(kb get pods -l longshore.dev/request="$r" --no-headers | wc -l)" 2
+  expect "rows Available" "$(pods_of "$r" | jq '[.[] | select(.state == "Available")] | length')" 2
+  end_request "$r"
+}
+
+two_leaders() {
+  step "a leader that sleeps longer than its lease finds another in its place, and harms nothing"
+  local r leader pid holder
+  leader=$(leader_pod) holder=$(lease_holder) pid=$(process_of "$leader")
+  r=$(new_request orders --pods 2 --max 2)
+  kill -STOP "$pid"   # with the request's pods half made
+  within 20 "another holds the lease" eval '[ "$(lease_holder)" != '"$holder"' ]'
+  within 15 "the other carries the label, alone" eval '[ -n "$(leader_pod)" ] && [ "$(leader_pod)" != '"$leader"' ]'
+  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
+  holder=$(lease_holder)
+  kill -CONT "$pid"
+  within 15 "the sleeper ends" eval '! kill -0 '"$pid"
+  sleep 5
+  expect "the lease stays with" "$(lease_holder)" "$holder"
+  expect "pods of the request" "$(kb get pods -l longshore.dev/request="$r" --no-headers | wc -l)" 2
+  expect "rows Available" "$(pods_of "$r" | jq '[.[] | select(.state == "Available")] | length')" 2
   end_request "$r"
 }

@@ -21,10 +21,10 @@ step() {
   if [ -n "$chaos" ]; then kill_controller & fi
 }
 
-# kill_controller: SIGKILL without notice, in the middle of the step.
+# kill_controller: SIGKILL of the leader without notice, in the middle of the step.
 kill_controller() {
   sleep 1.5
-  kubectl -n longshore-system delete pod -l app.kubernetes.io/name=longshore-controller \
+  kubectl -n longshore-system delete pod -l longshore.dev/leader=true \
     --grace-period=0 --force >/dev/null 2>&1
 }
 

@@ -40,7 +40,8 @@ TEST(RoundTripTest, ComputeRequest) {
     "spec": {"sourceRef": {"name": "s", "namespace": "n"}, "purpose": "Restore",
       "policyRef": {"name": "p"}, "pods": {"min": 1, "initial": 2, "max": 4},
       "scaling": {"signals": [{"name": "cpu", "up": {"utilizationPercent": 80},
-        "down": {"value": "100m"}, "windowSeconds": 5}], "idleSeconds": 30},
+        "down": {"value": "100m"}, "windowSeconds": 5}], "idleSeconds": 30,
+        "startupGraceSeconds": 7, "demandPolicy": "Follow", "warmPods": 1},
       "demand": 3, "deadline": "2026-11-23T02:00:00Z", "lifetimeSeconds": 3600},
     "status": {"observedGeneration": 2, "desiredPods": 2,
       "pods": {"planned": 1, "provisioning": 2, "available": 3, "assigned": 4, "draining": 5,
@@ -49,8 +50,10 @@ TEST(RoundTripTest, ComputeRequest) {
         "candidates": [{"name": "pg", "chosen": true, "reason": "fits"}]},
       "lastDecision": {"time": "t", "from": 2, "to": 3, "cause": "ThresholdExceeded",
         "message": "m", "crossingTime": "c", "inputs": [{"pod": "p", "signal": "cpu",
-        "value": "412m", "threshold": "120m", "samples": 3}]},
-      "location": "node-a by pod", "conditions": [{"type": "Ready", "status": "True",
+        "value": "412m", "threshold": "120m", "samples": 3}],
+        "candidates": [{"name": "Usage", "pods": 4, "chosen": true, "message": "w"}],
+        "limit": {"reason": "SourceCap", "pods": 3, "message": "l"}},
+      "predictedFinishTime": "f", "location": "node-a by pod", "conditions": [{"type": "Ready", "status": "True",
         "reason": "R", "message": "m", "lastTransitionTime": "t", "observedGeneration": 2}]}})");
 }
 
@@ -78,7 +81,7 @@ TEST(RoundTripTest, Operation) {
         "itemsTotal": 4, "bytesPerSecond": 5, "etaSeconds": 6, "time": "t"},
       "error": {"class": "DumpFailed", "message": "m", "retryable": true},
       "copy": {"id": "copy-1", "dataSnapshot": "d", "recordSnapshot": "r", "manifestDigest": "m",
-        "sourceVersion": "17.2", "toolVersion": "17.3", "position": "0/1", "bytes": 9007199254740993,
+        "recordDigest": "s", "sourceVersion": "17.2", "toolVersion": "17.3", "position": "0/1", "bytes": 9007199254740993,
         "items": 2, "rows": 3, "time": "t"},
       "queuedTime": "q", "startTime": "s", "completionTime": "c", "conditions": [{"type": "Succeeded",
         "status": "Unknown", "reason": "R", "message": "m", "lastTransitionTime": "t",

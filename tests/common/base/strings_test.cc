@@ -87,6 +87,15 @@ TEST(Sha256Test, AgreesWithTheStandard) {
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Sha256Test, KnowsItsOwnForm) {
+  EXPECT_TRUE(IsSha256(Sha256Hex("abc")));
+  EXPECT_FALSE(IsSha256(""));
+  EXPECT_FALSE(IsSha256(Sha256Hex("abc").substr(1)));
+  EXPECT_FALSE(IsSha256(Sha256Hex("abc") + "0"));
+  EXPECT_FALSE(IsSha256(std::string(64, 'A')));
+  EXPECT_FALSE(IsSha256(std::string(63, '0') + "\n"));
+}
+
 TEST(RandomIdTest, HasTheLengthAndIsAName) {
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) {

@@ -39,6 +39,7 @@ std::vector<Case> Cases() {
       {"Http10WithoutHost", "GET / HTTP/1.0\r\n\r\n", 0},
       {"Body", Post("Content-Length: 3\r\n", "abc"), 0},
       {"Chunked", Post(chunked, "3\r\nabc\r\n0\r\n\r\n"), 0},
+      {"ChunkedAndEmpty", Post(chunked, "0\r\n\r\n"), 0},
       {"ChunkedWithExtensionAndTrailer", Post(chunked, "3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n"), 0},
       {"Unfinished", Post("Content-Length: 4\r\n", "abc"), -1},
       {"TooLong", Post("Content-Length: 1025\r\n", ""), 413},
@@ -100,6 +101,26 @@ TEST(RequestParserTest, LeavesTheNextRequestAlone) {
   EXPECT_EQ(request.path, "/x");
   parser.Reset();
   EXPECT_FALSE(parser.started());
+}
+
+// Found by http_fuzz: a trailer's Host was the header's second one if all came in one piece.
+TEST(RequestParserTest, TrailersChangeNothing) {
+  const std::string bytes = Post("Authorization: a\r\nTransfer-Encoding: chunked\r\n",
+                                 "0\r\nHost: other\r\nAuthorization: b\r\nX: y\r\n\r\n");
+  for (const size_t step : {bytes.size(), size_t{100}}) {
+    SCOPED_TRACE(step);
+    RequestParser parser(1024);
+    std::string input;
+    for (size_t at = 0; at < bytes.size(); at += step) {
+      input += bytes.substr(at, step);
+      input.erase(0, parser.Feed(input));
+    }
+    ASSERT_TRUE(parser.done());
+    const Request request = parser.TakeRequest();
+    EXPECT_EQ(request.Header("host"), "h");
+    EXPECT_EQ(request.Header("authorization"), "a");
+    EXPECT_EQ(request.Header("x"), "");
+  }
 }
 
 // cpp-httplib's server made "a%0d%0ab" two lines.

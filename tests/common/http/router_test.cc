@@ -20,7 +20,8 @@ class RouterTest : public ::testing::Test {
   std::string Pattern(const std::string& method, const std::string& target) {
     const auto match = router_.Find(method, target);
     if (match.handler == nullptr) return match.known_path ? "405 " + match.allow : "404";
-    return (*match.handler)({}).body;
+    Request request;
+    return (*match.handler)(request).body;
   }
   Router router_;
 };

@@ -25,6 +25,7 @@ FakeApi::FakeApi() : server_({.address = "127.0.0.1", .threads = 8}) {
   }
   server_.Handle("POST", "/apis/events.k8s.io/v1/namespaces/n/events", answer);
   server_.Handle("PATCH", "/apis/events.k8s.io/v1/namespaces/n/events/{name}", answer);
+  server_.Handle("PATCH", "/apis/apps/v1/namespaces/longshore-system/deployments/{name}", answer);
   const Status started = server_.Start();
   EXPECT_TRUE(started.has_value()) << started.error().ToString();
 }
@@ -35,9 +36,9 @@ Config FakeApi::config() const {
   return config;
 }
 
-void FakeApi::Queue(Responses& queue, http::Response response) {
+void FakeApi::Queue(Responses FakeApi::* queue, http::Response response) {
   MutexLock lock(mutex_);
-  queue.push_back(std::move(response));
+  (this->*queue).push_back(std::move(response));
 }
 
 void FakeApi::Require(const std::string& token) {

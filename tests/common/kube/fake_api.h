@@ -27,9 +27,9 @@ class FakeApi {
 
   // Answers in the order they were queued. When none is left, a WATCH stays open and silent, and
   // everything else is answered with 500.
-  void OnList(http::Response response) { Queue(lists_, std::move(response)); }
-  void OnWatch(http::Response response) { Queue(watches_, std::move(response)); }
-  void OnCall(http::Response response) { Queue(calls_, std::move(response)); }
+  void OnList(http::Response response) { Queue(&FakeApi::lists_, std::move(response)); }
+  void OnWatch(http::Response response) { Queue(&FakeApi::watches_, std::move(response)); }
+  void OnCall(http::Response response) { Queue(&FakeApi::calls_, std::move(response)); }
   // Only this bearer token is let in.
   void Require(const std::string& token);
 
@@ -44,9 +44,9 @@ class FakeApi {
 
  private:
   using Responses = std::deque<http::Response>;
-  void Queue(Responses& queue, http::Response response);
+  void Queue(Responses FakeApi::* queue, http::Response response);
   http::Response Answer(const http::Request& request);
-  http::Response Next(Responses& queue, http::Response otherwise);
+  http::Response Next(Responses& queue, http::Response otherwise) LS_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   Responses lists_ LS_GUARDED_BY(mutex_), watches_ LS_GUARDED_BY(mutex_);

@@ -49,13 +49,14 @@ class ClusterViewTest : public kube::RealClusterTest {
                     .has_value());
   }
 
-  // A leader pod as a kubelet would report it: bound, running, with the claim mounted.
-  void AddLeader() {
+  // A pod as a kubelet would report it: bound, running, with the claim mounted.
+  void AddLeader() { AddPod("pg-0", "leader"); }
+  void AddPod(const std::string& name, const std::string& role) {
     const Json container{{"name", "c"},
                          {"image", "none"},
                          {"resources", {{"requests", {{"cpu", "250m"}, {"memory", "64Mi"}}}}}};
     const Json pod{
-        {"metadata", {{"name", "pg-0"}, {"labels", {{"role", "leader"}}}}},
+        {"metadata", {{"name", name}, {"labels", {{"role", role}}}}},
         {"spec",
          {{"nodeName", node_},
           {"automountServiceAccountToken", false},
@@ -67,7 +68,7 @@ class ClusterViewTest : public kube::RealClusterTest {
                        {{"phase", "Running"},
                         {"conditions", Json::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
     const auto patched =
-        client_->Patch(kube::kPods, ns_, "pg-0", kube::PatchType::kMerge, status, "status");
+        client_->Patch(kube::kPods, ns_, name, kube::PatchType::kMerge, status, "status");
     ASSERT_TRUE(patched.has_value()) << patched.error().ToString();
   }
 
@@ -165,6 +166,32 @@ TEST_F(ClusterViewTest, LocatesASourceAndFollowsIt) {
   AddLeader();
   ASSERT_TRUE(Eventually([&] { return Locate(source, *Snapshot()).method == "Pod"; }));
   EXPECT_THAT(Locate(source, *Snapshot()).reason, HasSubstr("pg-0 on " + node_));
+}
+
+// Case 35: the roles are swapped, and within a second the answer is.
+TEST_F(ClusterViewTest, FollowsAFailoverWithinASecond) {
+  api::BackupSource source;
+  source.metadata.ns = ns_;
+  source.spec.location.pod_labels = {{"role", "leader"}};
+  source.spec.location.standby_pod_labels = {{"role", "standby"}};
+  source.spec.placement.replicas = "PreferStandby";
+  AddPod("pg-0", "leader");
+  AddPod("pg-1", "standby");
+  StartAndSync();
+  EXPECT_THAT(Locate(source, *Snapshot()).reason, HasSubstr("/pg-1 on"));
+  const auto relabel = [&](const std::string& pod, const std::string& role) {
+    const Json patch{{"metadata", {{"labels", {{"role", role}}}}}};
+    ASSERT_TRUE(client_->Patch(kube::kPods, ns_, pod, kube::PatchType::kMerge, patch).has_value());
+  };
+  relabel("pg-1", "leader");
+  relabel("pg-0", "standby");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  bool followed = false;
+  while (!followed && std::chrono::steady_clock::now() < end) {
+    followed = Locate(source, *Snapshot()).reason.find("/pg-0 on") != std::string::npos;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(followed) << Locate(source, *Snapshot()).reason;
 }
 
 TEST_F(ClusterViewTest, TellsOfChangesAfterTheSnapshotIsOut) {

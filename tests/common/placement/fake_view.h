@@ -3,11 +3,14 @@
 // A cluster written down by hand, for tests of everything that asks a placement::View.
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/base/mutex.h"
 #include "common/placement/location.h"
 
 namespace longshore::placement {
@@ -29,14 +32,19 @@ class FakeView : public View {
     return node;
   }
 
-  const NodeInfo* Node(const std::string& name) const override {
-    const auto found = nodes_.find(name);
+  const NodeInfo* Node(std::string_view name) const override {
+    const auto found = nodes_.find(std::string(name));
     return found == nodes_.end() ? nullptr : &found->second;
   }
   std::vector<const NodeInfo*> Nodes() const override {
     std::vector<const NodeInfo*> nodes;
     for (const auto& [name, node] : nodes_) nodes.push_back(&node);
     return nodes;
+  }
+  // Made anew each time, since tests change the nodes; kept, since servers ask from many threads.
+  const NodeTable& Table() const override {
+    MutexLock lock(tables_->mutex);
+    return tables_->made.emplace_back(Nodes());
   }
   std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const override {
@@ -60,6 +68,16 @@ class FakeView : public View {
     return found->second;
   }
 
+  std::vector<std::string> AttachedNodes(const std::string& ns,
+                                         const std::string& claim) const override {
+    const auto found = attached.find({ns, claim});
+    return found == attached.end() ? std::vector<std::string>{} : found->second;
+  }
+  // As if every attached volume were for one node.
+  std::string AttachedTo(const std::string& ns, const std::string& claim) const override {
+    const auto nodes = AttachedNodes(ns, claim);
+    return nodes.size() == 1 ? nodes[0] : "";
+  }
   std::string NodeOfPod(const std::string& ns, const std::string& name,
                         const std::string& uid) const override {
     const auto found = bound.find(ns + "/" + name + "/" + uid);
@@ -71,10 +89,17 @@ class FakeView : public View {
       by_labels;
   std::map<Key, std::vector<PodPlace>> by_service, by_claim;
   std::map<Key, Result<std::vector<std::string>>> volume_nodes;
+  std::map<Key, std::vector<std::string>> attached;
   std::map<std::string, std::string> bound;  // "NS/NAME/UID" -> node
 
  private:
+  struct Tables {
+    Mutex mutex;
+    std::deque<NodeTable> made LS_GUARDED_BY(mutex);
+  };
+
   std::map<std::string, NodeInfo> nodes_;
+  std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();  // shared by copies of a view
 };
 
 inline api::BackupSource MakeSource(const api::SourceLocation& location,

@@ -38,6 +38,17 @@ api::SourceLocation Where(const std::string& node, const std::map<std::string, s
           .zone = zone};
 }
 
+TEST(LinksTest, EachLinkTriedIsTold) {
+  const Location location = Locate(MakeSource(Where("gone", kLeader, "pg")), ThreeNodes());
+  ASSERT_EQ(location.links.size(), 2u);  // the Service was not asked
+  EXPECT_EQ(location.links[0].name, "nodeName");
+  EXPECT_FALSE(location.links[0].found);
+  EXPECT_EQ(location.links[0].reason, "node gone is not in the cluster");
+  EXPECT_EQ(location.links[1].name, "podLabels");
+  EXPECT_TRUE(location.links[1].found);
+  EXPECT_EQ(location.links[1].reason, "pod db/pg-0 on n2 (labels role=leader)");
+}
+
 struct ChainCase {
   const char* name;
   api::SourceLocation where;
@@ -134,6 +145,50 @@ TEST(LocateTest, FollowsTheLeader) {
 }
 
 // A volume of a whole zone may be used on many nodes; the pod that has it mounted says which one.
+const std::map<std::string, std::string> kStandby{{"role", "standby"}};
+
+api::BackupSource StandbySource() {
+  auto source = MakeSource({.pod_labels = kLeader, .standby_pod_labels = kStandby});
+  source.spec.placement.replicas = "PreferStandby";
+  return source;
+}
+
+TEST(LocateTest, ReadyStandbyIsPreferredWhereTheSourceSaysSo) {
+  FakeView view = ThreeNodes();
+  view.by_labels[{"db", kLeader}] = {{"pg-0", "n2", true, "", "uid-0"}};
+  view.by_labels[{"db", kStandby}] = {{"pg-1", "n3", true, "", "uid-1"},
+                                      {"pg-2", "n1", false, "", "uid-2"}};
+  auto source = StandbySource();
+  const Location location = Locate(source, view);
+  EXPECT_THAT(location.nodes, ElementsAre("n3"));
+  EXPECT_EQ(location.reason, "pod db/pg-1 on n3 (standby, labels role=standby)");
+  // The leader is watched over too: the dump may read it.
+  ASSERT_EQ(location.pods.size(), 2u);
+  EXPECT_EQ(location.pods[0].agent_uid, "uid-1");
+  EXPECT_EQ(location.pods[1].agent_uid, "uid-0");
+  source.spec.placement.replicas = "LeaderOnly";
+  EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n2"));
+  EXPECT_EQ(Locate(source, view).links.size(), 1u);
+}
+
+TEST(LocateTest, LeaderIsTakenWhileNoStandbyIsReady) {
+  FakeView view = ThreeNodes();
+  view.by_labels[{"db", kStandby}] = {{"pg-1", "n3", false, ""}};
+  const Location location = Locate(StandbySource(), view);
+  EXPECT_THAT(location.nodes, ElementsAre("n2"));
+  EXPECT_THAT(location.reason, HasSubstr("no ready standby in db has labels role=standby"));
+}
+
+// Case 35: labels of the whole cluster's pods for the standbys, which the leader has too.
+TEST(LocateTest, StandbyThatBecameTheLeaderIsNoStandby) {
+  FakeView view = ThreeNodes();
+  view.by_labels[{"db", kLeader}] = {{"pg-0", "n2", true, ""}};
+  view.by_labels[{"db", kStandby}] = {{"pg-0", "n2", true, ""}, {"pg-1", "n3", true, ""}};
+  EXPECT_THAT(Locate(StandbySource(), view).nodes, ElementsAre("n3"));
+  view.by_labels[{"db", kLeader}] = {{"pg-1", "n3", true, ""}};
+  EXPECT_THAT(Locate(StandbySource(), view).nodes, ElementsAre("n2"));
+}
+
 TEST(LocateTest, PodThatMountsTheClaimBeatsTheVolumesAffinity) {
   FakeView view = ThreeNodes();
   view.volume_nodes[{"db", "data"}] = std::vector<std::string>{"n1", "n2"};
@@ -146,6 +201,18 @@ TEST(LocateTest, PodThatMountsTheClaimBeatsTheVolumesAffinity) {
 }
 
 // Edge case 30: a claim that waits for its first consumer must not keep that consumer from running.
+TEST(LocateTest, Case29_AttachmentBeatsTheVolumesAffinityAndAPodThatRunsBeatsBoth) {
+  FakeView view = ThreeNodes();
+  const auto source = MakeSource({.persistent_volume_claim = "data"});
+  view.attached[{"db", "data"}] = {"n2"};
+  const Location location = Locate(source, view);
+  EXPECT_THAT(location.nodes, ElementsAre("n2"));
+  EXPECT_EQ(location.zone, "za");
+  EXPECT_EQ(location.reason, "claim db/data: its volume is attached to n2");
+  view.by_claim[{"db", "data"}] = {{"pg-0", "n3", true, ""}};
+  EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n3"));
+}
+
 TEST(LocateTest, UnboundClaimIsUnknownButSaysThatAnyNodeWillDo) {
   FakeView view = ThreeNodes();
   view.volume_nodes.insert_or_assign(

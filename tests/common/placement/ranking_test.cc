@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "tests/common/placement/fake_view.h"
 
 namespace longshore::placement {
@@ -13,6 +16,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 // n1 holds the data; the others are one tier further away each.
 FakeView OneNodePerTier() {
@@ -166,6 +170,35 @@ INSTANTIATE_TEST_SUITE_P(
         FitCase{"PodsJustPlaced", [](NodeInfo& n) { n.pods = 108; }, 2, "has its 110 pods"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(RankingTest, Case29_PodGoesWhereItsVolumeIs) {
+  FakeView view;
+  view.AddNode("n1");
+  view.AddNode("n2");
+  const auto source = MakeSource({.node_name = "n1"});
+  PodDemand demand;
+  demand.attached_to = "n2";
+  const auto ranked = RankNodes(source, Locate(source, view), view, demand, {}, {});
+  EXPECT_EQ(ranked[0].node, "n2");
+  EXPECT_FALSE(ranked[1].feasible);
+  EXPECT_FALSE(ranked[1].unresolvable);
+  EXPECT_EQ(ranked[1].reasons[0], "its volume can be on one node at a time and is attached to n2");
+}
+
+TEST(RankingTest, NodeWithItsBackupPodsTakesNoMore) {
+  FakeView view;
+  view.AddNode("n1").backup_pods = 2;
+  view.AddNode("n2").backup_pods = 1;
+  const auto source = MakeSource({.node_name = "n1"});
+  PodDemand demand;
+  demand.max_backup_pods = 2;
+  const auto ranked = RankNodes(source, Locate(source, view), view, demand, {}, {});
+  EXPECT_EQ(ranked[0].node, "n2");
+  EXPECT_FALSE(ranked[1].feasible);
+  EXPECT_THAT(ranked[1].reasons[0], HasSubstr("2 of at most 2 backup pods"));
+  // One that was just placed there counts.
+  EXPECT_FALSE(RankNodes(source, Locate(source, view), view, demand, {}, {{"n2", 1}})[0].feasible);
+}
+
 TEST(RankingTest, ExactFitFits) {
   FakeView view;
   view.AddNode("n1").cpu_requested_milli = 3750;
@@ -241,6 +274,24 @@ TEST(RankingTest, NearerThanWantedIsNotBetter) {
 }
 
 // Edge case 39: equals get equal scores, the scheduler picks one at random.
+TEST(RankingTest, ExplainsTheFirstAndRanksAll) {
+  FakeView view = OneNodePerTier();
+  view.AddNode("n0", "r3", "za", "eu").ready = false;
+  const api::BackupSource source = OnN1();
+  const Location location = Locate(source, view);
+  const auto all = RankNodes(source, location, view, kSmall, {}, {{"n2", 1}});
+  const auto brief = RankNodes(source, location, view, kSmall, {}, {{"n2", 1}}, 2);
+  ASSERT_EQ(brief.size(), all.size());
+  EXPECT_EQ(Names(brief), Names(all));
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(brief[i].score, all[i].score);
+    EXPECT_EQ(brief[i].feasible, all[i].feasible);
+    EXPECT_EQ(brief[i].locality_points, all[i].locality_points);
+    EXPECT_THAT(all[i].reasons, Not(IsEmpty()));
+    EXPECT_EQ(brief[i].reasons, i < 2 ? all[i].reasons : std::vector<std::string>{});
+  }
+}
+
 TEST(RankingTest, EqualNodesScoreTheSame) {
   FakeView view;
   for (int i = 0; i < 50; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
@@ -284,6 +335,35 @@ TEST(SteeringTest, GivesAllThatIsNearEnough) {
   const FakeView view = OneNodePerTier();
   EXPECT_THAT(SteeringCandidates(Rank(OnN1("Prefer", "Zone"), view), 5),
               ElementsAre("n1", "n2", "n3"));
+}
+
+// Points of room are compared with steps; said as in docs/placement.md they are a rounded share.
+TEST(RankingTest, RoomPointsAreTheSmallerShareRounded) {
+  FakeView view;
+  NodeInfo& node = view.AddNode("n1");
+  const api::BackupSource source = OnN1();
+  const Location location = Locate(source, view);
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 10'000; ++i) {
+    const auto amount = [&](int64_t most) { return static_cast<int64_t>(random() % most); };
+    node.cpu_allocatable_milli = i % 50 == 0 ? 0 : amount(i % 2 == 0 ? 3000 : 200'000);
+    node.cpu_requested_milli = amount(node.cpu_allocatable_milli + 10);
+    node.memory_allocatable_bytes = amount(int64_t{1} << 40);
+    node.memory_requested_bytes = amount(node.memory_allocatable_bytes + 10);
+    const PodDemand demand{amount(2000), amount(int64_t{4} << 30), {}};
+    const int reserved = static_cast<int>(amount(4));
+    const auto permille = [&](int64_t allocatable, int64_t requested, int64_t wanted) -> int64_t {
+      if (allocatable <= 0) return 0;
+      const int64_t left = allocatable - requested - wanted * (1 + reserved);
+      return std::clamp<int64_t>(left / std::max<int64_t>(1, allocatable / 1000), 0, 1000);
+    };
+    const int64_t share = std::min(
+        permille(node.cpu_allocatable_milli, node.cpu_requested_milli, demand.cpu_milli),
+        permille(node.memory_allocatable_bytes, node.memory_requested_bytes, demand.memory_bytes));
+    ASSERT_EQ(ScoreNode(source, location, node, demand, {}, reserved).room_points,
+              (share * kMaxRoomPoints + 500) / 1000)
+        << "share " << share;
+  }
 }
 
 }  // namespace

@@ -104,6 +104,19 @@ TEST_F(SnapshotTest, AddsUpRequestsOfPods) {
 }
 
 // What was published does not change: a request is answered from one state of the cluster.
+TEST_F(SnapshotTest, CountsBackupPodsOfEachNode) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Pod, PodJson("pg-0", "n1"));
+  Json ours = PodJson("lsp-1", "n1", "u2");
+  ours["metadata"]["labels"][api::kLabelSource] = "orders";
+  Add(&SnapshotBuilder::Pod, ours);
+  EXPECT_EQ(Build()->Node("n1")->backup_pods, 1);
+  EXPECT_EQ(Build()->Node("n1")->pods, 2);
+  ours["status"]["phase"] = "Succeeded";
+  Add(&SnapshotBuilder::Pod, ours);
+  EXPECT_EQ(Build()->Node("n1")->backup_pods, 0);
+}
+
 TEST_F(SnapshotTest, StaysAsItWasWhenTheClusterMovesOn) {
   Add(&SnapshotBuilder::Node, NodeJson("n1"));
   Add(&SnapshotBuilder::Pod, PodJson("a", "n1"));
@@ -226,6 +239,63 @@ TEST_F(SnapshotTest, SelectedNodeOfAnUnboundClaimCounts) {
   Add(&SnapshotBuilder::Claim, claim);
   EXPECT_THAT(*Build()->VolumeNodes("db", "data"), ElementsAre("n1"));
 }
+
+Json AttachmentJson(const std::string& name, const std::string& node, bool attached = true) {
+  return Json{{"metadata", {{"name", name}}},
+              {"spec",
+               {{"attacher", "csi.example"},
+                {"nodeName", node},
+                {"source", {{"persistentVolumeName", "pv-1"}}}}},
+              {"status", {{"attached", attached}}}};
+}
+
+TEST_F(SnapshotTest, Case29_KnowsWhereAVolumeIsAttached) {
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Add(&SnapshotBuilder::Volume,
+      Json{{"metadata", {{"name", "pv-1"}}}, {"spec", {{"accessModes", {"ReadWriteOnce"}}}}});
+  EXPECT_THAT(Build()->AttachedNodes("db", "data"), IsEmpty());
+  Add(&SnapshotBuilder::Attachment, AttachmentJson("a", "n1", false));
+  EXPECT_THAT(Build()->AttachedNodes("db", "data"), IsEmpty()) << "on its way only";
+  const auto before = Build();
+  Add(&SnapshotBuilder::Attachment, AttachmentJson("a", "n1"));
+  EXPECT_TRUE(builder_.changed());
+  const auto after = Build();
+  EXPECT_THAT(after->AttachedNodes("db", "data"), ElementsAre("n1"));
+  EXPECT_EQ(after->AttachedTo("db", "data"), "n1");
+  EXPECT_THAT(before->AttachedNodes("db", "data"), IsEmpty());
+  EXPECT_THAT(after->AttachedNodes("db", "other"), IsEmpty());
+  Json leaving = AttachmentJson("a", "n1");
+  leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  Add(&SnapshotBuilder::Attachment, leaving);
+  EXPECT_THAT(Build()->AttachedNodes("db", "data"), IsEmpty());
+  Add(&SnapshotBuilder::Attachment, AttachmentJson("b", "n2"));
+  EXPECT_EQ(Build()->AttachedTo("db", "data"), "n2");
+  const Json gone = AttachmentJson("b", "n2");
+  builder_.Attachment(&gone, nullptr);
+  EXPECT_EQ(Build()->AttachedTo("db", "data"), "");
+}
+
+TEST_F(SnapshotTest, Case29_AccessModesDecideWhetherOneNodeHasIt) {
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Add(&SnapshotBuilder::Attachment, AttachmentJson("a", "n1"));
+  const std::vector<std::pair<Json, std::string>> cases{
+      {{"ReadWriteOnce"}, "n1"},
+      {{"ReadWriteOncePod"}, "n1"},
+      {{"ReadWriteMany"}, ""},
+      {{"ReadOnlyMany"}, ""},
+      {{"ReadWriteOnce", "ReadOnlyMany"}, ""},
+      {Json::array(), ""},
+  };
+  for (const auto& [modes, node] : cases) {
+    Add(&SnapshotBuilder::Volume,
+        Json{{"metadata", {{"name", "pv-1"}}}, {"spec", {{"accessModes", modes}}}});
+    EXPECT_EQ(Build()->AttachedTo("db", "data"), node) << modes;
+    EXPECT_THAT(Build()->AttachedNodes("db", "data"), ElementsAre("n1")) << modes;
+  }
+}
+
+// Who may not list attachments goes on without them.
+TEST_F(SnapshotTest, IsCompleteWithoutAttachments) { EXPECT_TRUE(kAll.all()); }
 
 // Edge case 32: terms are ORed, requirements ANDed, all operators, and metadata.name.
 TEST_F(SnapshotTest, EvaluatesVolumeAffinity) {

@@ -33,6 +33,10 @@ class FakeLive : public LiveView {
     return found == progress.end() ? std::nullopt : std::optional(found->second);
   }
   std::vector<Verdict> Verdicts(const std::string&) const override { return verdicts; }
+  std::optional<ScalingNotes> Scaling(const std::string& request_uid) const override {
+    const auto found = scaling.find(request_uid);
+    return found == scaling.end() ? std::nullopt : std::optional(found->second);
+  }
   placement::PressureMap NodePressure() const override { return {}; }
   int64_t WorkerAgeMs(const std::string& pod_uid) const override {
     MutexLock lock(mutex);
@@ -43,6 +47,7 @@ class FakeLive : public LiveView {
   std::map<std::string, std::vector<UsageSample>> usage;
   std::map<std::string, api::OperationProgress> progress;
   std::vector<Verdict> verdicts;
+  std::map<std::string, ScalingNotes> scaling;
   void SetWorkerAge(const std::string& pod_uid, int64_t age_ms) {
     MutexLock lock(mutex);
     worker_age_ms[pod_uid] = age_ms;
@@ -71,7 +76,9 @@ class ApiTest : public testing::Test {
     options.http.address = "127.0.0.1";
     options.max_waiting = 4;
     options.metrics = &metrics_;
-    options.ready = [this] { return ready_.load(); };  // the informers are fed by hand
+    options.ready = [this] {
+      return ready_ ? Status() : Status(Unavailable("starting"));
+    };  // the informers are fed by hand
     server_ = std::make_unique<ApiServer>(*client_, *state_, live_, events_, options);
     ASSERT_TRUE(server_->Start().has_value());
     http_ = NewClient();

@@ -18,7 +18,6 @@ using testing::HasSubstr;
 
 constexpr char kAudience[] = "longshore-controller";
 constexpr kube::Resource kRoles{"rbac.authorization.k8s.io", "v1", "roles", "Role"};
-constexpr kube::Resource kDeployments{"apps", "v1", "deployments", "Deployment"};
 constexpr kube::Resource kRoleBindings{"rbac.authorization.k8s.io", "v1", "rolebindings",
                                        "RoleBinding"};
 
@@ -32,6 +31,7 @@ class LiveWorkers : public LiveView {
   }
   std::vector<Verdict> Verdicts(const std::string&) const override { return {}; }
   placement::PressureMap NodePressure() const override { return {}; }
+  std::optional<ScalingNotes> Scaling(const std::string&) const override { return std::nullopt; }
   int64_t WorkerAgeMs(const std::string&) const override { return 0; }
 };
 
@@ -147,7 +147,8 @@ class ApiIntegrationTest : public kube::RealClusterTest {
 
   // A deployed controller finds rows without a Pod, and says so before anyone can acquire them.
   bool ControllerIsDeployed() {
-    const auto controller = client_->Get(kDeployments, "longshore-system", "longshore-controller");
+    const auto controller =
+        client_->Get(kube::kDeployments, "longshore-system", "longshore-controller");
     return controller && controller->at("status").value("readyReplicas", 0) > 0;
   }
 

@@ -68,6 +68,28 @@ TEST_F(AuthenticatorTest, KeepsTheAnswerForThirtySeconds) {
   EXPECT_EQ(kube_.token_reviews(), 2);
 }
 
+// A flood of made-up tokens costs the cluster few reviews and leaves other callers alone.
+TEST_F(AuthenticatorTest, LimitsTheRefusedTokensOfAnAddress) {
+  http::Request request = WithToken("Bearer bad");
+  request.remote_address = "10.0.0.1";
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(auth_->Authenticate(request).error().code, Code::kUnauthenticated);
+  }
+  EXPECT_EQ(kube_.token_reviews(), 1);
+  for (int i = 0; i < 100; ++i) {
+    request.headers["authorization"] = "Bearer bad-" + std::to_string(i);
+    (void)auth_->Authenticate(request);
+  }
+  EXPECT_EQ(kube_.token_reviews(), 20);
+  request.headers["authorization"] = "Bearer bad-again";
+  const auto limited = auth_->Authenticate(request);
+  EXPECT_EQ(limited.error().code, Code::kResourceExhausted);
+  EXPECT_TRUE(limited.error().retry_after.has_value());
+  request = WithToken("Bearer good");
+  request.remote_address = "10.0.0.2";
+  EXPECT_TRUE(auth_->Authenticate(request));
+}
+
 TEST_F(AuthenticatorTest, KeepsADecisionBrieflyAndApart) {
   kube::UserInfo user;
   user.username = "manager";

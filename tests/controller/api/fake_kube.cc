@@ -123,7 +123,7 @@ http::Response FakeKube::ReviewAccess(const Json& review) {
   ++access_reviews_;
   const Json& spec = review.at("spec");
   const Json& wanted = spec.at("resourceAttributes");
-  const auto granted = [&](const std::string& ns) {
+  const auto granted = [&](const std::string& ns) LS_REQUIRES(mutex_) {
     return grants_.contains(
         GrantKey(spec.at("user"), wanted.value("verb", ""), wanted.value("resource", ""), ns));
   };

@@ -71,7 +71,7 @@ TEST(OpenApiTest, EveryPathParameterIsDeclared) {
 
 // The schemas of specs hold exactly the fields that are read: one changed without the other fails.
 struct FieldNames {
-  static constexpr bool kReading = true;
+  [[maybe_unused]] static constexpr bool kReading = true;
   std::set<std::string> names;
   template <class V>
   void operator()(const char* name, V&) {
@@ -102,6 +102,9 @@ TEST(OpenApiTest, SchemasHaveTheFieldsThatAreRead) {
   ExpectSameFields<api::RestoreTarget>("RestoreTarget");
   ExpectSameFields<api::CopySummary>("CopySummary");
   ExpectSameFields<api::ScalingDecision>("ScalingDecision");
+  ExpectSameFields<api::ScalingCandidate>("ScalingCandidate");
+  ExpectSameFields<api::ScalingLimit>("ScalingLimit");
+  ExpectSameFields<scaling::Explanation>("ScalingEvaluation");
 }
 
 }  // namespace

@@ -139,6 +139,18 @@ TEST_F(OperationsTest, ListsSourcesAndTheirParts) {
   EXPECT_EQ(Get("/v1/sources/other/orders").status, 403);
 }
 
+TEST_F(OperationsTest, LocatesASource) {
+  const Reply reply = Get("/v1/sources/backup/orders/location");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const Json& location = reply.body.at("location");
+  EXPECT_EQ(location.at("method"), "Unknown");
+  EXPECT_EQ(location.at("reason"), "the source says nothing about where its data is");
+  EXPECT_TRUE(location.at("links").empty());
+  EXPECT_TRUE(reply.body.at("ranking").is_array());
+  EXPECT_EQ(Get("/v1/sources/backup/none/location").status, 404);
+  EXPECT_EQ(Get("/v1/sources/other/orders/location").status, 403);
+}
+
 TEST_F(OperationsTest, ExplainsAPod) {
   PutPod("lsp-a");
   live_.usage["pod-lsp-a"] = {{"t1", {{"cpu", 1}}, 1900}, {"t2", {{"cpu", 2}}, 900}};

@@ -119,6 +119,17 @@ TEST_F(RequestsTest, AsksWhoAndWhetherTheyMay) {
   EXPECT_EQ(Get("/v1/requests").status, 403);
 }
 
+TEST_F(RequestsTest, TooManyRefusedTokensAreToldWhenToComeAgain) {
+  Reply last;
+  for (int i = 0; i < 40 && last.status != 429; ++i) {
+    last = Call("GET", "/v1/requests?namespace=backup", "",
+                {{"Authorization", "Bearer made-up-" + std::to_string(i)}});
+  }
+  EXPECT_EQ(last.status, 429);
+  EXPECT_EQ(last.headers.at("retry-after"), "1");
+  EXPECT_EQ(Get("/v1/requests?namespace=backup").status, 429) << "a new caller of that address";
+}
+
 // Whoever may make requests can't therefore use sources that they may not read.
 TEST_F(RequestsTest, NeedsTheRightToReadTheSource) {
   kube_.Revoke(kUser, "get", "backupsources", "backup");
@@ -162,6 +173,40 @@ TEST_F(RequestsTest, GetsAndDeletes) {
   EXPECT_EQ(deleted.status, 202);
   EXPECT_FALSE(deleted.body.at("deletedAt").get<std::string>().empty());
   EXPECT_EQ(Call("DELETE", "/v1/requests/backup/none").status, 404);
+}
+
+TEST_F(RequestsTest, ExplainsItsScalingAndKnowsTheLastDecisionAfterARestart) {
+  Json object = kube_.Put(
+      "computerequests", "backup",
+      {{"metadata", {{"name", "req-1"}}},
+       {"spec", {{"sourceRef", {{"name", "orders"}}}}},
+       {"status",
+        {{"desiredPods", 2},
+         {"conditions",
+          Json::array({{{"type", "ScalingLimited"}, {"status", "True"}, {"reason", "MaxPods"}},
+                       {{"type", "Accepted"}, {"status", "True"}, {"reason", "Valid"}}})},
+         {"lastDecision", {{"time", "t1"}, {"to", 2}, {"cause", "Idle"}}}}}});
+  state_->requests.Observe(object);
+  const std::string path = "/v1/requests/backup/req-1/scaling";
+  const Reply fresh = Get(path);
+  ASSERT_EQ(fresh.status, 200) << fresh.body;
+  EXPECT_EQ(fresh.body.at("desiredPods"), 2);
+  ASSERT_EQ(fresh.body.at("conditions").size(), 1u) << "those of scaling only";
+  EXPECT_EQ(fresh.body.at("decisions")[0].at("cause"), "Idle");
+  EXPECT_TRUE(fresh.body.at("now").is_null());
+
+  ScalingNotes notes;
+  notes.now.time = "t3";
+  notes.now.growth = {"it has spec.pods.max of 2 pods"};
+  notes.decisions.resize(3);
+  notes.decisions.front().cause = "DemandWaiting";
+  live_.scaling["uid-req-1"] = notes;
+  const Reply known = Get(path);
+  EXPECT_EQ(known.body.at("decisions").size(), 3u);
+  EXPECT_EQ(known.body.at("decisions")[0].at("cause"), "DemandWaiting");
+  EXPECT_EQ(known.body.at("now").at("growth")[0], "it has spec.pods.max of 2 pods");
+  EXPECT_EQ(Get("/v1/requests/backup/none/scaling").status, 404);
+  EXPECT_EQ(Get("/v1/requests/elsewhere/req-1/scaling").status, 403);
 }
 
 // After a restart, half a list would be taken for the whole.

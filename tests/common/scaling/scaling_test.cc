@@ -1,51 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The scaling rule, with made-up samples and time.
-#include "controller/scaling.h"
+#include "common/scaling/scaling.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace longshore::controller {
+#include "tests/common/scaling/made_up.h"
+
+namespace longshore::scaling {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr MonotonicTime kNow = MonotonicTime(std::chrono::hours(10));
-const WallTime kWall = WallTime(seconds(1'790'000'000));
-
-// One sample a second, the last one just now; values are millicores, oldest first.
-std::vector<Sample> Samples(const std::vector<double>& cpu, seconds age = seconds(0)) {
-  std::vector<Sample> samples;
-  for (size_t i = 0; i < cpu.size(); ++i) {
-    const seconds back = seconds(cpu.size() - 1 - i) + age;
-    Sample sample;
-    sample.received = kNow - back;
-    sample.end = kWall - back;
-    sample.length = seconds(1);
-    sample.values[0] = cpu[i];
-    samples.push_back(sample);
-  }
-  return samples;
-}
-
-PodUsage Pod(const std::string& name, std::vector<Sample> samples, bool idle = true, int slot = 0) {
-  return {name, slot, idle, seconds(60), std::move(samples)};
-}
-
-ScalingInput Input(std::vector<PodUsage> pods) {
-  ScalingInput in;
-  in.now = kNow;
-  in.wall = kWall;
-  in.settled_since = kNow - seconds(1000);
-  in.desired = static_cast<int>(pods.size());
-  in.max = 4;
-  in.pods = std::move(pods);
-  in.rules = {{Signal::kCpu, 120, 30, seconds(3)}};
-  in.idle = seconds(10);
-  return in;
-}
 
 TEST(ScalingTest, GrowsByOneWhenASignalWasOverUpForItsWholeWindow) {
   const auto verdict = EvaluateScaling(Input({Pod("a", Samples({10, 130, 140, 150}), false)}));
@@ -62,7 +29,7 @@ TEST(ScalingTest, GrowsByOneWhenASignalWasOverUpForItsWholeWindow) {
 
 TEST(ScalingTest, AWindowOfOneSampleDecidesAtOnce) {
   auto in = Input({Pod("a", Samples({10, 130}), false)});
-  in.rules[0].window = seconds(1);
+  in.policy.rules[0].window = seconds(1);
   EXPECT_TRUE(EvaluateScaling(in).change);
 }
 
@@ -86,6 +53,12 @@ std::vector<Sample> WithGap() {
   return samples;
 }
 
+std::vector<Sample> WithUnknown() {
+  auto samples = Samples({130, 130, 130, 130});
+  samples[2].values = Sample::AllUnknown();
+  return samples;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     , ScalingHoldsTest,
     testing::Values(
@@ -93,26 +66,64 @@ INSTANTIATE_TEST_SUITE_P(
         HoldCase{"InterruptedRun", Samples({130, 130, 10, 130, 130})},
         HoldCase{"AtTheThreshold", Samples({120, 120, 120, 120})},
         HoldCase{"Stale", Samples({130, 130, 130, 130}, seconds(6))}, HoldCase{"NoSamples", {}},
-        HoldCase{"GapInTheRun", WithGap()},
+        HoldCase{"GapInTheRun", WithGap()}, HoldCase{"UnknownInTheRun", WithUnknown()},
+        HoldCase{"NoSuchSignalOnItsNode", Samples({130, 130, 130, 130}),
+                 [](ScalingInput& in) { in.policy.rules[0].signal = Signal::kIoPressure; }},
+        HoldCase{"StillStarting", Samples({130, 130, 130, 130}),
+                 [](ScalingInput& in) {
+                   in.pods[0].uptime = seconds(7);
+                   in.policy.startup_grace = seconds(5);
+                 }},
         HoldCase{"PodOnItsWay", Samples({130, 130, 130, 130}),
                  [](ScalingInput& in) { in.pending = 1; }},
         HoldCase{"MeasuredBeforeThingsSettled", Samples({130, 130, 130, 130}),
                  [](ScalingInput& in) { in.settled_since = kNow - milliseconds(2500); }},
         HoldCase{"AtMax", Samples({130, 130, 130, 130}), [](ScalingInput& in) { in.max = 1; }},
         HoldCase{"NoRules", Samples({130, 130, 130, 130}),
-                 [](ScalingInput& in) { in.rules.clear(); }}),
+                 [](ScalingInput& in) { in.policy.rules.clear(); }}),
     [](const auto& info) { return info.param.name; });
+
+TEST(ScalingTest, StartupIsForgivenTheCpuAndNothingElse) {
+  auto in = Input({Pod("a", Samples({130, 130, 130, 130}), false)});
+  in.policy.startup_grace = seconds(5);
+  in.pods[0].uptime = seconds(8);
+  EXPECT_TRUE(EvaluateScaling(in).change) << "three seconds after the grace";
+  in.pods[0].uptime = seconds(4);
+  in.policy.rules = {{Signal::kMemory, 120, 30, seconds(3)}};
+  for (Sample& sample : in.pods[0].samples) sample.set(Signal::kMemory, 130);
+  EXPECT_TRUE(EvaluateScaling(in).change);
+}
+
+TEST(ScalingTest, AnySignalOverItsUpGrows) {
+  for (size_t i = 0; i < kSignals; ++i) {
+    const auto signal = static_cast<Signal>(i);
+    auto in = Input({Pod("a", Samples({1, 1, 1, 1}), false)});
+    in.policy.rules.push_back({signal, 50, 20, seconds(3)});
+    if (i == 0) in.policy.rules.erase(in.policy.rules.begin());
+    for (Sample& sample : in.pods[0].samples) sample.set(signal, 60);
+    const auto verdict = EvaluateScaling(in);
+    ASSERT_TRUE(verdict.change) << SignalName(signal);
+    EXPECT_EQ(verdict.decision.inputs[0].signal, SignalName(signal));
+  }
+}
 
 TEST(ScalingTest, SaysWhenOnlyMaxHoldsItBack) {
   auto in = Input({Pod("a", Samples({130, 130, 130, 130}), false)});
   in.max = 1;
-  EXPECT_TRUE(EvaluateScaling(in).at_max);
+  ASSERT_TRUE(EvaluateScaling(in).limit);
+  EXPECT_EQ(EvaluateScaling(in).limit->reason, "MaxPods");
 }
 
 TEST(ScalingTest, NamesPodsWithoutFreshSamplesButForgivesNewOnes) {
   auto in = Input({Pod("silent", Samples({1}, seconds(9))), Pod("new", {})});
   in.pods[1].age = seconds(2);
   EXPECT_THAT(EvaluateScaling(in).silent, testing::ElementsAre("silent"));
+}
+
+TEST(ScalingTest, NamesTheSignalThatIsNotMeasured) {
+  auto in = Input({Pod("a", Samples({1}))});
+  in.policy.rules.push_back({Signal::kIoPressure, 50, 20, seconds(3)});
+  EXPECT_THAT(EvaluateScaling(in).silent, testing::ElementsAre("a (ioPressure)"));
 }
 
 std::vector<Sample> Idle(size_t count) { return Samples(std::vector<double>(count, 5)); }
@@ -128,6 +139,15 @@ TEST(ScalingTest, ShrinksAPodThatWasUnderDownForTheWholeIdleTime) {
   EXPECT_EQ(verdict.decision.inputs[0].pod, "b");
   EXPECT_EQ(verdict.decision.inputs[0].value, "5m");
   EXPECT_GE(verdict.decision.inputs[0].samples, 10);
+}
+
+// Signals that stand still (a pressure file that is not there) must not read as idle.
+TEST(ScalingTest, UnknownSignalShrinksNothing) {
+  auto in = Input({Pod("a", Idle(20))});
+  in.policy.rules.push_back({Signal::kIoPressure, 50, 20, seconds(3)});
+  EXPECT_FALSE(EvaluateScaling(in).change);
+  for (Sample& sample : in.pods[0].samples) sample.set(Signal::kIoPressure, 3);
+  EXPECT_TRUE(EvaluateScaling(in).change);
 }
 
 TEST(ScalingTest, BusyPodsAreNotIdleWhateverTheyUse) {
@@ -170,35 +190,5 @@ TEST(ScalingTest, OneSampleOverDownBeginsTheIdleTimeAnew) {
   EXPECT_FALSE(EvaluateScaling(Input({Pod("a", Samples(cpu))})).change);
 }
 
-api::ScalingSignal Rule(const std::string& name, api::Threshold up, api::Threshold down) {
-  api::ScalingSignal signal;
-  signal.name = name;
-  signal.up = std::move(up);
-  signal.down = std::move(down);
-  return signal;
-}
-
-TEST(ResolveRulesTest, PercentagesAreOfTheRequestAndValuesAreQuantities) {
-  api::Scaling scaling;
-  scaling.signals = {Rule("cpu", {60, ""}, {15, ""}), Rule("memory", {{}, "1Gi"}, {{}, "64Mi"}),
-                     Rule("readBytes", {{}, "10M"}, {{}, "1M"})};
-  api::ResourceRequirements resources;
-  resources.requests = {{"cpu", "200m"}};
-  const auto rules = ResolveRules(scaling, resources);
-  ASSERT_TRUE(rules.has_value());
-  EXPECT_DOUBLE_EQ((*rules)[0].up, 120);
-  EXPECT_DOUBLE_EQ((*rules)[0].down, 30);
-  EXPECT_DOUBLE_EQ((*rules)[1].up, 1024.0 * 1024 * 1024);
-  EXPECT_DOUBLE_EQ((*rules)[2].up, 10e6);
-}
-
-TEST(ResolveRulesTest, PercentageOfAnAbsentRequestIsRefusedWithTheField) {
-  api::Scaling scaling;
-  scaling.signals = {Rule("memory", {60, ""}, {15, ""})};
-  const auto rules = ResolveRules(scaling, {});
-  ASSERT_FALSE(rules.has_value());
-  EXPECT_THAT(rules.error().message, testing::HasSubstr("spec.scaling.signals[memory].up"));
-}
-
 }  // namespace
-}  // namespace longshore::controller
+}  // namespace longshore::scaling

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/diagnosis.h"
+#include "common/api/meta.h"
+#include "common/base/strings.h"
+
+namespace longshore::cli {
+namespace {
+
+// All of kube-scheduler's default plug-ins together (weights of 1.36).
+constexpr int kPluginPoints = 1200;
+// The scheduler multiplies an extender's 0..10 by its weight and by ten.
+constexpr int kPointsPerWeight = 10;
+constexpr double kLongTimeoutSeconds = 2;
+
+// A Go duration ("1s", "500ms", "1m0.5s") in seconds; negative: it is none.
+double GoSeconds(const std::string& text) {
+  static const std::vector<std::pair<std::string, double>> kUnits{
+      {"ms", 1e-3}, {"us", 1e-6}, {"µs", 1e-6}, {"ns", 1e-9}, {"h", 3600}, {"m", 60}, {"s", 1}};
+  double seconds = 0;
+  size_t at = 0;
+  while (at < text.size()) {
+    size_t digits = 0;
+    double number = 0;
+    try {
+      number = std::stod(text.substr(at), &digits);
+    } catch (const std::exception&) {
+      return -1;
+    }
+    at += digits;
+    const auto unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const auto& candidate) {
+      return text.compare(at, candidate.first.size(), candidate.first) == 0;
+    });
+    if (unit == kUnits.end()) return -1;
+    at += unit->first.size();
+    seconds += number * unit->second;
+  }
+  return text.empty() ? -1 : seconds;
+}
+
+// Empty: there is no such text.
+std::string TextAt(const YAML::Node& node, const char* key) {
+  return node && node.IsMap() && node[key] && node[key].IsScalar() ? node[key].Scalar() : "";
+}
+
+// One entry of extenders[].
+class ExtenderLint {
+ public:
+  ExtenderLint(YAML::Node entry, std::string path, Findings& findings)
+      : entry_(std::move(entry)), path_(std::move(path)), findings_(findings) {}
+
+  void Run() {
+    Transport();
+    Verbs();
+    Weight();
+    Waiting();
+    Selection();
+    if (Text("nodeCacheCapable") != "true") {
+      Warn(
+          "nodeCacheCapable",
+          "whole nodes are sent, 60 MB a call at 5000 nodes, and the scheduler takes those it gets "
+          "back for idle ones (kubernetes/kubernetes#141781)",
+          "set it to true");
+    }
+  }
+
+ private:
+  std::string Text(const char* key) const { return TextAt(entry_, key); }
+  std::string TlsText(const char* key) const { return TextAt(entry_["tlsConfig"], key); }
+  bool HasTls(const char* file, const char* data) const {
+    return !TlsText(file).empty() || !TlsText(data).empty();
+  }
+  void Add(Severity severity, const std::string& field, std::string finding, std::string remedy) {
+    findings_.push_back({severity, path_ + "." + field, std::move(finding), std::move(remedy)});
+  }
+  void Fail(const std::string& field, std::string finding, std::string remedy) {
+    Add(Severity::kError, field, std::move(finding), std::move(remedy));
+  }
+  void Warn(const std::string& field, std::string finding, std::string remedy) {
+    Add(Severity::kWarning, field, std::move(finding), std::move(remedy));
+  }
+
+  void Transport() {
+    const std::string url = Text("urlPrefix");
+    if (url.empty()) {
+      Fail("urlPrefix", "missing", "give the extender's Service, with https://");
+    } else if (!url.starts_with("https://")) {
+      Fail("urlPrefix",
+           url +
+               " is in clear text: its scheme decides, whatever enableHTTPS says, and anyone on "
+               "the way can answer",
+           "begin it with https://");
+    }
+    if (TlsText("insecure") == "true") {
+      Fail("tlsConfig.insecure", "any server's certificate is accepted",
+           "remove it and set tlsConfig.caFile");
+    } else if (!HasTls("caFile", "caData")) {
+      Fail("tlsConfig.caFile",
+           "without a CA kube-scheduler verifies no certificate, and says nothing",
+           "set it to the CA of longshore certs (ConfigMap longshore-ca)");
+    }
+    if (!HasTls("certFile", "certData") || !HasTls("keyFile", "keyData")) {
+      Fail("tlsConfig.certFile",
+           "no client certificate, which is the only way to say who calls: the extender refuses it",
+           "set certFile and keyFile to those of Secret longshore-scheduler-tls");
+    }
+  }
+
+  void Verbs() {
+    for (const auto& [key, verb] :
+         {std::pair{"filterVerb", "filter"}, std::pair{"prioritizeVerb", "prioritize"}}) {
+      const std::string value = Text(key);
+      if (value == verb) continue;
+      Fail(key, value.empty() ? "missing: the extender is not asked" : value + " is not served",
+           std::string("set it to ") + verb);
+    }
+    for (const char* key : {"bindVerb", "preemptVerb"}) {
+      if (!Text(key).empty()) Fail(key, "not served: each such call fails", "remove it");
+    }
+  }
+
+  void Weight() {
+    const int64_t weight = ParseInt(Text("weight")).value_or(0);
+    if (weight <= 0) {
+      Fail("weight", "must be a positive number", "set it to 125");
+    } else if (weight * kPointsPerWeight <= kPluginPoints) {
+      Warn("weight",
+           "one step of nearness gives " + std::to_string(weight * kPointsPerWeight) +
+               " points, and the scheduler's plug-ins together up to " +
+               std::to_string(kPluginPoints) + ": they can outvote it",
+           "set it to 125");
+    }
+  }
+
+  void Waiting() {
+    const std::string timeout = Text("httpTimeout");
+    const double seconds = GoSeconds(timeout);
+    if (timeout.empty() || seconds == 0) {
+      Warn("httpTimeout",
+           "5 s is the default, and a hung extender holds up every pod that is sent to it, twice",
+           "set it to 1s");
+    } else if (seconds < 0) {
+      Fail("httpTimeout", timeout + " is no duration", "set it to 1s");
+    } else if (seconds > kLongTimeoutSeconds) {
+      Warn("httpTimeout", timeout + " is how long a hung extender holds up each pod, twice",
+           "set it to 1s");
+    }
+    if (Text("ignorable") != "true") {
+      Warn("ignorable", "while the extender is away, no backup pod is placed", "set it to true");
+    }
+  }
+
+  void Selection() {
+    const YAML::Node managed = entry_["managedResources"];
+    if (!managed || !managed.IsSequence() || managed.size() == 0) {
+      Fail("managedResources",
+           "every pod of this scheduler is sent, the extender's own too: it waits for itself",
+           std::string("add {name: ") + api::kMarkerResource + ", ignoredByScheduler: true}");
+      return;
+    }
+    for (const YAML::Node& resource : managed) {
+      if (TextAt(resource, "name") != api::kMarkerResource) continue;
+      if (!resource["ignoredByScheduler"] || !resource["ignoredByScheduler"].as<bool>(false)) {
+        Fail("managedResources",
+             std::string("no node has ") + api::kMarkerResource + ", so no node fits a backup pod",
+             "set its ignoredByScheduler to true");
+      }
+      return;
+    }
+    Fail("managedResources",
+         std::string(api::kMarkerResource) + " is not named: backup pods are not sent",
+         std::string("add {name: ") + api::kMarkerResource + ", ignoredByScheduler: true}");
+  }
+
+  const YAML::Node entry_;
+  const std::string path_;
+  Findings& findings_;
+};
+
+// By what it manages or what it is called.
+bool IsOurs(const YAML::Node& entry) {
+  if (!entry.IsMap()) return false;
+  YAML::Emitter text;
+  text << entry;
+  return std::string_view(text.c_str()).find("longshore") != std::string_view::npos;
+}
+
+// Without a profile of that name nobody looks at backup pods.
+void LintProfiles(const YAML::Node& config, Findings& findings) {
+  const YAML::Node profiles = config["profiles"];
+  for (size_t i = 0; profiles && profiles.IsSequence() && i < profiles.size(); ++i) {
+    if (TextAt(profiles[i], "schedulerName") == api::kSchedulerName) return;
+  }
+  findings.push_back({Severity::kError, "profiles",
+                      std::string("none is called ") + api::kSchedulerName +
+                          ", which is what backup pods ask for: they stay Pending",
+                      std::string("add {schedulerName: ") + api::kSchedulerName + "}"});
+}
+
+Findings Lint(const YAML::Node& config) {
+  Findings findings;
+  if (TextAt(config, "kind") != "KubeSchedulerConfiguration") {
+    return {{Severity::kError, "kind", "not a KubeSchedulerConfiguration", "name the right file"}};
+  }
+  if (TextAt(config, "apiVersion") != "kubescheduler.config.k8s.io/v1") {
+    findings.push_back(
+        {Severity::kError, "apiVersion",
+         TextAt(config, "apiVersion") + " is not served by kube-scheduler 1.29 and later",
+         "set it to kubescheduler.config.k8s.io/v1"});
+  }
+  LintProfiles(config, findings);
+  const YAML::Node extenders = config["extenders"];
+  bool found = false;
+  for (size_t i = 0; extenders && extenders.IsSequence() && i < extenders.size(); ++i) {
+    if (!IsOurs(extenders[i])) continue;
+    found = true;
+    ExtenderLint(extenders[i], "extenders[" + std::to_string(i) + "]", findings).Run();
+  }
+  if (!found) {
+    findings.push_back({Severity::kError, "extenders", "none of them is Longshore's",
+                        "add the stanza of docs/placement.md"});
+  }
+  return findings;
+}
+
+}  // namespace
+
+Findings LintSchedulerConfiguration(std::string_view yaml) {
+  try {
+    Findings findings = Lint(YAML::Load(std::string(yaml)));
+    if (findings.empty()) findings.push_back({Severity::kOk, "extenders", "as it should be", ""});
+    return findings;
+  } catch (const YAML::Exception& error) {
+    return {{Severity::kError, "YAML", error.what(), "correct it there"}};
+  }
+}
+
+}  // namespace longshore::cli

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/log_limit.h"
+
+namespace longshore {
+
+bool LogLimit::Admit(const std::string& kind) {
+  const MonotonicTime now = clock_.Monotonic();
+  MutexLock lock(mutex_);
+  const bool apart = kinds_.size() < most_kinds_ || kinds_.contains(kind);
+  const auto [entry, added] = kinds_.try_emplace(apart ? kind : "", Kind{now + interval_});
+  if (!added) ++entry->second.held;
+  return added;
+}
+
+std::vector<LogLimit::Repeated> LogLimit::TakeDue() {
+  const MonotonicTime now = clock_.Monotonic();
+  std::vector<Repeated> due;
+  MutexLock lock(mutex_);
+  for (auto entry = kinds_.begin(); entry != kinds_.end();) {
+    if (now < entry->second.due) {
+      ++entry;
+    } else if (entry->second.held == 0) {
+      entry = kinds_.erase(entry);
+    } else {
+      due.push_back({entry->first, entry->second.held});
+      (entry++)->second = {now + interval_, 0};
+    }
+  }
+  return due;
+}
+
+}  // namespace longshore

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/api/placement_view.h"
+
+#include "common/base/strings.h"
+#include "common/placement/changed_view.h"
+#include "common/placement/counterfactual.h"
+
+namespace longshore::controller {
+namespace {
+
+Json ScoreView(const placement::NodeScore& score) {
+  return {{"node", score.node},
+          {"tier", placement::TierName(score.tier)},
+          {"feasible", score.feasible},
+          {"score", score.score},
+          {"localityPoints", score.locality_points},
+          {"pressurePoints", score.pressure_points},
+          {"roomPoints", score.room_points},
+          {"reasons", score.reasons}};
+}
+
+// The requests of the Pod's containers, zero where it asks for nothing, and how it is placed.
+placement::PodDemand DemandOf(const Json& pod, const placement::View& view) {
+  placement::PodDemand demand;
+  demand.max_backup_pods = static_cast<int>(
+      ParseInt(kube::AnnotationOf(pod, api::kAnnotationMaxPodsPerNode)).value_or(0));
+  demand.relaxed = kube::AnnotationOf(pod, api::kAnnotationPlacementMode) == api::kPrefer;
+  const Json containers = pod.value("/spec/containers"_json_pointer, Json::array());
+  for (const Json& container : containers) {
+    const Json requests = container.value("/resources/requests"_json_pointer, Json::object());
+    const auto quantity = [&](const char* name) {
+      return ParseQuantityMilli(requests.value(name, "0")).value_or(0);
+    };
+    demand.cpu_milli += quantity("cpu");
+    demand.memory_bytes += quantity("memory") / 1000;
+  }
+  for (const Json& volume : pod.value("/spec/volumes"_json_pointer, Json::array())) {
+    const std::string claim(kube::StringAt(volume, "/persistentVolumeClaim/claimName"));
+    if (claim.empty() || !demand.attached_to.empty()) continue;
+    demand.attached_to = view.AttachedTo(std::string(kube::NamespaceOf(pod)), claim);
+  }
+  return demand;
+}
+
+// The pod's node without the pod, which is not to be in its own way; none where it is not bound.
+placement::NodeInfo NodeWithout(const Json& pod, const placement::PodDemand& demand,
+                                const placement::View& view) {
+  const auto* found =
+      view.Node(view.NodeOfPod(std::string(kube::NamespaceOf(pod)), std::string(kube::NameOf(pod)),
+                               std::string(kube::UidOf(pod))));
+  if (found == nullptr) return {};
+  placement::NodeInfo node = *found;
+  const std::string_view phase = kube::StringAt(pod, "/status/phase");
+  if (phase == "Succeeded" || phase == "Failed") return node;  // not counted there
+  node.cpu_requested_milli -= demand.cpu_milli;
+  node.memory_requested_bytes -= demand.memory_bytes;
+  --node.pods;
+  if (!kube::LabelOf(pod, api::kLabelSource).empty()) --node.backup_pods;
+  return node;
+}
+
+}  // namespace
+
+Json LocationView(const placement::Location& location) {
+  Json links = Json::array();
+  for (const placement::Link& link : location.links) {
+    links.push_back({{"name", link.name}, {"found", link.found}, {"reason", link.reason}});
+  }
+  return {{"nodes", location.nodes},
+          {"rack", location.rack},
+          {"zone", location.zone},
+          {"region", location.region},
+          {"method", location.method},
+          {"reason", location.reason},
+          {"links", links}};
+}
+
+Json ScoresView(const std::vector<placement::NodeScore>& scores) {
+  Json list = Json::array();
+  for (const auto& score : scores) {
+    if (list.size() == kNodesShown) break;
+    list.push_back(ScoreView(score));
+  }
+  return list;
+}
+
+Result<Json> PlacementView(const api::BackupSource& source, const Json* pod,
+                           const placement::View& view, const placement::PressureMap& pressure,
+                           const std::string& asked) {
+  const auto demand = pod != nullptr ? DemandOf(*pod, view) : placement::PodDemand{};
+  const placement::ChangedView nodes(
+      view, pod != nullptr ? NodeWithout(*pod, demand, view) : placement::NodeInfo{});
+  const auto location = placement::Locate(source, nodes);
+  Json result = {{"location", LocationView(location)},
+                 {"ranking", ScoresView(placement::RankNodes(source, location, nodes, demand,
+                                                             pressure, {}, kNodesShown))}};
+  if (asked.empty()) return result;
+  const auto* node = nodes.Node(asked);
+  if (node == nullptr) return NotFound("node " + asked + " is not in the cluster");
+  result["counterfactual"] = placement::CounterfactualView(
+      asked, placement::WhatWouldChange(source, location, nodes, demand, pressure, {}, *node));
+  return result;
+}
+
+}  // namespace longshore::controller

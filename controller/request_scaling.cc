@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RequestReconciler: what the scaling decision is made of, and what is done with its verdict.
+#include <algorithm>
+
+#include "controller/forecast.h"
+#include "controller/operation_moves.h"
+#include "controller/request_reconciler.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kEstimateAgain{10};
+constexpr WallTime::duration kNews = seconds(30);
+
+// Operations that wait for any pod of the crew. A check is part of accepting a source, and one that
+// names its pod waits for that one.
+int Queued(const std::vector<api::Operation>& operations, const Crew& crew) {
+  const auto leased = [&](const api::Operation& operation) {
+    return std::any_of(crew.members.begin(), crew.members.end(), [&](const CrewMember& member) {
+      return member.row.status.lease &&
+             member.row.status.lease->operation == operation.metadata.name;
+    });
+  };
+  return static_cast<int>(
+      std::count_if(operations.begin(), operations.end(), [&](const api::Operation& operation) {
+        return WantsPod(operation) && operation.spec.type != api::kCheck &&
+               operation.spec.pod_ref.name.empty() && !leased(operation);
+      }));
+}
+
+}  // namespace
+
+scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
+                                             std::chrono::seconds span) const {
+  const api::BackupPodStatus& status = member.row.status;
+  const api::ObjectMeta& meta = member.row.metadata;
+  const WallTime now = env_.clock.Now();
+  scaling::PodUsage usage;
+  usage.name = meta.name;
+  usage.slot = member.row.spec.slot;
+  usage.idle = member.state() == api::kAvailable;
+  usage.age = Since(status.last_transition_time, now);
+  usage.uptime =
+      Since(member.pod_started.empty() ? meta.creation_timestamp : member.pod_started, now);
+  usage.samples = env_.usage.Last(status.pod_uid, span);
+  return usage;
+}
+
+scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
+  const References& refs = *visit.acceptance.references;
+  scaling::ScalingInput in;
+  in.now = env_.clock.Monotonic();
+  in.wall = env_.clock.Now();
+  in.settled_since = visit.memory->settled;
+  in.desired = visit.request.status.desired_pods;
+  in.min = visit.request.spec.pods.min;
+  in.max = visit.request.spec.pods.max;
+  in.pending = visit.crew.OnTheirWay();
+  in.work_waiting = WorkWaits(visit.operations);
+  in.queued = Queued(visit.operations, visit.crew);
+  in.demand = visit.request.spec.demand.value_or(0);
+  in.policy = refs.scaling;
+  in.growth = visit.memory->growth;
+  in.deadline_pods = visit.memory->deadline.wanted;
+  in.deadline_message = visit.memory->deadline.message;
+  const seconds span = scaling::SpanNeeded(in.policy.idle);
+  env_.usage.KeepAtLeast(span);
+  for (const CrewMember& member : visit.crew.members) {
+    if (member.working()) in.pods.push_back(UsageOf(member, span));
+  }
+  return in;
+}
+
+// Not each second: it lists operations, and what it says is written.
+void RequestReconciler::EstimateFinish(Visit& visit) {
+  Memory& memory = *visit.memory;
+  api::ComputeRequestStatus& status = visit.request.status;
+  const std::string& deadline = visit.request.spec.deadline;
+  if (deadline.empty()) {
+    memory.deadline = {};
+    memory.deadline_of.clear();
+    status.predicted_finish_time.clear();
+    return;
+  }
+  const MonotonicTime now = env_.clock.Monotonic();
+  if (memory.deadline_of == deadline && now - memory.deadline_made < kEstimateAgain) return;
+  const auto caps = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, true);
+  api::ScalingLimit cap = scaling::TightestCap(visit.request.spec.pods.max, caps);
+  if (memory.growth.futile_until && status.desired_pods < cap.pods) {
+    cap = {api::kCauseFutile, status.desired_pods, memory.growth.message};
+  }
+  const std::string before = memory.deadline.reason;
+  memory.deadline = scaling::EstimateDeadline(
+      RemainingWork(env_, visit.request, visit.operations, visit.crew, cap));
+  memory.deadline_made = now;
+  memory.deadline_of = deadline;
+  if (!memory.deadline.finish) {
+    status.predicted_finish_time.clear();
+    return;
+  }
+  // What differs by little is no news.
+  const auto said = ParseTime(status.predicted_finish_time);
+  const WallTime finish = *memory.deadline.finish;
+  const auto off = said ? (*said > finish ? *said - finish : finish - *said) : kNews;
+  if (off >= kNews || before != memory.deadline.reason) {
+    status.predicted_finish_time = FormatTimeSeconds(finish);
+  }
+}
+
+void RequestReconciler::EvaluateUsage(Visit& visit) {
+  scaling::ScalingInput in = InputOf(visit);
+  in.limits = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, false);
+  visit.scaling = scaling::EvaluateScaling(in);
+  if (visit.scaling.change && visit.scaling.decision.to > in.desired) {
+    // What other requests have running is looked for only when it matters: it takes a list.
+    in.limits = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, true);
+    visit.scaling = scaling::EvaluateScaling(in);
+  }
+  env_.scaling.Put(visit.request.metadata.uid, scaling::Explain(in, visit.scaling));
+  // An earlier decision is still being carried out.
+  if (visit.crew.Counting() != in.desired) {
+    visit.scaling.change = false;
+    return;
+  }
+  visit.memory->growth = visit.scaling.growth;
+  if (!visit.scaling.change) return;
+  visit.request.status.last_decision = visit.scaling.decision;
+  visit.request.status.desired_pods = visit.scaling.decision.to;
+  visit.decided = true;
+  const std::string& crossing = visit.scaling.decision.crossing_time;
+  if (!crossing.empty()) {
+    env_.tally.crossing_to_decision(
+        std::chrono::duration<double>(Since(crossing, in.wall)).count());
+  }
+}
+
+}  // namespace longshore::controller

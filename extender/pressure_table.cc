@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extender/pressure_table.h"
+
+namespace longshore::extender {
+
+using placement::Pressure;
+
+PressureTable::PressureTable(const placement::PressureMap& nodes, MonotonicTime received)
+    : names_(nodes.size()), received_(received) {
+  for (const auto& [name, pressure] : nodes) text_ += name;
+  std::string_view rest = text_;
+  for (const auto& [name, pressure] : nodes) {
+    names_.Insert(rest.substr(0, name.size()));
+    rest.remove_prefix(name.size());
+    pressures_.push_back(pressure);
+  }
+}
+
+int64_t PressureTable::ElapsedMs(MonotonicTime now) const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now - received_).count();
+}
+
+Pressure PressureTable::Of(std::string_view node, MonotonicTime now) const {
+  const uint32_t number = names_.Find(node);
+  if (number == NameMap::kNone) return {};
+  Pressure pressure = pressures_[number];
+  if (pressure.age_ms >= 0) pressure.age_ms += ElapsedMs(now);
+  return pressure;
+}
+
+std::vector<PressureTable::Points> PressureTable::Along(const placement::NodeTable& nodes) const {
+  std::vector<Points> along(nodes.size());
+  if (pressures_.empty()) return along;
+  const std::vector<std::string_view>& names = nodes.names();
+  std::vector<uint64_t> hashes;
+  hashes.reserve(names.size());
+  for (const std::string_view name : names) hashes.push_back(HashName(name));
+  const std::vector<uint32_t> numbers = names_.FindAll(names, hashes);
+  for (size_t place = 0; place < along.size(); ++place) {
+    if (numbers[place] == NameMap::kNone) continue;
+    const Pressure& pressure = pressures_[numbers[place]];
+    if (!pressure.known()) continue;
+    along[place] = {static_cast<int32_t>(placement::kMaxPressureAgeMs - pressure.age_ms),
+                    PressurePoints(pressure)};
+  }
+  return along;
+}
+
+}  // namespace longshore::extender

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/diagnosis.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace longshore::cli {
+namespace {
+
+using api::Json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// What we ship and what docs/placement.md shows, so that neither drifts into what we warn of.
+std::string Shipped(const std::string& file) {
+  std::ifstream in(std::string(LONGSHORE_SOURCE_DIR) + "/" + file);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string InDocs() {
+  const std::string text = Shipped("docs/placement.md");
+  const size_t begin = text.find("```yaml\napiVersion: kubescheduler.config.k8s.io");
+  const size_t end = text.find("```\n", begin + 8);
+  return text.substr(begin + 8, end - begin - 8);
+}
+
+// The shipped one with one text in place of another.
+std::string Changed(const std::string& old, const std::string& changed) {
+  std::string text = InDocs();
+  const size_t at = text.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return text.replace(at, old.size(), changed);
+}
+
+auto Is(Severity severity, const std::string& object, const std::string& finding) {
+  return AllOf(Field(&Finding::severity, severity), Field(&Finding::object, object),
+               Field(&Finding::finding, HasSubstr(finding)));
+}
+
+TEST(SchedulerLintTest, WhatWeShipIsAsItShouldBe) {
+  for (const std::string& text : {InDocs(), Shipped("manifests/base/scheduler/config.yaml"),
+                                  Shipped("manifests/components/cluster-scheduler/config.yaml")}) {
+    EXPECT_THAT(LintSchedulerConfiguration(text),
+                ElementsAre(Is(Severity::kOk, "extenders", "as it should be")));
+  }
+}
+
+struct Trap {
+  std::string old, changed;
+  Severity severity;
+  std::string object, finding;
+};
+
+class SchedulerTrapTest : public ::testing::TestWithParam<Trap> {};
+
+TEST_P(SchedulerTrapTest, IsTheOnlyFinding) {
+  const Trap& trap = GetParam();
+  const Findings findings = LintSchedulerConfiguration(Changed(trap.old, trap.changed));
+  ASSERT_THAT(findings,
+              ElementsAre(Is(trap.severity, "extenders[0]." + trap.object, trap.finding)));
+  EXPECT_NE(findings[0].remedy, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, SchedulerTrapTest,
+    ::testing::Values(
+        Trap{"https://", "http://", Severity::kError, "urlPrefix", "clear text"},
+        Trap{"caFile: /etc/longshore/ca/ca.crt", "insecure: false", Severity::kError,
+             "tlsConfig.caFile", "verifies no certificate"},
+        Trap{"caFile: /etc/longshore/ca/ca.crt", "insecure: true", Severity::kError,
+             "tlsConfig.insecure", "any server's"},
+        Trap{"keyFile: /etc/longshore/tls/tls.key", "", Severity::kError, "tlsConfig.certFile",
+             "no client certificate"},
+        Trap{"httpTimeout: 1s", "", Severity::kWarning, "httpTimeout", "5 s is the default"},
+        Trap{"httpTimeout: 1s", "httpTimeout: 0s", Severity::kWarning, "httpTimeout", "5 s"},
+        Trap{"httpTimeout: 1s", "httpTimeout: 1m0.5s", Severity::kWarning, "httpTimeout", "1m0.5s"},
+        Trap{"httpTimeout: 1s", "httpTimeout: 1 second", Severity::kError, "httpTimeout",
+             "is no duration"},
+        Trap{"ignorable: true", "ignorable: false", Severity::kWarning, "ignorable", "away"},
+        Trap{"nodeCacheCapable: true", "", Severity::kWarning, "nodeCacheCapable", "141781"},
+        Trap{"weight: 125", "weight: 12", Severity::kWarning, "weight", "120 points"},
+        Trap{"weight: 125", "weight: 0", Severity::kError, "weight", "positive"},
+        Trap{"filterVerb: filter", "", Severity::kError, "filterVerb", "not asked"},
+        Trap{"prioritizeVerb: prioritize", "prioritizeVerb: score", Severity::kError,
+             "prioritizeVerb", "score is not served"},
+        Trap{"filterVerb: filter", "filterVerb: filter\n    bindVerb: bind", Severity::kError,
+             "bindVerb", "not served"},
+        Trap{"managedResources:", "managed:", Severity::kError, "managedResources",
+             "every pod of this scheduler"},
+        Trap{"ignoredByScheduler: true", "ignoredByScheduler: false", Severity::kError,
+             "managedResources", "no node fits"},
+        Trap{"name: longshore.dev/backup-pod", "name: example.com/other", Severity::kError,
+             "managedResources", "is not named"}));
+
+TEST(SchedulerLintTest, BackupPodsNeedAProfile) {
+  for (const char* profiles : {"profiles: []\n", "profiles: 3\n", "",
+                               "profiles: [{schedulerName: default-scheduler}]\n"}) {
+    EXPECT_THAT(LintSchedulerConfiguration(
+                    Changed("profiles:\n  - schedulerName: longshore-scheduler\n", profiles)),
+                ElementsAre(Is(Severity::kError, "profiles", "they stay Pending")))
+        << profiles;
+  }
+}
+
+TEST(SchedulerLintTest, OthersExtendersAreLeftAlone) {
+  std::string text = Changed("extenders:\n", "extenders:\n  - urlPrefix: http://other:80\n");
+  EXPECT_THAT(LintSchedulerConfiguration(text), ElementsAre(Is(Severity::kOk, "extenders", "")));
+  text =
+      "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+      "profiles: [{schedulerName: longshore-scheduler}]\n";
+  EXPECT_THAT(LintSchedulerConfiguration(text),
+              ElementsAre(Is(Severity::kError, "extenders", "none of them is Longshore's")));
+}
+
+TEST(SchedulerLintTest, WhatIsNoConfigurationIsSaidSo) {
+  for (const char* text : {"", "[]", "kind: Pod", "7", "extenders: 3"}) {
+    EXPECT_THAT(LintSchedulerConfiguration(text),
+                ElementsAre(Is(Severity::kError, "kind", "not a KubeSchedulerConfiguration")))
+        << text;
+  }
+  EXPECT_THAT(LintSchedulerConfiguration("a: [b"), ElementsAre(Is(Severity::kError, "YAML", "")));
+  EXPECT_THAT(LintSchedulerConfiguration(Changed("kubescheduler.config.k8s.io/v1", "v1beta3")),
+              ElementsAre(Is(Severity::kError, "apiVersion", "v1beta3")));
+  // Parts of another type than expected.
+  EXPECT_THAT(LintSchedulerConfiguration(Changed("tlsConfig:", "tlsConfig: 3\nx:")), SizeIs(2));
+}
+
+Json Node(const std::string& name, const Json& labels) {
+  return {{"metadata", {{"name", name}, {"labels", labels}}}};
+}
+
+TEST(DiagnosisTest, MissingTopologyLabelsAreNamed) {
+  const char* zone = "topology.kubernetes.io/zone";
+  const char* rack = "topology.longshore.dev/rack";
+  EXPECT_THAT(CheckTopologyLabels({Node("a", {{zone, "z"}}), Node("b", {{zone, "z"}})}),
+              ElementsAre(Is(Severity::kOk, "topology labels", "on all 2 nodes")));
+  EXPECT_THAT(
+      CheckTopologyLabels({Node("a", {{zone, "z"}, {rack, "r"}}), Node("b", {{zone, "z"}})}),
+      ElementsAre(Is(Severity::kWarning, std::string("label ") + rack, "1 of 2 nodes (b)")));
+  std::vector<Json> bare;
+  for (int i = 0; i < 7; ++i) bare.push_back(Node("n" + std::to_string(i), Json::object()));
+  EXPECT_THAT(CheckTopologyLabels(bare),
+              ElementsAre(Is(Severity::kWarning, std::string("label ") + zone,
+                             "7 of 7 nodes (n0, n1, n2, n3, n4 and 2 more)")));
+}
+
+// Not an error: the cluster's own may do it (manifests/components/cluster-scheduler).
+TEST(DiagnosisTest, NoSchedulerOfOursIsAWarning) {
+  EXPECT_THAT(NoSchedulerOfOurs(),
+              Is(Severity::kWarning, "deployment/longshore-scheduler", "profile of that name"));
+}
+
+TEST(DiagnosisTest, WorkloadsAreCounted) {
+  Json controller = {{"kind", "Deployment"},
+                     {"metadata", {{"name", "c"}, {"namespace", "ns"}}},
+                     {"spec", {{"replicas", 2}}},
+                     {"status", {{"availableReplicas", 2}}}};
+  EXPECT_THAT(CheckWorkload(controller), Is(Severity::kOk, "deployment/c", "2 of 2"));
+  controller["status"]["availableReplicas"] = 1;
+  EXPECT_THAT(CheckWorkload(controller), Is(Severity::kWarning, "deployment/c", "1 of 2"));
+  controller["status"] = Json::object();
+  EXPECT_THAT(CheckWorkload(controller), Is(Severity::kError, "deployment/c", "0 of 2"));
+  controller["spec"]["replicas"] = 0;
+  EXPECT_THAT(CheckWorkload(controller), Is(Severity::kError, "deployment/c", "scaled to 0"));
+  const Json agent = {{"kind", "DaemonSet"},
+                      {"metadata", {{"name", "a"}, {"namespace", "ns"}}},
+                      {"status", {{"desiredNumberScheduled", 3}, {"numberAvailable", 3}}}};
+  EXPECT_THAT(CheckWorkload(agent), Is(Severity::kOk, "daemonset/a", "3 of 3"));
+}
+
+}  // namespace
+}  // namespace longshore::cli

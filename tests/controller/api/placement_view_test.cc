@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/api/placement_view.h"
+
+#include <gmock/gmock.h>
+
+#include "common/placement/snapshot.h"
+#include "tests/common/placement/fake_view.h"
+
+namespace longshore::controller {
+namespace {
+
+// n1 and n2 in one zone, which the data is in; the pod is on n1.
+class PlacementViewTest : public testing::Test {
+ protected:
+  PlacementViewTest() {
+    for (const char* name : {"n1", "n2"}) {
+      const Json node = {
+          {"metadata", {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "z"}}}}},
+          {"status",
+           {{"allocatable", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
+            {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+      builder_.Node(nullptr, &node);
+    }
+    builder_.Pod(nullptr, &pod_);
+    snapshot_ = builder_.Build({true, true, true, true, true});
+  }
+  const api::BackupSource source_ = placement::MakeSource({.zone = "z"}, "Prefer", "Zone");
+  const Json pod_ = {
+      {"metadata", {{"name", "lsp-a"}, {"namespace", "backup"}, {"uid", "u"}}},
+      {"spec",
+       {{"nodeName", "n1"}, {"containers", {{{"resources", {{"requests", {{"cpu", "1500m"}}}}}}}}}},
+      {"status", {{"phase", "Running"}}}};
+  placement::SnapshotBuilder builder_;
+  std::shared_ptr<const placement::ClusterSnapshot> snapshot_;
+};
+
+TEST_F(PlacementViewTest, APodIsNotInItsOwnWay) {
+  const auto view = PlacementView(source_, &pod_, *snapshot_, {}, "");
+  ASSERT_TRUE(view.has_value());
+  const Json& ranking = view->at("ranking");
+  EXPECT_EQ(ranking[0].at("node"), "n1");
+  EXPECT_EQ(ranking[0].at("feasible"), true);
+  EXPECT_EQ(ranking[0].at("score"), ranking[1].at("score"));
+  EXPECT_FALSE(view->contains("counterfactual"));
+}
+
+TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
+  Json pod = pod_;
+  pod["metadata"]["labels"] = {{"longshore.dev/source", "orders"}};
+  pod["metadata"]["annotations"] = {{"longshore.dev/max-pods-per-node", "1"}};
+  builder_.Pod(&pod_, &pod);
+  Json other = pod;
+  other["metadata"]["name"] = other["metadata"]["uid"] = "lsp-b";
+  other["spec"]["nodeName"] = "n2";
+  builder_.Pod(nullptr, &other);
+  const auto nodes = builder_.Build({true, true, true, true, true});
+  const auto view = PlacementView(source_, &pod, *nodes, {}, "n2");
+  ASSERT_TRUE(view.has_value());
+  EXPECT_EQ(view->at("ranking")[0].at("node"), "n1");
+  EXPECT_EQ(view->at("ranking")[0].at("feasible"), true);
+  EXPECT_EQ(view->at("ranking")[1].at("feasible"), false);
+  EXPECT_EQ(view->at("counterfactual").at("changes")[0].at("input"), "backupPods");
+}
+
+TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
+  const placement::PressureMap pressure{
+      {"n2", {.cpu_used_milli = 1900, .cpu_capacity_milli = 2000, .age_ms = 1}}};
+  const auto view = PlacementView(source_, &pod_, *snapshot_, pressure, "n2");
+  ASSERT_TRUE(view.has_value());
+  const Json& counterfactual = view->at("counterfactual");
+  EXPECT_EQ(counterfactual.at("node"), "n2");
+  EXPECT_EQ(counterfactual.at("wins"), false);
+  EXPECT_EQ(counterfactual.at("rival"), "n1");
+  EXPECT_EQ(counterfactual.at("changes")[0].at("input"), "pressure");
+  EXPECT_EQ(counterfactual.at("changes")[0].at("effect"), "Wins");
+  EXPECT_EQ(PlacementView(source_, &pod_, *snapshot_, {}, "n3").error().code, Code::kNotFound);
+}
+
+TEST_F(PlacementViewTest, APodThatIsNotThereYetNeedsNoRoom) {
+  EXPECT_TRUE(PlacementView(source_, nullptr, *snapshot_, {}, "n1").has_value());
+}
+
+}  // namespace
+}  // namespace longshore::controller

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the API server refuses by the schemas' rules, with messages that name the field.
+#include <gmock/gmock.h>
+
+#include "common/api/meta.h"
+#include "tests/common/kube/real_cluster.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+using testing::HasSubstr;
+
+class SchemaIntegrationTest : public kube::RealClusterTest {
+ protected:
+  // The refusal's text, or "" when the object is taken.
+  std::string Create(const kube::Resource& resource, const Json& spec) {
+    const auto made = client_->Create(resource, ns_,
+                                      {{"apiVersion", api::kApiVersion},
+                                       {"kind", std::string(resource.kind)},
+                                       {"metadata", {{"name", "x-" + RandomId(8)}}},
+                                       {"spec", spec}});
+    made_ = made ? *made : Json();
+    return made ? "" : made.error().message;
+  }
+  std::string CreateSource(const Json& placement, const Json& location = Json::object()) {
+    return Create(kube::kBackupSources, {{"kind", "filesystem"},
+                                         {"filesystem", {{"persistentVolumeClaim", "data"}}},
+                                         {"location", location},
+                                         {"placement", placement}});
+  }
+  Json made_;
+};
+
+TEST_F(SchemaIntegrationTest, OnlyARequirementTimesOut) {
+  EXPECT_EQ(CreateSource({{"mode", "Require"}, {"requireTimeoutSeconds", 60}}), "");
+  EXPECT_EQ(CreateSource({{"mode", "Require"}}), "");
+  EXPECT_FALSE(made_["spec"]["placement"].contains("requireTimeoutSeconds"));
+  const char* const rule = "spec.placement.requireTimeoutSeconds";
+  EXPECT_THAT(CreateSource({{"mode", "Prefer"}, {"requireTimeoutSeconds", 60}}), HasSubstr(rule));
+  EXPECT_THAT(CreateSource({{"requireTimeoutSeconds", 60}}),
+              HasSubstr("belongs to mode Require only"));
+  EXPECT_THAT(CreateSource({{"mode", "Require"}, {"requireTimeoutSeconds", 0}}), HasSubstr(rule));
+}
+
+TEST_F(SchemaIntegrationTest, WhoPrefersStandbysSaysWhichPodsTheyAre) {
+  EXPECT_EQ(CreateSource(Json::object()), "");
+  EXPECT_EQ(made_["spec"]["placement"]["replicas"], "LeaderOnly");
+  const Json prefer = {{"replicas", "PreferStandby"}};
+  const Json standbys = {{"standbyPodLabels", {{"role", "standby"}}}};
+  EXPECT_EQ(CreateSource(prefer, standbys), "");
+  EXPECT_EQ(CreateSource(Json::object(), standbys), "");
+  const char* const rule = "spec.location.standbyPodLabels";
+  EXPECT_THAT(CreateSource(prefer), HasSubstr(rule));
+  EXPECT_THAT(CreateSource(prefer, {{"standbyPodLabels", Json::object()}}), HasSubstr(rule));
+  EXPECT_THAT(CreateSource({{"replicas", "Any"}}), HasSubstr("spec.placement.replicas"));
+}
+
+TEST_F(SchemaIntegrationTest, ACapIsAtLeastOne) {
+  const auto create = [&](const Json& most) {
+    return Create(kube::kPodPolicies,
+                  {{"repositoryRef", {{"name", "r"}}}, {"maxPodsPerNode", most}});
+  };
+  EXPECT_EQ(create(1), "");
+  EXPECT_THAT(create(0), HasSubstr("spec.maxPodsPerNode"));
+  EXPECT_THAT(create("2"), HasSubstr("spec.maxPodsPerNode"));
+}
+
+}  // namespace
+}  // namespace longshore::controller
