@@ -92,8 +92,8 @@ function(longshore_add_test name)
   endforeach()
 endfunction()
 
-# longshore_add_fuzzer(NAME SOURCES... DEPS... [CORPUS folder]): a libFuzzer target (preset asan), and a
-# ctest entry that runs it for $LONGSHORE_FUZZ_SECONDS (10 unless said) over its corpus.
+# longshore_add_fuzzer(NAME SOURCES... DEPS... CORPUS folder): a libFuzzer target (preset asan), and a ctest entry
+# that runs it over its corpus (tests/fuzz/run).
 function(longshore_add_fuzzer name)
   if(NOT LONGSHORE_FUZZERS)
     return()
@@ -103,12 +103,8 @@ function(longshore_add_fuzzer name)
   target_link_libraries(${name} PRIVATE longshore_options ${ARG_DEPS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers ${name})
-  set(corpus "")
-  if(ARG_CORPUS)
-    set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS}")
-  endif()
   file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${name}.found")
-  add_test(NAME ${name} COMMAND sh -c
-    "exec $<TARGET_FILE:${name}> -max_total_time=\${LONGSHORE_FUZZ_SECONDS:-10} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 ${CMAKE_CURRENT_BINARY_DIR}/${name}.found ${corpus}")
+  add_test(NAME ${name} COMMAND "${CMAKE_SOURCE_DIR}/tests/fuzz/run" $<TARGET_FILE:${name}>
+    "${CMAKE_CURRENT_BINARY_DIR}/${name}.found" "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS}")
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 1800)
 endfunction()
