@@ -107,7 +107,8 @@ Status FillRepository(Cluster& cluster, const api::BackupRepository& repository,
 
 Result<messages::Assign> MakeAssign(Cluster& cluster, const api::Operation& operation,
                                     const api::BackupSource& source,
-                                    const api::BackupRepository& repository, int64_t epoch) {
+                                    const api::BackupRepository& repository,
+                                    const api::OperationLimits& limits, int64_t epoch) {
   const std::string& type = operation.spec.type;
   messages::Assign assign;
   assign.set_epoch(static_cast<uint64_t>(epoch));
@@ -123,6 +124,9 @@ Result<messages::Assign> MakeAssign(Cluster& cluster, const api::Operation& oper
   if (const auto known = KnownCopy(cluster, operation)) {
     *assign.mutable_known_copy() = ToMessage(*known);
   }
+  assign.mutable_limits()->set_no_progress_seconds(
+      static_cast<uint32_t>(limits.no_progress_seconds));
+  assign.mutable_limits()->set_snapshot_seconds(static_cast<uint32_t>(limits.snapshot_seconds));
   assign.set_target_part(operation.spec.target.part);
   LS_RETURN_IF_ERROR(FillSource(cluster, source, type, assign));
   LS_RETURN_IF_ERROR(FillRepository(cluster, repository, type, *assign.mutable_repository()));

@@ -14,6 +14,7 @@ namespace longshore::controller {
 // kUnavailable and the like mean that the API could not say now.
 Result<messages::Assign> MakeAssign(Cluster& cluster, const api::Operation& operation,
                                     const api::BackupSource& source,
-                                    const api::BackupRepository& repository, int64_t epoch);
+                                    const api::BackupRepository& repository,
+                                    const api::OperationLimits& limits, int64_t epoch);
 
 }  // namespace longshore::controller

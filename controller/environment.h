@@ -37,6 +37,8 @@ struct Settings {
   std::chrono::milliseconds unbound_grace{30000};
   // A drained pod that doesn't answer is deleted (gracefully) after this.
   std::chrono::milliseconds drain_silence{60000};
+  // A worker that hasn't ended a stuck operation so long after its limit loses its Pod.
+  std::chrono::seconds stall_grace{120};
   std::chrono::seconds progress_write_interval{10};
 };
 

@@ -19,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kSoon{500};
 constexpr seconds kLookAgain{10};
+constexpr seconds kStuckGrace{10};  // a worker that still can ends its tools
 
 messages::ControllerMessage CancelMessage(uint64_t epoch) {
   messages::ControllerMessage message;
@@ -82,6 +83,10 @@ Result<Again> PodReconciler::OnRunning(Seen& seen, api::Operation& operation) {
   const auto epoch = static_cast<uint64_t>(seen.row.status.lease->epoch);
   if (!seen.pod.alive()) return OnPodLostUnder(seen, operation);
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  const bool ended = seen.worker && seen.worker->result && seen.worker->result->epoch() == epoch;
+  if (!ended) {
+    if (const auto standstill = Standstill(seen, operation)) return OnStandstill(seen, *standstill);
+  }
   if (!seen.connected()) {
     // The operation may go on behind a broken connection. Only a container that is known not to
     // run has certainly lost it.
@@ -92,7 +97,7 @@ Result<Again> PodReconciler::OnRunning(Seen& seen, api::Operation& operation) {
     return Again(kLookAgain);
   }
   const WorkerFacts& worker = *seen.worker;
-  if (worker.result && worker.result->epoch() == epoch) return OnResult(seen, operation);
+  if (ended) return OnResult(seen, operation);
   if (worker.reply && worker.reply->epoch() == epoch && !worker.reply->accepted()) {
     return OnRefused(seen, operation);
   }
@@ -105,6 +110,42 @@ Result<Again> PodReconciler::OnRunning(Seen& seen, api::Operation& operation) {
     LS_RETURN_IF_ERROR(OnProgress(seen, operation));
   }
   return Again(kLookAgain);
+}
+
+// The worker ends by itself what stands still for as long as its policy allows. One that does not
+// is stuck, too, or cannot be reached: what it does ends with its Pod. Only what this leader has
+// seen by its own clock counts.
+std::optional<std::string> PodReconciler::Standstill(const Seen& seen,
+                                                     const api::Operation& operation) const {
+  const auto policy = PolicyOf(seen);
+  const seconds limit(policy ? policy->spec.operation_limits.no_progress_seconds : 0);
+  if (limit.count() <= 0) return std::nullopt;
+  const MonotonicTime since =
+      seen.worker ? std::max(env_.started, seen.worker->moved) : env_.started;
+  const auto still = std::min<std::chrono::nanoseconds>(
+      env_.clock.Monotonic() - since, Since(operation.status.start_time, env_.clock.Now()));
+  if (still < limit + env_.settings.stall_grace) return std::nullopt;
+  return "no progress for " + std::to_string(std::chrono::duration_cast<seconds>(still).count()) +
+         " s, and the worker has not ended it (spec.operationLimits.noProgressSeconds of "
+         "PodPolicy " +
+         policy->metadata.name + " is " + std::to_string(limit.count()) +
+         "); its Pod is deleted, and its database session ends with it";
+}
+
+Result<Again> PodReconciler::OnStandstill(Seen& seen, const std::string& message) {
+  if (seen.row.status.reason != kReasonStalled) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kAssigned, kReasonStalled, message));
+    env_.cluster.Event(ToJson(seen.row), true, kReasonStalled, "Assigned", message);
+  }
+  if (!seen.pod.deleting) {
+    kube::DeleteOptions options;
+    options.uid = seen.pod.uid;
+    options.grace_period_seconds = kStuckGrace.count();
+    const Status deleted =
+        env_.cluster.Delete(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name, options);
+    if (!deleted && deleted.error().code != Code::kNotFound) return deleted.error();
+  }
+  return Again(kSoon);
 }
 
 // The worker does not know this epoch: assign it, unless it has known it before its restart.
@@ -123,17 +164,15 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
       operation.spec.source_ref.ns.empty() ? ns : operation.spec.source_ref.ns;
   const auto source =
       Find<api::BackupSource>(env_.cluster, source_ns, operation.spec.source_ref.name);
+  const auto policy = PolicyOf(seen);
   std::optional<api::BackupRepository> repository;
-  if (seen.request) {
-    if (const auto policy =
-            Find<api::PodPolicy>(env_.cluster, ns, seen.request->spec.policy_ref.name)) {
-      repository = Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
-    }
+  if (policy) {
+    repository = Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
   }
   Result<messages::Assign> assign = NotFound("the source, policy or repository is gone");
   if (source && repository) {
-    assign =
-        MakeAssign(env_.cluster, operation, *source, *repository, seen.row.status.lease->epoch);
+    assign = MakeAssign(env_.cluster, operation, *source, *repository,
+                        policy->spec.operation_limits, seen.row.status.lease->epoch);
   }
   if (!assign) {
     if (Passing(assign.error())) return assign.error();
@@ -194,10 +233,13 @@ Result<Again> PodReconciler::OnPodLostUnder(Seen& seen, api::Operation& operatio
   if (seen.worker && seen.worker->result && seen.worker->result->epoch() == epoch) {
     return OnResult(seen, operation);
   }
-  const std::string why = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
-  MoveToInterrupted(operation,
-                    "the pod was lost: " + why +
-                        (seen.pod.end_message.empty() ? "" : ": " + seen.pod.end_message),
+  std::string why = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
+  std::string message = seen.pod.end_message;
+  if (seen.row.status.reason == kReasonStalled) {
+    why = kReasonStalled;
+    message = seen.row.status.message;
+  }
+  MoveToInterrupted(operation, "the pod was lost: " + why + (message.empty() ? "" : ": " + message),
                     env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   return EndByLoss(seen);

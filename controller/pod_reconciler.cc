@@ -45,6 +45,12 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
   if (!uid.empty() && seen.pod.uid != uid) seen.pod = PodFacts{};  // another Pod of that name
   if (!uid.empty()) seen.worker = env_.workers.Facts(uid);
 
+  const Result<Again> again = Visit(seen);
+  SyncBudget(seen);
+  return again;
+}
+
+Result<Again> PodReconciler::Visit(Seen& seen) {
   const std::string& state = seen.row.status.state;
   if (state.empty() || state == api::kPlanned) return OnPlanned(seen);
   if (state == api::kProvisioning) return OnProvisioning(seen);
@@ -52,6 +58,27 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
   if (state == api::kAssigned) return OnAssigned(seen);
   if (state == api::kDraining) return OnDraining(seen);
   return OnEnded(seen);
+}
+
+// Whether the Pod is safe from evictions follows from what the visit made of its row. Nothing waits
+// for it: what fails is repeated with the next visit.
+void PodReconciler::SyncBudget(const Seen& seen) {
+  const bool busy = seen.row.status.state == api::kAssigned && seen.row.status.lease &&
+                    !seen.row.status.lease->operation.empty();
+  const auto pod = env_.cluster.Get(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name);
+  const bool ours = pod && kube::UidOf(*pod) == seen.row.status.pod_uid;
+  const Status done = ours ? budget_.Sync(*pod, busy)
+                           : budget_.Forget(seen.row.metadata.ns, seen.row.metadata.name);
+  if (!done && done.error().code != Code::kNotFound && budget_log_.Admit("")) {
+    LogWarn("a busy pod is not protected from evictions, or an idle one is",
+            {{"pod", seen.row.metadata.Key()}, {"error", done.error().ToString()}});
+  }
+}
+
+std::optional<api::PodPolicy> PodReconciler::PolicyOf(const Seen& seen) const {
+  if (!seen.request) return std::nullopt;
+  return Find<api::PodPolicy>(env_.cluster, seen.row.metadata.ns,
+                              seen.request->spec.policy_ref.name);
 }
 
 // ---- Planned: the row is durable, the Pod may or may not have been created -------------------

@@ -9,6 +9,8 @@
 #include <map>
 #include <string>
 
+#include "common/base/log_limit.h"
+#include "controller/busy_budget.h"
 #include "controller/environment.h"
 #include "controller/pod_facts.h"
 
@@ -19,13 +21,15 @@ inline constexpr char kReasonIdle[] = "Idle";
 inline constexpr char kReasonRequestEnded[] = "RequestEnded";
 inline constexpr char kReasonResized[] = "Resized";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
+// Of a row whose operation neither moves nor is ended by its worker.
+inline constexpr char kReasonStalled[] = "Stalled";
 
 // Why no pod may start or take work for the request any more; empty: it goes on.
 std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now);
 
 class PodReconciler {
  public:
-  explicit PodReconciler(Environment& env) : env_(env) {}
+  explicit PodReconciler(Environment& env) : env_(env), budget_(env) {}
 
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
@@ -44,6 +48,10 @@ class PodReconciler {
 
     bool connected() const { return worker && worker->connected && worker->hello; }
   };
+
+  Result<Again> Visit(Seen& seen);
+  void SyncBudget(const Seen& seen);
+  std::optional<api::PodPolicy> PolicyOf(const Seen& seen) const;
 
   // One for each state (pod_reconciler.cc, pod_assigned.cc, pod_draining.cc).
   Result<Again> OnPlanned(Seen& seen);
@@ -68,6 +76,8 @@ class PodReconciler {
   // Assigned.
   Result<Again> OnAcquired(Seen& seen);
   Result<Again> OnRunning(Seen& seen, api::Operation& operation);
+  std::optional<std::string> Standstill(const Seen& seen, const api::Operation& operation) const;
+  Result<Again> OnStandstill(Seen& seen, const std::string& message);
   Result<Again> OnPodLostUnder(Seen& seen, api::Operation& operation);
   Result<Again> OnRefused(Seen& seen, api::Operation& operation);
   Result<Again> OnNeverSeen(Seen& seen, api::Operation& operation);
@@ -92,6 +102,8 @@ class PodReconciler {
   Result<Again> SyncCondition(const Seen& seen, bool available);
 
   Environment& env_;
+  BusyBudget budget_;
+  LogLimit budget_log_;
 };
 
 }  // namespace longshore::controller

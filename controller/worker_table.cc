@@ -18,6 +18,12 @@ void TakeHello(WorkerFacts& facts, const messages::WorkerHello& hello) {
   facts.gate_closed = hello.gate_closed();
 }
 
+// The rate and the time left change while nothing moves.
+bool Moved(const messages::Progress& from, const messages::Progress& to) {
+  return from.epoch() != to.epoch() || from.phase() != to.phase() ||
+         from.bytes_done() != to.bytes_done() || from.items_done() != to.items_done();
+}
+
 std::string NameOf(const WorkerIdentity& identity) { return identity.ns + "/" + identity.pod; }
 
 }  // namespace
@@ -38,7 +44,10 @@ void WorkerTable::OnOpen(uint64_t connection, const WorkerIdentity& identity) {
     if (before != identity.uid && old != by_uid_.end() && !old->second.connected) Erase(before);
     WorkerFacts& facts = by_uid_[identity.uid];
     if (facts.connected) uid_by_connection_.erase(facts.connection);
-    facts = WorkerFacts{};
+    WorkerFacts fresh;
+    fresh.standing = std::move(facts.standing);
+    fresh.moved = facts.moved;
+    facts = std::move(fresh);
     facts.identity = identity;
     facts.connected = true;
     facts.connection = connection;
@@ -63,6 +72,10 @@ void WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& messag
       break;
     case messages::WorkerMessage::kProgress:
       facts.progress = message.progress();
+      if (Moved(facts.standing, message.progress())) {
+        facts.standing = message.progress();
+        facts.moved = clock_.Monotonic();
+      }
       facts.progress_time = clock_.Now();
       facts.running_epoch = message.progress().epoch();
       facts.last_epoch = std::max(facts.last_epoch, facts.running_epoch);

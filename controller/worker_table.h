@@ -37,6 +37,9 @@ struct WorkerFacts {
   std::optional<messages::AssignReply> reply;
   std::optional<messages::Progress> progress;
   WallTime progress_time;
+  // What the running operation has come to, and since when: kept while the connection is lost.
+  messages::Progress standing;
+  MonotonicTime moved;
   std::optional<messages::OperationResult> result;  // not yet released
   // What we sent on this connection; a new connection begins with nothing sent.
   uint64_t assign_sent = 0, cancel_sent = 0, released_sent = 0;

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/strings.h"
+#include "worker/watchdog.h"
 
 namespace longshore::worker {
 namespace {
@@ -81,9 +82,14 @@ messages::OperationResult RunOperation(const messages::Assign& assign, const Set
                                        Reaper& reaper, ProgressBoard& progress,
                                        const Cancellation& cancellation) {
   progress.Enter(kPhaseConnecting);
+  progress.HoldSnapshot(false);
   Redactor redactor;
+  Cancellation scope(&cancellation);
+  const Watchdog watchdog({std::chrono::seconds(assign.limits().no_progress_seconds()),
+                           std::chrono::seconds(assign.limits().snapshot_seconds())},
+                          progress, scope);
   Outcome<OperationReport> outcome =
-      RunWithSecrets(assign, settings, reaper, progress, cancellation, redactor);
+      RunWithSecrets(assign, settings, reaper, progress, scope, redactor);
   messages::OperationResult result;
   result.set_epoch(assign.epoch());
   result.set_operation(assign.operation());
@@ -96,6 +102,7 @@ messages::OperationResult RunOperation(const messages::Assign& assign, const Set
   }
   Failure failure = std::move(outcome).error();
   // A tool that was interrupted fails in its own way: what counts is that we were told to stop.
+  if (auto overdue = watchdog.verdict()) failure = *std::move(overdue);
   if (cancellation.cancelled()) failure = {kCancelledClass, "cancelled", false};
   result.set_error_class(failure.error_class);
   // Servers and tools say what they like, and the cut may fall inside a character: a message that

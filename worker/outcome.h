@@ -22,6 +22,8 @@ inline constexpr char kRepository[] = "Repository";
 inline constexpr char kMismatch[] = "Mismatch";
 inline constexpr char kCancelledClass[] = "Cancelled";
 inline constexpr char kInterruptedClass[] = "Interrupted";
+inline constexpr char kStalled[] = "Stalled";
+inline constexpr char kSnapshotExpired[] = "SnapshotExpired";
 inline constexpr char kConfiguration[] = "Configuration";
 inline constexpr char kInternalClass[] = "Internal";
 

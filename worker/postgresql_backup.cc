@@ -124,6 +124,7 @@ Outcome<Record> CopyDatabase(const OperationContext& context, const PostgresqlAc
                       PsqlSession::Open(context.reaper, access, context.assign.part(),
                                         context.settings.scratch, scope));
   context.progress.Enter(kPhaseSnapshot);
+  context.progress.HoldSnapshot(true);
   LS_ASSIGN_OR_RETURN(const DatabaseSnapshot snapshot, TakeSnapshot(*session));
   Record record = NewRecord(context.assign, "postgresql");
   const Restic::Stream stream = DumpStream(context, access, *session, snapshot, record);
@@ -141,6 +142,7 @@ Outcome<Record> CopyDatabase(const OperationContext& context, const PostgresqlAc
   if (!dumped) return dumped.error();
   LS_RETURN_IF_ERROR(CloseSequenceRanges(*session, *manifest));
   LS_RETURN_IF_ERROR(session->Execute("COMMIT"));
+  context.progress.HoldSnapshot(false);
   record.manifest_seconds = hashing.seconds();
   record.data_snapshot = dumped->snapshot;
   record.data_path = "/" + stream.file_name;

@@ -14,18 +14,34 @@ void ProgressBoard::Enter(std::string phase, uint64_t bytes_total) {
   progress_.set_phase(std::move(phase));
   progress_.set_bytes_total(bytes_total);
   samples_.clear();
-  samples_.emplace_back(clock_.Monotonic(), 0);
+  changed_ = clock_.Monotonic();
+  samples_.emplace_back(changed_, 0);
 }
 
 void ProgressBoard::SetBytes(uint64_t done) {
   MutexLock lock(mutex_);
+  if (done != progress_.bytes_done()) changed_ = clock_.Monotonic();
   progress_.set_bytes_done(done);
 }
 
 void ProgressBoard::SetItems(uint64_t done, uint64_t total) {
   MutexLock lock(mutex_);
+  if (done != progress_.items_done()) changed_ = clock_.Monotonic();
   progress_.set_items_done(done);
   progress_.set_items_total(total);
+}
+
+void ProgressBoard::HoldSnapshot(bool held) {
+  MutexLock lock(mutex_);
+  snapshot_since_ = held ? std::optional(clock_.Monotonic()) : std::nullopt;
+}
+
+ProgressBoard::Standing ProgressBoard::Stand() const {
+  MutexLock lock(mutex_);
+  const MonotonicTime now = clock_.Monotonic();
+  Standing standing{progress_.phase(), progress_.bytes_done(), now - changed_, {}};
+  if (snapshot_since_) standing.snapshot = now - *snapshot_since_;
+  return standing;
 }
 
 messages::Progress ProgressBoard::Report() {

@@ -81,7 +81,8 @@ void Describe(A& a, OperationProgress& v) {
 }
 
 // error class: "Authentication", "Unreachable", "NotFound", "NotEmpty", "DumpFailed", "Repository",
-// "Mismatch", "Cancelled", "Interrupted", "Configuration", "Internal".
+// "Mismatch", "Cancelled", "Interrupted", "Stalled", "SnapshotExpired", "Configuration",
+// "Internal".
 struct OperationError {
   std::string error_class;
   std::string message;

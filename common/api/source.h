@@ -168,6 +168,17 @@ void Describe(A& a, Toleration& v) {
   a("effect", v.effect);
 }
 
+// After which an operation is ended, whatever it waits for. 0: never.
+struct OperationLimits {
+  int no_progress_seconds = 3600;  // neither phase, bytes nor items have changed
+  int snapshot_seconds = 0;        // it holds a snapshot of the database
+};
+template <class A>
+void Describe(A& a, OperationLimits& v) {
+  a("noProgressSeconds", v.no_progress_seconds);
+  a("snapshotSeconds", v.snapshot_seconds);
+}
+
 struct PodPolicySpec {
   std::string pathway = "Relay";  // the pod dials the controller, which relays operations
   NameRef repository_ref;
@@ -179,6 +190,7 @@ struct PodPolicySpec {
   int64_t run_as_group = 65532;
   std::string scratch_size_limit = "1Gi";  // emptyDir for caches and temporary files
   int64_t termination_grace_period_seconds = 300;
+  OperationLimits operation_limits;
   std::optional<int> max_pods_per_node;  // backup pods of whatever request; empty: as many as fit
 };
 template <class A>
@@ -193,6 +205,7 @@ void Describe(A& a, PodPolicySpec& v) {
   a("runAsGroup", v.run_as_group);
   a("scratchSizeLimit", v.scratch_size_limit);
   a("terminationGracePeriodSeconds", v.termination_grace_period_seconds);
+  a("operationLimits", v.operation_limits);
   a("maxPodsPerNode", v.max_pods_per_node);
 }
 using PodPolicy = Object<PodPolicySpec, EmptyStatus>;

@@ -28,6 +28,8 @@ inline constexpr Resource kVolumeAttachments{"storage.k8s.io", "v1", "volumeatta
                                              "VolumeAttachment", false};
 inline constexpr Resource kDeployments{"apps", "v1", "deployments", "Deployment"};
 inline constexpr Resource kDaemonSets{"apps", "v1", "daemonsets", "DaemonSet"};
+inline constexpr Resource kPodDisruptionBudgets{"policy", "v1", "poddisruptionbudgets",
+                                                "PodDisruptionBudget"};
 inline constexpr Resource kEndpointSlices{"discovery.k8s.io", "v1", "endpointslices",
                                           "EndpointSlice"};
 inline constexpr Resource kEvents{"events.k8s.io", "v1", "events", "Event"};

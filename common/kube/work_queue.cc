@@ -2,24 +2,25 @@
 #include "common/kube/work_queue.h"
 
 #include <algorithm>
-#include <random>
 
 namespace longshore::kube {
 namespace {
 
 using std::chrono::milliseconds;
 
-// From half of the delay to all of it, so that keys that failed together don't return together.
-milliseconds Jittered(milliseconds delay) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  return milliseconds(
-      std::uniform_int_distribution<int64_t>(delay.count() / 2, delay.count())(random));
-}
-
 }  // namespace
 
-WorkQueue::WorkQueue(const Clock& clock, milliseconds base_backoff, milliseconds max_backoff)
-    : clock_(clock), base_backoff_(base_backoff), max_backoff_(max_backoff) {}
+WorkQueue::WorkQueue(const Clock& clock, milliseconds base_backoff, milliseconds max_backoff,
+                     std::optional<uint32_t> seed)
+    : clock_(clock),
+      base_backoff_(base_backoff),
+      max_backoff_(max_backoff),
+      random_(seed ? *seed : std::random_device{}()) {}
+
+milliseconds WorkQueue::Jittered(milliseconds delay) {
+  return milliseconds(
+      std::uniform_int_distribution<int64_t>(delay.count() / 2, delay.count())(random_));
+}
 
 void WorkQueue::Add(const std::string& key) { AddAfter(key, milliseconds(0)); }
 
@@ -51,10 +52,11 @@ void WorkQueue::AddRateLimited(const std::string& key) {
   {
     MutexLock lock(mutex_);
     const int failures = failures_[key]++;
-    delay = failures < 20 ? std::min(max_backoff_, base_backoff_ * (int64_t{1} << failures))
-                          : max_backoff_;
+    delay =
+        Jittered(failures < 20 ? std::min(max_backoff_, base_backoff_ * (int64_t{1} << failures))
+                               : max_backoff_);
   }
-  AddAfter(key, Jittered(delay));
+  AddAfter(key, delay);
 }
 
 void WorkQueue::Forget(const std::string& key) {

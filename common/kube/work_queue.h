@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,9 +20,11 @@ namespace longshore::kube {
 
 class WorkQueue {
  public:
+  // The same seed gives the same back-offs, for tests that replay; empty: each queue its own.
   explicit WorkQueue(const Clock& clock = Clock::Real(),
                      std::chrono::milliseconds base_backoff = std::chrono::milliseconds(50),
-                     std::chrono::milliseconds max_backoff = std::chrono::seconds(60));
+                     std::chrono::milliseconds max_backoff = std::chrono::seconds(60),
+                     std::optional<uint32_t> seed = std::nullopt);
 
   void Add(const std::string& key);
   // Due after `delay`; an earlier due time of the same key stays.
@@ -38,6 +41,8 @@ class WorkQueue {
   size_t size() const;
 
  private:
+  // From half of the delay to all of it, so that keys that failed together don't return together.
+  std::chrono::milliseconds Jittered(std::chrono::milliseconds delay) LS_REQUIRES(mutex_);
   void Queue(const std::string& key, MonotonicTime due) LS_REQUIRES(mutex_);
 
   const Clock& clock_;
@@ -50,6 +55,7 @@ class WorkQueue {
   std::set<std::string> processing_ LS_GUARDED_BY(mutex_);
   std::map<std::string, MonotonicTime> again_ LS_GUARDED_BY(mutex_);  // added while processing
   std::map<std::string, int> failures_ LS_GUARDED_BY(mutex_);
+  std::minstd_rand random_ LS_GUARDED_BY(mutex_);
   bool shut_down_ LS_GUARDED_BY(mutex_) = false;
 };
 

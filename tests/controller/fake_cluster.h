@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An API server in memory for the reconcilers: resourceVersions, generations, status as a
-// subresource, finalizers, preconditions, and a crash at any chosen write. Used by World (world.h).
+// subresource, finalizers, preconditions; a crash at any chosen write, caches that lag behind, and
+// writes that are refused. Used by World (world.h).
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,10 @@ class FakeClock : public Clock {
   void Advance(std::chrono::nanoseconds by) {
     wall_ += std::chrono::duration_cast<WallTime::duration>(by);
     monotonic_ += by;
+  }
+  // Somebody sets the clock.
+  void StepWall(std::chrono::nanoseconds by) {
+    wall_ += std::chrono::duration_cast<WallTime::duration>(by);
   }
 
  private:
@@ -46,11 +52,24 @@ class FakeCluster : public Cluster {
   void Recover() { crash_in_ = 0, crashed_ = false; }
   int writes() const { return writes_; }
 
+  // While they lag, the caches hold what the controller itself has written and of everything else
+  // the state of before: watches that are slow or stand still. Afterwards they catch up, at once.
+  void Lag(bool lag);
+  bool lagging() const { return lag_; }
+  // What a write is answered with instead of being done; no value: it is done.
+  using Refuse =
+      std::function<std::optional<Error>(const kube::Resource&, const std::string& verb)>;
+  void RefuseWrites(Refuse refuse) { refuse_ = std::move(refuse); }
+
   // The world outside: kubelets, users. Not counted, never fail.
   void Put(const kube::Resource& resource, api::Json object);
   void Edit(const kube::Resource& resource, const std::string& ns, const std::string& name,
             const std::function<void(api::Json&)>& edit);
   void Remove(const kube::Resource& resource, const std::string& ns, const std::string& name);
+  // As it is, whatever the caches hold.
+  std::vector<kube::ObjectPtr> Objects(const kube::Resource& resource) const;
+  kube::ObjectPtr Object(const kube::Resource& resource, const std::string& ns,
+                         const std::string& name) const;
   // A user's delete: sets deletionTimestamp while finalizers remain.
   void UserDelete(const kube::Resource& resource, const std::string& ns, const std::string& name);
   // Each Pod that the controller asked to delete, by name.
@@ -85,14 +104,21 @@ class FakeCluster : public Cluster {
   using Key = std::pair<std::string, std::string>;  // plural, "ns/name"
   static Key KeyOf(const kube::Resource& resource, const std::string& ns, const std::string& name);
   // Runs a write under the fault plan.
-  Result<api::Json> Write(const std::function<Result<api::Json>()>& write);
-  api::Json Store(const kube::Resource& resource, api::Json object);
-  Result<api::Json> Apply(const kube::Resource& resource, api::Json object, api::Json changed);
+  Result<api::Json> Write(const kube::Resource& resource, const std::string& verb,
+                          const std::function<Result<api::Json>()>& write);
+  enum class By { kController, kOthers };
+  api::Json Store(const kube::Resource& resource, api::Json object, By by);
+  Result<api::Json> Apply(const kube::Resource& resource, api::Json object, api::Json changed,
+                          By by);
+  void Observe(const kube::Resource& resource, const Key& key, kube::ObjectPtr now);
 
   const Clock& clock_;
   std::shared_ptr<placement::FakeView> view_ = std::make_shared<placement::FakeView>();
   Watch watch_;
-  std::map<Key, kube::ObjectPtr> objects_;
+  std::map<Key, kube::ObjectPtr> objects_, cached_;
+  std::map<std::string, const kube::Resource*> resources_;  // by plural, of all that was stored
+  bool lag_ = false;
+  Refuse refuse_;
   int64_t next_version_ = 1, next_uid_ = 1;
   int writes_ = 0, crash_in_ = 0;
   bool crash_applied_ = false, crashed_ = false;

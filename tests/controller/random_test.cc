@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The miniature cluster under random faults, seeded: controllers that die at a write, pods removed,
-// evicted and deleted, workers that restart or fall silent, agents that stop, other writers.
+// evicted and deleted, workers that restart or fall silent, agents that stop, other writers, caches
+// that lag, an API server that refuses.
 // Whatever happens, nothing is offered twice, no busy pod is deleted, no operation runs on two
 // pods, and in the end every operation has ended and every pod is gone. LONGSHORE_SEEDS sets how
 // many are tried; LONGSHORE_SEED replays one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -39,6 +41,8 @@ class Chaos {
     if (hit(30)) return world_.cluster.CrashAtWrite(1 + Pick(4), Pick(2) == 0);
     if (hit(25)) world_.agents_report = !world_.agents_report;
     if (hit(15)) world_.kubelets_work = !world_.kubelets_work;
+    if (hit(30)) world_.cluster.Lag(!world_.cluster.lagging());
+    if (hit(10)) RefuseSome();
     if (hit(20)) return AddOperation();
     if (hit(8)) return CancelOperation();
     const auto pods = world_.PodNames();
@@ -66,6 +70,8 @@ class Chaos {
     if (world_.cluster.crashed()) world_.Restart();
     world_.cluster.Recover();
     while (operations_ < kOperations) AddOperation();
+    world_.cluster.Lag(false);
+    world_.cluster.RefuseWrites({});
     world_.agents_report = world_.kubelets_work = true;
     world_.cpu.clear();
     for (const std::string& pod : world_.PodNames()) {
@@ -76,6 +82,18 @@ class Chaos {
 
  private:
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
+
+  // Until it is called again: each write may be refused, as by a server that is overloaded or
+  // restarting, or by a quota.
+  void RefuseSome() {
+    if (refuses_ = !refuses_; !refuses_) return world_.cluster.RefuseWrites({});
+    world_.cluster.RefuseWrites(
+        [this](const kube::Resource&, const std::string& verb) -> std::optional<Error> {
+          if (Pick(4) != 0) return std::nullopt;
+          if (verb == "create" && Pick(2) == 0) return Error{Code::kResourceExhausted, "quota"};
+          return Unavailable("the server is restarting");
+        });
+  }
 
   void CancelOperation() {
     if (operations_ == 0) return;
@@ -93,7 +111,7 @@ class Chaos {
 
   // Another writer: what the controller has read is stale now.
   void TouchRow(const std::string& name) {
-    if (!world_.cluster.Get(kube::kBackupPods, kNs, name)) return;
+    if (!world_.cluster.Object(kube::kBackupPods, kNs, name)) return;
     world_.cluster.Edit(kube::kBackupPods, kNs, name,
                         [](Json& object) { object["metadata"]["annotations"]["touched"] = "yes"; });
   }
@@ -108,11 +126,17 @@ class Chaos {
   World& world_;
   std::mt19937_64 random_;
   int operations_ = 0;
+  bool refuses_ = false;
 };
+
+bool Ended(const api::BackupPod& row) {
+  return row.status.state == api::kDeconstructed || row.status.state == api::kFailed ||
+         row.status.state == api::kLost;
+}
 
 void Try(uint64_t seed) {
   SCOPED_TRACE("replay with LONGSHORE_SEED=" + std::to_string(seed));
-  World world;
+  World world(static_cast<uint32_t>(seed));
   world.max_pods = 3;
   world.AddBasics();
   world.AddRequest("r", 2, 3, 8);
@@ -126,7 +150,8 @@ void Try(uint64_t seed) {
     for (int i = 0; i < kOperations; ++i) {
       if (!api::Terminal(world.Operation("op" + std::to_string(i))->status.state)) return false;
     }
-    return world.LivePods() == 0;
+    const auto rows = world.Rows("r");
+    return world.LivePods() == 0 && std::all_of(rows.begin(), rows.end(), Ended);
   };
   EXPECT_TRUE(world.RunUntil(ended, seconds(400)));
   for (int i = 0; i < kOperations; ++i) {
@@ -136,9 +161,8 @@ void Try(uint64_t seed) {
         << operation->status.pod;
   }
   for (const api::BackupPod& row : world.Rows("r")) {
-    EXPECT_TRUE(row.status.state == api::kDeconstructed || row.status.state == api::kFailed ||
-                row.status.state == api::kLost)
-        << row.metadata.name << " is " << row.status.state << " (" << row.status.reason << ")";
+    EXPECT_TRUE(Ended(row)) << row.metadata.name << " is " << row.status.state << " ("
+                            << row.status.reason << ")";
   }
   EXPECT_THAT(world.violations, testing::IsEmpty());
   world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
@@ -151,7 +175,7 @@ TEST(RandomTest, WhateverHappensNothingIsLostDoubledOrCut) {
     return;
   }
   const char* given = std::getenv("LONGSHORE_SEEDS");
-  const int seeds = given == nullptr ? 10 : std::atoi(given);
+  const int seeds = given == nullptr ? LONGSHORE_DEFAULT_SEEDS : std::atoi(given);
   for (int seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) Try(seed);
 }
 

@@ -29,13 +29,15 @@ struct FakeWorker {
   messages::Assign assign;  // the last that was accepted
   int steps_left = 0;       // seconds of work
   bool cancelled = false, gate_closed = false;
+  bool hung = false;  // says that it works, and neither gets on nor ends
   std::optional<messages::OperationResult> result;
   int began = 0;  // operations begun, ever
 };
 
 class World {
  public:
-  World();
+  // The same seed, and the same calls, give the same story.
+  explicit World(uint32_t seed = 1);
   ~World();
 
   // Objects that most tests want: source orders (data on node-1), image, policy, repository,
@@ -71,7 +73,8 @@ class World {
   std::map<std::string, double> cpu;   // millicores by Pod name; absent: 5
   std::map<std::string, double> sent;  // network bytes a second by Pod name; absent: 0
   bool agents_report = true;
-  bool kubelets_work = true;  // bind and start pods
+  bool drop_from_workers = false;  // what they say is lost on the way
+  bool kubelets_work = true;       // bind and start pods
   bool extender_speaks = true;
   int seconds_of_work = 3;
   int64_t bytes_of_work = 0;  // that a worker says it has to do in that time; 0: it doesn't know
@@ -98,6 +101,7 @@ class World {
                 const kube::ObjectPtr& after);
   void CheckInvariants();
 
+  uint32_t seed_;  // of the next brain's back-offs
   std::unique_ptr<Brain> brain_;
   std::map<std::string, FakeWorker> workers_;  // by Pod UID
   std::vector<std::pair<uint64_t, std::string>> to_workers_;

@@ -15,10 +15,11 @@ using api::Json;
 
 void World::RunKubelets() {
   std::set<std::string> alive;
-  for (const kube::ObjectPtr& pod : cluster.List(kube::kPods)) {
+  for (const kube::ObjectPtr& pod : cluster.Objects(kube::kPods)) {
     const std::string name(kube::NameOf(*pod)), uid(kube::UidOf(*pod));
     const auto worker = workers_.find(uid);
-    const bool busy = worker != workers_.end() && worker->second.running_epoch != 0;
+    const bool busy =
+        worker != workers_.end() && worker->second.running_epoch != 0 && !worker->second.hung;
     if (!kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
       if (busy) {
         alive.insert(uid);  // SIGTERM: finishes first
@@ -80,6 +81,7 @@ void World::RunWorkers() {
 }
 
 void World::Say(FakeWorker& worker, const messages::WorkerMessage& message) {
+  if (drop_from_workers) return;
   const Status said = brain_->workers.OnMessage(worker.connection, message.SerializeAsString());
   LS_CHECK(said.has_value());
 }
@@ -90,7 +92,7 @@ void World::Deliver(uint64_t connection, const std::string& bytes) {
   for (auto& [uid, worker] : workers_) {
     if (worker.connection != connection) continue;
     if (message.has_assign()) OnAssign(worker, message.assign());
-    if (message.has_cancel() && worker.running_epoch == message.cancel().epoch()) {
+    if (message.has_cancel() && !worker.hung && worker.running_epoch == message.cancel().epoch()) {
       worker.cancelled = true;
       worker.steps_left = 0;
     }
@@ -139,7 +141,7 @@ void World::Work(FakeWorker& worker) {
   if (worker.connection == 0) return;
   messages::WorkerMessage message;
   if (worker.running_epoch != 0 && worker.steps_left > 0) {
-    --worker.steps_left;
+    if (!worker.hung) --worker.steps_left;
     message.mutable_progress()->set_epoch(worker.running_epoch);
     message.mutable_progress()->set_phase("Copying");
     if (bytes_of_work > 0) {

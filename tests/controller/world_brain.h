@@ -9,7 +9,7 @@ namespace longshore::controller {
 
 struct World::Brain {
   Brain(World& world)
-      : queue(world.clock),
+      : queue(world.clock, std::chrono::milliseconds(50), std::chrono::seconds(60), world.seed_++),
         workers(world.clock),
         usage(world.clock),
         pressure(world.clock),

@@ -6,6 +6,8 @@
 // hack/setup puts them (or $LONGSHORE_TEST_TOOLS).
 #pragma once
 
+#include <signal.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,6 +55,9 @@ class RestServer {
  public:
   RestServer();
   messages::Repository Repository(const std::string& name = "repo") const;
+  // Neither takes nor answers anything until it is resumed; its connections stay open.
+  void Pause() { process_->Signal(SIGSTOP); }
+  void Resume() { process_->Signal(SIGCONT); }
   int port() const { return port_; }
   const std::string& data() const { return data_; }
 

@@ -6,6 +6,7 @@
 faults=(
   invalid_objects_name_the_field unknown_kind missing_secret wrong_password unreachable_repository
   malformed_input wrong_identity extender_replica_dies extender_down agent_down failing_dump killed_pod
+  sleeping_repository drained_node
   leader_dies two_leaders
 )
 
@@ -227,6 +228,54 @@ killed_pod() {
   [ "$(longshore operations get "$id" -o json | jq -r .status.pod)" != "$pod" ] || fail "the same pod was used again"
   tell "ok: first $pod, then $(longshore operations get "$id" -o json | jq -r .status.pod)"
   expect "copies of the operation" "$(longshore copies --source orders -o json | jq --arg o "$id" '[.items[] | select(.operation == $o)] | length')" 1
+  end_request "$r"
+}
+
+sleeping_repository() {
+  step "a repository that falls asleep: the operation is ended by its policy, and its database session with it"
+  local r id pid
+  kb get podpolicy standard -o json |
+    jq '{apiVersion, kind, metadata: {name: "impatient"}, spec} | .spec.operationLimits = {noProgressSeconds: 10}
+        | .spec.resources = {requests: {cpu: "100m"}, limits: {cpu: "250m"}}' | kb apply -f - >/dev/null
+  r=$(policy=impatient new_request orders --pods 1 --max 1)
+  id=$(longshore backup orders --request "$r" --part media -o name | sed 's#.*/##')
+  kb patch operation "$id" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null
+  within 60 "the dump runs" eval \
+    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  pid=$(cat "$demo/rest-server.pid")
+  kill -STOP "$pid"
+  local from=$EPOCHREALTIME
+  within 90 "the operation ends" eval 'case $(operation_state '"$id"') in Failed|Succeeded) ;; *) false ;; esac'
+  figure sleeping_repository_ends_operation "$(between "$from" "$EPOCHREALTIME")" s
+  within 30 "its sessions have ended" eval '[ "$(backup_sessions)" = 0 ]'
+  kill -CONT "$pid"
+  longshore operations get "$id" -o json | jq -r '"\(.status.state) \(.status.error.class): \(.status.error.message)"' | show
+  expect "error class" "$(longshore operations get "$id" -o json | jq -r .status.error.class)" Stalled
+  end_request "$r"
+  kb delete podpolicy impatient >/dev/null
+}
+backup_sessions() { sql orders postgres -c "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'longshore/%'" | tr -d ' \n'; }
+
+drained_node() {
+  step "its node is drained: an idle backup pod leaves at once, a busy one when its operation has ended"
+  local r id node idle
+  slow_policy
+  r=$(policy=slow new_request orders --pods 2 --max 2)
+  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
+  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
+  within 60 "the dump runs" eval \
+    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  node=$(longshore operations get "$id" -o json | jq -r .status.node)
+  idle=$(longshore pods --request "$r" --state Available -o json | jq -r '.items[0].name')
+  kubectl drain "$node" --pod-selector "longshore.dev/request=$r" --force --delete-emptydir-data --timeout=300s >"$demo/drain.log" 2>&1 &
+  local drain=$!
+  within 60 "the idle pod has gone" eval '! kb get pod '"$idle"
+  within 30 "the eviction of the busy one is refused" grep -q "disruption budget" "$demo/drain.log"
+  grep -m1 "disruption budget" "$demo/drain.log" | show
+  wait "$drain" || { show <"$demo/drain.log"; fail "the node was not drained"; }
+  kubectl uncordon "$node" >/dev/null
+  within 30 "the operation succeeds" eval '[ "$(operation_state '"$id"')" = Succeeded ]'
+  expect "attempt" "$(longshore operations get "$id" -o json | jq -r .status.attempt)" 1
   end_request "$r"
 }
 

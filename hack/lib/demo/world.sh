@@ -77,6 +77,7 @@ start_repository() {
     --append-only --private-repos --htpasswd-file "$demo/secrets/htpasswd" \
     --tls --tls-cert "$demo/pki/repository.crt" --tls-key "$demo/pki/repository.key" \
     >>"$demo/rest-server.log" 2>&1 </dev/null &
+  echo $! >"$demo/rest-server.pid"
   within 10 "rest-server answers" repository_answers
 }
 

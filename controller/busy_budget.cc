@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/busy_budget.h"
+
+#include "common/api/meta.h"
+
+namespace longshore::controller {
+namespace {
+
+constexpr std::chrono::seconds kLowerAfter{30};
+
+bool IsLabelled(const api::Json& pod) { return !kube::LabelOf(pod, kLabelBusy).empty(); }
+
+api::Json Budget(const std::string& ns, int pods) {
+  return {
+      {"apiVersion", "policy/v1"},
+      {"kind", "PodDisruptionBudget"},
+      {"metadata",
+       {{"name", kBusyBudget},
+        {"namespace", ns},
+        {"labels", {{"app.kubernetes.io/managed-by", "longshore"}}}}},
+      {"spec", {{"minAvailable", pods}, {"selector", {{"matchLabels", {{kLabelBusy, "true"}}}}}}}};
+}
+
+}  // namespace
+
+// A new leader finds the labels that the one before it has set.
+BusyBudget::Namespace& BusyBudget::Of(const std::string& ns) {
+  const auto [found, is_new] = namespaces_.try_emplace(ns);
+  if (is_new) {
+    for (const kube::ObjectPtr& pod : env_.cluster.List(kube::kPods)) {
+      if (kube::NamespaceOf(*pod) == ns && IsLabelled(*pod)) {
+        found->second.busy.emplace(kube::NameOf(*pod));
+      }
+    }
+  }
+  return found->second;
+}
+
+Status BusyBudget::Ask(const std::string& ns, Namespace& of, int pods) {
+  const api::Json patch = {{"spec", {{"minAvailable", pods}}}};
+  auto written = env_.cluster.Patch(kube::kPodDisruptionBudgets, ns, kBusyBudget,
+                                    kube::PatchType::kMerge, patch, "");
+  if (!written && written.error().code == Code::kNotFound) {
+    written = env_.cluster.Create(kube::kPodDisruptionBudgets, ns, Budget(ns, pods));
+  }
+  if (!written) return written.error();
+  of.asked = pods;
+  of.written = env_.clock.Monotonic();
+  return {};
+}
+
+Status BusyBudget::Lower(const std::string& ns, Namespace& of) {
+  const int pods = static_cast<int>(of.busy.size());
+  const bool due = pods == 0 || env_.clock.Monotonic() - of.written >= kLowerAfter;
+  if (of.asked == pods || (of.asked >= 0 && !due)) return {};
+  return Ask(ns, of, pods);
+}
+
+Status BusyBudget::Sync(const api::Json& pod, bool busy) {
+  const std::string ns(kube::NamespaceOf(pod)), name(kube::NameOf(pod));
+  Namespace& of = Of(ns);
+  if (busy) {
+    of.busy.insert(name);
+    const int pods = static_cast<int>(of.busy.size());
+    if (of.asked < pods) LS_RETURN_IF_ERROR(Ask(ns, of, pods));
+  }
+  if (IsLabelled(pod) != busy) {
+    const api::Json patch = {
+        {"metadata",
+         {{"uid", kube::UidOf(pod)},
+          {"labels", {{kLabelBusy, busy ? api::Json("true") : api::Json(nullptr)}}}}}};
+    LS_RETURN_IF_ERROR(
+        env_.cluster.Patch(kube::kPods, ns, name, kube::PatchType::kMerge, patch, ""));
+  }
+  if (!busy) of.busy.erase(name);
+  return Lower(ns, of);
+}
+
+Status BusyBudget::Forget(const std::string& ns, const std::string& pod) {
+  Namespace& of = Of(ns);
+  of.busy.erase(pod);
+  return Lower(ns, of);
+}
+
+}  // namespace longshore::controller

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the scenarios of docs/failure-scenarios.md have in common.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/controller/world.h"
+
+namespace longshore::controller {
+
+class Scenario : public testing::Test {
+ protected:
+  void TearDown() override {
+    EXPECT_THAT(world.violations, testing::IsEmpty());
+    const auto& created = world.cluster.created_pods();
+    EXPECT_EQ(std::set<std::string>(created.begin(), created.end()).size(), created.size())
+        << "a Pod was created twice";
+  }
+
+  // Request "r" with so many Available pods that stay, of at most `max`.
+  void Begin(int pods, int max) {
+    world.AddBasics();
+    world.AddRequest("r", pods, max, 100'000);
+    ASSERT_TRUE(Available(pods));
+  }
+  bool Available(int count) {
+    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; },
+                          std::chrono::seconds(120));
+  }
+  std::string State(const std::string& operation) const {
+    const auto found = world.Operation(operation);
+    return found ? found->status.state : "";
+  }
+  bool Reaches(const std::string& operation, const std::string& state,
+               std::chrono::seconds limit = std::chrono::seconds(120)) {
+    return world.RunUntil([&] { return State(operation) == state; }, limit);
+  }
+  // Operation "op" running, for so long.
+  void Start(int seconds_of_work) {
+    world.seconds_of_work = seconds_of_work;
+    world.AddOperation("op", "r");
+    ASSERT_TRUE(Reaches("op", api::kRunning));
+  }
+  std::string PodOf(const std::string& operation) const {
+    return world.Operation(operation)->status.pod;
+  }
+  int AttemptOf(const std::string& operation) const {
+    return world.Operation(operation)->status.attempt;
+  }
+
+  World world;
+};
+
+}  // namespace longshore::controller

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// docs/failure-scenarios.md: what goes wrong between controller, API server and user.
+#include <random>
+
+#include "tests/controller/scenario.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TEST_F(Scenario, F2_APostThatTimedOutButWasAppliedMakesOnePod) {
+  world.AddBasics();
+  world.max_pods = 1;
+  // Row, its status, then the Pod: each is applied and its reply lost, one after the other.
+  for (int write = 1; write <= 6; ++write) {
+    const std::string name = "r" + std::to_string(write);
+    world.AddRequest(name, 1, 1, 100'000);
+    world.cluster.CrashAtWrite(write, /*applied=*/true);
+    world.Run(seconds(2));
+    if (world.cluster.crashed()) world.Restart();
+    ASSERT_TRUE(world.RunUntil([&] { return world.InState(name, api::kAvailable) == 1; }));
+    EXPECT_EQ(world.Rows(name).size(), 1u);
+    world.cluster.UserDelete(kube::kComputeRequests, kNs, name);
+    ASSERT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }));
+  }
+}
+
+TEST_F(Scenario, F3_StaleCachesMakeNoPodTwiceAndGiveNoPodTwice) {
+  Begin(2, 4);
+  world.cluster.Lag(true);
+  world.cluster.Remove(kube::kPods, kNs, world.PodNames()[0]);  // not seen
+  for (const char* name : {"a", "b"}) world.AddOperation(name, "r");
+  world.Run(minutes(6));
+  world.cluster.Lag(false);
+  EXPECT_TRUE(Reaches("a", api::kSucceeded));
+  EXPECT_TRUE(Reaches("b", api::kSucceeded));
+  EXPECT_TRUE(Available(2));
+  EXPECT_EQ(world.LivePods(), 2);
+}
+
+TEST_F(Scenario, F7_StepsOfTheWallClockEndNothing) {
+  Begin(1, 1);
+  Start(60);
+  world.clock.StepWall(std::chrono::hours(1));
+  world.Run(seconds(10));
+  world.clock.StepWall(-std::chrono::hours(2));
+  world.Run(seconds(10));
+  EXPECT_EQ(State("op"), api::kRunning);
+  EXPECT_EQ(world.InState("r", api::kAssigned), 1);
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 1);
+}
+
+TEST_F(Scenario, F8_AThrottledServerDelaysButLosesNothing) {
+  world.AddBasics();
+  std::mt19937_64 random(1);
+  world.cluster.RefuseWrites(
+      [&](const kube::Resource&, const std::string&) -> std::optional<Error> {
+        if (random() % 3 == 0) return std::nullopt;  // two of three are refused
+        Error error{Code::kUnavailable, "too many requests"};
+        error.retry_after = std::chrono::milliseconds(1000);
+        return error;
+      });
+  world.AddRequest("r", 2, 2, 100'000);
+  world.AddOperation("op", "r");
+  EXPECT_TRUE(Reaches("op", api::kSucceeded, minutes(10)));
+  EXPECT_TRUE(Available(2));
+  EXPECT_EQ(world.cluster.created_pods().size(), 2u);
+}
+
+TEST_F(Scenario, F9_AnotherWriterInALoopIsOutwaited) {
+  Begin(1, 1);
+  const auto touch = [&](const kube::Resource& resource, const std::string& name) {
+    world.cluster.Edit(resource, kNs, name,
+                       [](Json& object) { object["metadata"]["annotations"]["touched"] = "yes"; });
+  };
+  world.AddOperation("op", "r");
+  const std::string row = world.Rows("r")[0].metadata.name;
+  for (int i = 0; i < 40; ++i) {
+    touch(kube::kBackupPods, row);
+    touch(kube::kOperations, "op");
+    touch(kube::kComputeRequests, "r");
+    world.Run(std::chrono::milliseconds(250));
+  }
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 1);
+}
+
+TEST_F(Scenario, F10_WhatWasDeletedWhileNobodyLedIsReleasedByTheNext) {
+  Begin(2, 2);
+  Start(20);
+  world.cluster.CrashAtWrite(1, false);
+  world.cluster.Edit(kube::kComputeRequests, kNs, "r",
+                     [](Json& object) { object["spec"]["pods"]["max"] = 3; });
+  ASSERT_TRUE(world.RunUntil([&] { return world.cluster.crashed(); }));
+  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+  world.Run(seconds(5));
+  EXPECT_TRUE(world.Request("r")) << "its finalizer waits for a controller";
+  world.Restart();
+  EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  EXPECT_EQ(State("op"), api::kSucceeded) << "a busy pod finishes first";
+  EXPECT_EQ(world.LivePods(), 0);
+}
+
+TEST_F(Scenario, F11_ARequestDeletedAtAnyMomentLeavesNothing) {
+  world.AddBasics();
+  for (int quarter = 0; quarter < 24; ++quarter) {
+    SCOPED_TRACE(quarter);
+    world.AddRequest("r", 2, 2, 100'000);
+    const std::string uid = world.Request("r")->metadata.uid;
+    world.Run(std::chrono::milliseconds(250) * quarter);
+    world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+    ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r") && world.LivePods() == 0; }));
+    // One of the same name is another one: it adopts none of the old rows.
+    world.AddRequest("r", 1, 1, 100'000);
+    ASSERT_NE(world.Request("r")->metadata.uid, uid);
+    ASSERT_TRUE(Available(1));
+    world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+    ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r") && world.LivePods() == 0; }));
+  }
+}
+
+TEST_F(Scenario, F18_AQuotaGivesWhatItAllowsAndTheRestWhenItIsRaised) {
+  world.AddBasics();
+  int allowed = 2;
+  world.cluster.RefuseWrites(
+      [&](const kube::Resource& resource, const std::string& verb) -> std::optional<Error> {
+        if (resource.plural != kube::kPods.plural || verb != "create") return std::nullopt;
+        if (world.LivePods() < allowed) return std::nullopt;
+        return Error{Code::kResourceExhausted, "exceeded quota: pods=2"};
+      });
+  world.AddRequest("r", 4, 4, 100'000);
+  ASSERT_TRUE(Available(2));
+  world.Run(seconds(40));
+  EXPECT_EQ(world.Condition("r", "PodsProvisioned")->reason, "QuotaExceeded");
+  EXPECT_EQ(world.Condition("r", "Available")->status, "True");
+  EXPECT_EQ(world.LivePods(), 2);
+  allowed = 4;
+  EXPECT_TRUE(Available(4));
+}
+
+// All memory is lost at a random moment: the answers afterwards are those of before.
+TEST_F(Scenario, F21_ANewControllerTellsTheSameAsTheOneBeforeIt) {
+  Begin(3, 3);
+  Start(100);
+  const auto answers = [&] {
+    std::set<std::string> all;
+    for (const api::BackupPod& row : world.Rows("r")) {
+      all.insert(row.metadata.name + " " + row.status.state + " " +
+                 (row.status.lease ? row.status.lease->operation : ""));
+    }
+    return all;
+  };
+  const auto before = answers();
+  for (int i = 0; i < 10; ++i) {
+    world.Restart();
+    world.Run(std::chrono::milliseconds(700) * i);
+    EXPECT_EQ(answers(), before);
+  }
+  EXPECT_EQ(world.cluster.created_pods().size(), 3u);
+  EXPECT_EQ(AttemptOf("op"), 1);
+}
+
+TEST_F(Scenario, F23_FiveHundredRequestsAtOnceAreAllAnswered) {
+  world.AddBasics();
+  world.max_pods = 500;
+  constexpr int kRequests = 500;
+  for (int i = 0; i < kRequests; ++i) {
+    world.AddRequest("r" + std::to_string(i), 1, 1, 100'000);
+  }
+  const auto answered = [&] {
+    for (int i = 0; i < kRequests; ++i) {
+      const auto* accepted = world.Condition("r" + std::to_string(i), "Accepted");
+      if (accepted == nullptr || accepted->status == "Unknown") return false;
+    }
+    return true;
+  };
+  EXPECT_TRUE(world.RunUntil(answered, seconds(5)));
+  EXPECT_TRUE(world.RunUntil([&] {
+    int available = 0;
+    for (int i = 0; i < kRequests; ++i) {
+      available += world.InState("r" + std::to_string(i), api::kAvailable);
+    }
+    return available == kRequests;
+  }));
+  EXPECT_EQ(world.LivePods(), kRequests);
+}
+
+}  // namespace
+}  // namespace longshore::controller
