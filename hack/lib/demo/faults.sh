@@ -24,6 +24,10 @@ new_request() { longshore request "$@" --policy "${policy:-standard}" -o name | 
 refused_request() { new_request "$@" 2>/dev/null || true; }
 end_request() { longshore request delete "$1" >/dev/null; }
 operation_state() { longshore operations get "$1" -o json | jq -r .status.state; }
+available_of() { longshore pods --request "$1" --state Available -o json | jq '.items | length'; }
+await_available() { # REQUEST COUNT [SECONDS]
+  within "${3:-60}" "$2 pods of $1 Available" eval '[ "$(available_of '"$1"')" = '"$2"' ]'
+}
 snapshots() {
   RESTIC_PASSWORD_FILE=$demo/escrow/repository-key "$ROOTFS_OUTSIDE/usr/bin/restic" --repository-file "$demo/secrets/repository-url" \
     --cacert "$demo/pki/ca.crt" --no-cache --no-lock snapshots --json | jq length
@@ -84,7 +88,7 @@ wrong_password() {
   within 60 "SourceReady is False" eval \
     '[ "$(kb get backupsource wrong-password -o json | jq -r ".status.conditions[]? | select(.type == \"SourceReady\") | .status")" = False ]'
   kb get backupsource wrong-password -o json | jq -r '.status.conditions[] | "\(.type) \(.status) \(.reason): \(.message)"' | show
-  within 15 "the pod is Available again" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 1 ]'
+  await_available "$r" 1 15
   end_request "$r"
   kb delete secret/wrong backupsource/wrong-password >/dev/null
 }
@@ -171,17 +175,17 @@ agent_down() {
   step "agents down: nothing shrinks, and a condition says so"
   local r
   r=$(new_request orders --pods 1 --max 2 --min 0 --up cpu=60% --down cpu=15% --idle 10)
-  within 60 "one pod Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 1 ]'
+  await_available "$r" 1
   kubectl -n longshore-system patch daemonset longshore-nodeagent --type merge \
     -p '{"spec":{"template":{"spec":{"nodeSelector":{"longshore.dev/nowhere":"true"}}}}}' >/dev/null
   within 40 "ScalingActive is False" eval '[ "$(condition '"$r"' ScalingActive reason)" = SignalsMissing ]'
   tell "$(condition "$r" ScalingActive message)"
   sleep 15
-  expect "pods after longer than the idle time" "$(longshore pods --request "$r" --state Available -o json | jq '.items | length')" 1
+  expect "pods after longer than the idle time" "$(available_of "$r")" 1
   kubectl -n longshore-system patch daemonset longshore-nodeagent --type merge \
     -p '{"spec":{"template":{"spec":{"nodeSelector":{"longshore.dev/nowhere":null}}}}}' >/dev/null
   kubectl -n longshore-system rollout status daemonset/longshore-nodeagent --timeout=60s >/dev/null
-  within 60 "it shrinks again once the agents are back" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 0 ]'
+  await_available "$r" 0
   tell "ok: deconstructed once the agents were back"
   end_request "$r"
 }
@@ -193,17 +197,23 @@ slow_policy() {
     kb apply -f - >/dev/null
 }
 
+# half_a_dump PODS PART [POLICY]: a request `r` of so many pods and an operation `id` of it that has read 20 MB.
+half_a_dump() {
+  slow_policy
+  r=$(policy=${3:-slow} new_request orders --pods "$1" --max "$1")
+  await_available "$r" "$1"
+  id=$(longshore backup orders --request "$r" --part "$2" -o name | sed 's#.*/##')
+  within 60 "the dump runs" eval \
+    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+}
+only_once() { kb patch operation "$1" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null; }
+
 failing_dump() {
   step "a dump that fails half-way makes no copy"
   local r before id
-  slow_policy
-  r=$(policy=slow new_request orders --pods 1 --max 1)
   before=$(snapshots)
-  id=$(longshore backup orders --request "$r" --part media -o name | sed 's#.*/##')
-  # One attempt: a broken connection is worth a retry, which would succeed.
-  kb patch operation "$id" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null
-  within 60 "the dump runs" eval \
-    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  half_a_dump 1 media
+  only_once "$id"   # a broken connection is worth a retry, which would succeed
   sql orders postgres -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'longshore%'" >/dev/null
   within 60 "the operation ends" eval 'case $(operation_state '"$id"') in Failed|Succeeded) ;; *) false ;; esac'
   longshore operations get "$id" -o json | jq -r '"\(.status.state) \(.status.error.class): \(.status.error.message)"' | show
@@ -215,12 +225,7 @@ failing_dump() {
 killed_pod() {
   step "a backup pod killed in mid-operation: the operation is retried on another pod"
   local r id pod
-  slow_policy
-  r=$(policy=slow new_request orders --pods 2 --max 2)
-  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
-  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
-  within 60 "the dump runs" eval \
-    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  half_a_dump 2 events
   pod=$(longshore operations get "$id" -o json | jq -r .status.pod)
   kb delete pod "$pod" --grace-period=0 --force >/dev/null 2>&1
   within 180 "the operation succeeds" eval '[ "$(operation_state '"$id"')" = Succeeded ]'
@@ -235,13 +240,10 @@ sleeping_repository() {
   step "a repository that falls asleep: the operation is ended by its policy, and its database session with it"
   local r id pid
   kb get podpolicy standard -o json |
-    jq '{apiVersion, kind, metadata: {name: "impatient"}, spec} | .spec.operationLimits = {noProgressSeconds: 10}
+    jq '{apiVersion, kind, metadata: {name: "impatient"}, spec} | .spec.operationLimits = {noProgressSeconds: 20}
         | .spec.resources = {requests: {cpu: "100m"}, limits: {cpu: "250m"}}' | kb apply -f - >/dev/null
-  r=$(policy=impatient new_request orders --pods 1 --max 1)
-  id=$(longshore backup orders --request "$r" --part media -o name | sed 's#.*/##')
-  kb patch operation "$id" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null
-  within 60 "the dump runs" eval \
-    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  half_a_dump 1 media impatient
+  only_once "$id"
   pid=$(cat "$demo/rest-server.pid")
   kill -STOP "$pid"
   local from=$EPOCHREALTIME
@@ -259,12 +261,7 @@ backup_sessions() { sql orders postgres -c "SELECT count(*) FROM pg_stat_activit
 drained_node() {
   step "its node is drained: an idle backup pod leaves at once, a busy one when its operation has ended"
   local r id node idle
-  slow_policy
-  r=$(policy=slow new_request orders --pods 2 --max 2)
-  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
-  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
-  within 60 "the dump runs" eval \
-    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  half_a_dump 2 events
   node=$(longshore operations get "$id" -o json | jq -r .status.node)
   idle=$(longshore pods --request "$r" --state Available -o json | jq -r '.items[0].name')
   kubectl drain "$node" --pod-selector "longshore.dev/request=$r" --force --delete-emptydir-data --timeout=300s >"$demo/drain.log" 2>&1 &
@@ -294,12 +291,7 @@ withdrawals() { longshore events -o json | jq '[.events[] | select(.type == "Pod
 leader_dies() {
   step "the leading controller is killed: the other leads within seconds, and a running operation goes on"
   local r id leader holder pid from
-  slow_policy
-  r=$(policy=slow new_request orders --pods 2 --max 2)
-  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
-  id=$(longshore backup orders --request "$r" --part events -o name | sed 's#.*/##')
-  within 60 "the dump runs" eval \
-    '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
+  half_a_dump 2 events
   leader=$(leader_pod) holder=$(lease_holder) pid=$(process_of "$leader")
   [ -n "$pid" ] || fail "no process of $leader"
   from=$EPOCHREALTIME
@@ -325,7 +317,7 @@ two_leaders() {
   kill -STOP "$pid"   # with the request's pods half made
   within 20 "another holds the lease" eval '[ "$(lease_holder)" != '"$holder"' ]'
   within 15 "the other carries the label, alone" eval '[ -n "$(leader_pod)" ] && [ "$(leader_pod)" != '"$leader"' ]'
-  within 60 "two pods Available" eval '[ "$(longshore pods --request '"$r"' --state Available -o json | jq ".items | length")" = 2 ]'
+  await_available "$r" 2
   holder=$(lease_holder)
   kill -CONT "$pid"
   within 15 "the sleeper ends" eval '! kill -0 '"$pid"
