@@ -45,6 +45,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddExplainCommand(app, session);
   AddLocateCommand(app, session);
   AddWhyCommand(app, session);
+  AddWatchCommand(app, session);
   AddSimulateCommands(app, session);
   AddCertificateCommands(app, session);
   AddDoctorCommand(app, session);

@@ -7,6 +7,7 @@
 #include "cli/fields.h"
 #include "cli/progress.h"
 #include "cli/session.h"
+#include "cli/watch_frame.h"
 #include "common/base/strings.h"
 
 namespace longshore::cli {
@@ -68,8 +69,7 @@ void PrintNew(Session& session, const Json& page) {
       session.io.out << event.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
       continue;
     }
-    const auto cells = EventTable(Json::array({event})).rows.front();
-    session.io.out << Printable(Join(cells, "  ")) << "\n";
+    session.io.out << EventLine(event) << "\n";
   }
   session.io.out.flush();
 }
@@ -122,6 +122,10 @@ Status Events(Session& session, const EventFlags& flags) {
 }
 
 }  // namespace
+
+std::string EventLine(const Json& event) {
+  return Printable(Join(EventTable(Json::array({event})).rows.front(), "  "));
+}
 
 void AddEventCommands(CLI::App& app, Session& session) {
   const auto flags = std::make_shared<EventFlags>();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // longshore: the operator's and the storage manager's tool.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -28,6 +29,12 @@ bool Sleep(std::chrono::milliseconds time) {
   return interrupted == 0;
 }
 
+std::pair<size_t, size_t> TerminalSize() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {80, 24};
+  return {size.ws_col, size.ws_row};
+}
+
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
@@ -42,6 +49,8 @@ int main(int argc, char** argv) {
                              {.out = std::cout,
                               .err = std::cerr,
                               .err_is_terminal = isatty(STDERR_FILENO) == 1,
+                              .out_is_terminal = isatty(STDOUT_FILENO) == 1,
+                              .terminal_size = TerminalSize,
                               .environment = Environment,
                               .sleep = Sleep});
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/api_client.h"
@@ -39,6 +40,9 @@ struct Surroundings {
   std::ostream& out;
   std::ostream& err;
   bool err_is_terminal = false;
+  bool out_is_terminal = false;
+  // Columns and rows of the terminal, as it is now.
+  std::function<std::pair<size_t, size_t>()> terminal_size = [] { return std::pair(80UL, 24UL); };
   std::function<std::string(const char*)> environment;  // empty: not set
   const Clock& clock = Clock::Real();
   // Sleeps; false when the user pressed Ctrl-C.
@@ -104,6 +108,7 @@ void AddEventCommands(CLI::App& app, Session& session);
 void AddExplainCommand(CLI::App& app, Session& session);
 void AddLocateCommand(CLI::App& app, Session& session);
 void AddWhyCommand(CLI::App& app, Session& session);
+void AddWatchCommand(CLI::App& app, Session& session);
 void AddSimulateCommands(CLI::App& app, Session& session);  // record, simulate
 void AddDoctorCommand(CLI::App& app, Session& session);
 void AddCertificateCommands(CLI::App& app, Session& session);
