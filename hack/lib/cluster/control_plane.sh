@@ -35,6 +35,7 @@ start_apiserver() {
 
 api_is_ready() { kube get --raw /readyz >/dev/null 2>&1; }
 
+# start_controllers [FLAG...]: the flags are the controller manager's.
 start_controllers() {
   local pki=$LONGSHORE_CLUSTER/pki etc=$LONGSHORE_CLUSTER/etc
   # A dead node shows after 20 s, not 50 s.
@@ -43,7 +44,7 @@ start_controllers() {
     --use-service-account-credentials --root-ca-file="$pki/ca.crt" \
     --service-account-private-key-file="$pki/service-accounts.key" \
     --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
-    --node-monitor-period=2s --node-monitor-grace-period=20s
+    --node-monitor-period=2s --node-monitor-grace-period=20s "$@"
   daemon kube-scheduler - "$LONGSHORE_BIN/kube-scheduler" \
     --kubeconfig="$etc/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
 }

@@ -197,23 +197,23 @@ slow_policy() {
     kb apply -f - >/dev/null
 }
 
-# half_a_dump PODS PART [POLICY]: a request `r` of so many pods and an operation `id` of it that has read 20 MB.
+# half_a_dump PODS PART [POLICY]: a request `r` of so many pods and an operation `id` of it that has read 20 MB, and
+# may be attempted $attempts times.
 half_a_dump() {
   slow_policy
   r=$(policy=${3:-slow} new_request orders --pods "$1" --max "$1")
   await_available "$r" "$1"
   id=$(longshore backup orders --request "$r" --part "$2" -o name | sed 's#.*/##')
+  [ -z "${attempts:-}" ] || kb patch operation "$id" --type merge -p "{\"spec\":{\"maxAttempts\":$attempts}}" >/dev/null
   within 60 "the dump runs" eval \
     '[ "$(longshore operations get '"$id"' -o json | jq ".status.progress.bytesDone > 20000000")" = true ]'
 }
-only_once() { kb patch operation "$1" --type merge -p '{"spec":{"maxAttempts":1}}' >/dev/null; }
 
 failing_dump() {
   step "a dump that fails half-way makes no copy"
   local r before id
   before=$(snapshots)
-  half_a_dump 1 media
-  only_once "$id"   # a broken connection is worth a retry, which would succeed
+  attempts=1 half_a_dump 1 media   # a broken connection is worth a retry, which would succeed
   sql orders postgres -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'longshore%'" >/dev/null
   within 60 "the operation ends" eval 'case $(operation_state '"$id"') in Failed|Succeeded) ;; *) false ;; esac'
   longshore operations get "$id" -o json | jq -r '"\(.status.state) \(.status.error.class): \(.status.error.message)"' | show
@@ -242,9 +242,8 @@ sleeping_repository() {
   kb get podpolicy standard -o json |
     jq '{apiVersion, kind, metadata: {name: "impatient"}, spec} | .spec.operationLimits = {noProgressSeconds: 20}
         | .spec.resources = {requests: {cpu: "100m"}, limits: {cpu: "250m"}}' | kb apply -f - >/dev/null
-  half_a_dump 1 media impatient
-  only_once "$id"
   pid=$(cat "$demo/rest-server.pid")
+  attempts=1 half_a_dump 1 media impatient
   kill -STOP "$pid"
   local from=$EPOCHREALTIME
   within 90 "the operation ends" eval 'case $(operation_state '"$id"') in Failed|Succeeded) ;; *) false ;; esac'
