@@ -132,7 +132,8 @@ TEST_F(WatchTest, GoesOnUntilInterruptedAndPrintsOnlyNews) {
   sleeps_left_ = 4;
   EXPECT_EQ(Longshore("watch"), 0) << "Ctrl-C is how it ends";
   size_t pages = 0;
-  for (size_t at = 0; (at = out_.str().find("Z  1 requests", at)) != std::string::npos; ++at) ++pages;
+  for (size_t at = 0; (at = out_.str().find("Z  1 requests", at)) != std::string::npos; ++at)
+    ++pages;
   EXPECT_EQ(pages, 1u) << out_.str();
 }
 
