@@ -89,6 +89,31 @@ class PostgresqlTest : public ::testing::Test {
     EXPECT_EQ(Sessions(), "0\n");
   }
 
+  // A backup of `big` within these limits, in whose midst the repository goes to sleep.
+  messages::OperationResult RunWhileTheRepositorySleeps(const std::string& copy,
+                                                        uint32_t no_progress, uint32_t snapshot) {
+    auto assign = Assign("Backup", "big", copy, "backup");
+    assign.mutable_limits()->set_no_progress_seconds(no_progress);
+    assign.mutable_limits()->set_snapshot_seconds(snapshot);
+    std::atomic<bool> done{false};
+    std::thread sandman([&] {
+      while (!done && worker_.progress().Report().bytes_done() < (4u << 20)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      repository_->Pause();
+    });
+    const auto result = worker_.Run(assign);
+    done = true;
+    sandman.join();
+    ExpectNoSessions();
+    repository_->Resume();
+    EXPECT_THAT(testing::OutsideRestic(repository_->Repository(),
+                                       {"snapshots", "--json", "--tag", "copy=" + copy}),
+                HasSubstr("[]"));
+    EXPECT_EQ(worker_.SecretsLeft(), 0u);
+    return result;
+  }
+
   static testing::PostgresqlServer* server_;
   static testing::RestServer* repository_;
   testing::TestWorker worker_{"postgresql"};
@@ -320,42 +345,15 @@ TEST_F(PostgresqlTest, LeavesNothingOfACancelledBackup) {
   }
 }
 
-// Runs a backup of `big` within these limits, on which the repository goes to sleep half-way.
-class StuckTest : public PostgresqlTest {
- protected:
-  messages::OperationResult Run(const std::string& copy, uint32_t no_progress, uint32_t snapshot) {
-    auto assign = Assign("Backup", "big", copy, "backup");
-    assign.mutable_limits()->set_no_progress_seconds(no_progress);
-    assign.mutable_limits()->set_snapshot_seconds(snapshot);
-    std::atomic<bool> done{false};
-    std::thread sandman([&] {
-      while (!done && worker_.progress().Report().bytes_done() < (4u << 20)) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      }
-      repository_->Pause();
-    });
-    const auto result = worker_.Run(assign);
-    done = true;
-    sandman.join();
-    ExpectNoSessions();
-    repository_->Resume();
-    EXPECT_THAT(testing::OutsideRestic(repository_->Repository(),
-                                       {"snapshots", "--json", "--tag", "copy=" + copy}),
-                HasSubstr("[]"));
-    EXPECT_EQ(worker_.SecretsLeft(), 0u);
-    return result;
-  }
-};
-
-TEST_F(StuckTest, ARepositoryThatSleepsEndsTheBackupAndItsSessions) {
-  const auto result = Run("copy-stalled", 3, 0);
+TEST_F(PostgresqlTest, ARepositoryThatSleepsEndsTheBackupAndItsSessions) {
+  const auto result = RunWhileTheRepositorySleeps("copy-stalled", 15, 0);
   EXPECT_EQ(result.error_class(), "Stalled") << result.error_message();
   EXPECT_TRUE(result.retryable());
   EXPECT_THAT(result.error_message(), HasSubstr("in phase Copying"));
 }
 
-TEST_F(StuckTest, ASnapshotIsNotHeldForLongerThanAllowed) {
-  const auto result = Run("copy-expired", 0, 4);
+TEST_F(PostgresqlTest, ASnapshotIsNotHeldForLongerThanAllowed) {
+  const auto result = RunWhileTheRepositorySleeps("copy-expired", 0, 8);
   EXPECT_EQ(result.error_class(), "SnapshotExpired") << result.error_message();
   EXPECT_FALSE(result.retryable());
 }
