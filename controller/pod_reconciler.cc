@@ -330,6 +330,7 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
     env_.workers.Send(seen.row.status.pod_uid, cancel);
   }
   env_.workers.Forget(seen.row.status.pod_uid);
+  env_.usage.Sweep();  // of this one later, with one that ends then
   // Operations that were interrupted here may be tried elsewhere now.
   for (const api::Operation& operation : OfRequest<api::Operation>(
            env_.cluster, seen.row.metadata.ns, seen.row.spec.request_ref.name)) {

@@ -394,6 +394,20 @@ TEST_F(ReconcileTest, WorkerIsForgottenWhenItsRowAndPodAreGone) {
 }
 
 // A restart loses nothing and repeats nothing: what ran goes on under its epoch.
+// Each pod's samples take some 20 KB: those of pods long gone must not add up.
+TEST_F(ReconcileTest, UsageOfPodsThatHaveGoneIsForgotten) {
+  world.AddBasics();
+  for (int i = 0; i < 5; ++i) {
+    world.AddRequest("r", 2, 2, 600);
+    ASSERT_TRUE(Available("r", 2));
+    world.Run(seconds(2));
+    world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+    ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+    world.Run(std::chrono::minutes(25));  // longer than twice what is kept
+  }
+  EXPECT_LE(world.PodsWithUsage(), 2u);
+}
+
 TEST_F(ReconcileTest, RestartedControllerFindsItsWorkersAtWork) {
   world.AddBasics();
   world.AddRequest("r", 1, 1, 600);

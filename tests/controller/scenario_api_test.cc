@@ -165,10 +165,10 @@ TEST_F(Scenario, F21_ANewControllerTellsTheSameAsTheOneBeforeIt) {
   EXPECT_EQ(AttemptOf("op"), 1);
 }
 
-TEST_F(Scenario, F23_FiveHundredRequestsAtOnceAreAllAnswered) {
+TEST_F(Scenario, F23_ManyRequestsAtOnceAreAllAnswered) {
   world.AddBasics();
-  world.max_pods = 500;
-  constexpr int kRequests = 500;
+  world.max_pods = LONGSHORE_MANY_REQUESTS;
+  constexpr int kRequests = LONGSHORE_MANY_REQUESTS;
   for (int i = 0; i < kRequests; ++i) {
     world.AddRequest("r" + std::to_string(i), 1, 1, 100'000);
   }

@@ -66,7 +66,8 @@ class World {
   std::vector<Announcement> Announced(const std::string& type);
   std::vector<std::string> PodNames() const;
   FakeWorker* WorkerOf(const std::string& pod);
-  size_t KnownWorkers() const;  // to the controller
+  size_t KnownWorkers() const;   // to the controller
+  size_t PodsWithUsage() const;  // that it keeps samples of
 
   FakeClock clock;
   FakeCluster cluster{clock};

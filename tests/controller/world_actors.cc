@@ -60,6 +60,7 @@ void World::RunKubelets() {
 }
 
 size_t World::KnownWorkers() const { return brain_->workers.known(); }
+size_t World::PodsWithUsage() const { return brain_->usage.pods(); }
 
 void World::Connect(FakeWorker& worker) {
   worker.connection = next_connection_++;
