@@ -182,7 +182,8 @@ void World::RunAgents() {
   report.set_wall_end_ns(std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
   for (const auto& [uid, worker] : workers_) {
     const auto set = cpu.find(worker.pod);
-    cpu_ns_[uid] += static_cast<uint64_t>((set == cpu.end() ? 5 : set->second) * 1e6);
+    cpu_ns_[uid] +=
+        static_cast<uint64_t>(static_cast<int64_t>((set == cpu.end() ? 5 : set->second) * 1e6));
     messages::PodCounters& pod = *report.add_pods();
     pod.set_pod_uid(uid);
     pod.mutable_usage()->set_cpu_ns(cpu_ns_[uid]);
