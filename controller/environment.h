@@ -14,6 +14,7 @@
 #include "controller/cluster.h"
 #include "controller/event_log.h"
 #include "controller/pressure_store.h"
+#include "controller/sample_gate.h"
 #include "controller/scaling_board.h"
 #include "controller/usage_store.h"
 #include "controller/verdict_store.h"
@@ -58,6 +59,7 @@ struct Environment {
   PressureStore& pressure;
   VerdictStore& verdicts;
   ScalingBoard& scaling;
+  SampleGate& gate;
   EventLog& events;
   const Clock& clock;
   Settings settings;

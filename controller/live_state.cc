@@ -6,36 +6,31 @@
 #include "controller/operation_moves.h"
 
 namespace longshore::controller {
-namespace {
-
-// Longer than anybody keeps samples.
-constexpr std::chrono::hours kAll{48};
-
-}  // namespace
 
 LiveState::LiveState(const Cluster& cluster, const UsageStore& usage, const PressureStore& pressure,
                      const VerdictStore& verdicts, const WorkerTable& workers,
-                     const ScalingBoard& scaling, const Clock& clock)
+                     const ScalingBoard& scaling, SampleGate& gate, const Clock& clock)
     : cluster_(cluster),
       usage_(usage),
       pressure_(pressure),
       verdicts_(verdicts),
       workers_(workers),
       scaling_(scaling),
+      gate_(gate),
       clock_(clock) {}
 
 std::vector<UsageSample> LiveState::Usage(const std::string& pod_uid, size_t limit) const {
-  const auto samples = usage_.Last(pod_uid, kAll);
+  const auto samples = usage_.Newest(pod_uid, limit);
   const MonotonicTime now = clock_.Monotonic();
   std::vector<UsageSample> shown;
-  for (size_t i = samples.size() - std::min(limit, samples.size()); i < samples.size(); ++i) {
+  for (const scaling::Sample& each : samples) {
     UsageSample sample;
-    sample.time = FormatTime(samples[i].end);
+    sample.time = FormatTime(each.end);
     sample.age_ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now - samples[i].received).count();
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - each.received).count();
     for (size_t index = 0; index < scaling::kSignals; ++index) {
       const auto signal = static_cast<Signal>(index);
-      if (const auto value = samples[i].value(signal)) {
+      if (const auto value = each.value(signal)) {
         sample.signals[scaling::SignalName(signal)] = *value;
       }
     }
@@ -65,6 +60,7 @@ std::vector<Verdict> LiveState::Verdicts(const std::string& pod_uid) const {
 placement::PressureMap LiveState::NodePressure() const { return pressure_.Get(); }
 
 std::optional<ScalingNotes> LiveState::Scaling(const std::string& request_uid) const {
+  gate_.Watch(request_uid);  // what is looked at is kept fresh
   return scaling_.Get(request_uid);
 }
 

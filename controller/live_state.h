@@ -7,6 +7,7 @@
 #include "controller/cluster.h"
 #include "controller/live_view.h"
 #include "controller/pressure_store.h"
+#include "controller/sample_gate.h"
 #include "controller/usage_store.h"
 #include "controller/verdict_store.h"
 #include "controller/worker_table.h"
@@ -17,7 +18,7 @@ class LiveState : public LiveView {
  public:
   LiveState(const Cluster& cluster, const UsageStore& usage, const PressureStore& pressure,
             const VerdictStore& verdicts, const WorkerTable& workers, const ScalingBoard& scaling,
-            const Clock& clock);
+            SampleGate& gate, const Clock& clock);
 
   std::vector<UsageSample> Usage(const std::string& pod_uid, size_t limit) const override;
   std::optional<api::OperationProgress> Progress(const std::string& operation_ns,
@@ -34,6 +35,7 @@ class LiveState : public LiveView {
   const VerdictStore& verdicts_;
   const WorkerTable& workers_;
   const ScalingBoard& scaling_;
+  SampleGate& gate_;
   const Clock& clock_;
 };
 

@@ -53,7 +53,8 @@ class Controller {
                     {.began = [this](int64_t) { Begin(); }, .replaced = &End}),
         cluster_(client, state_, recorder_, [this] { return leadership_.leading(); }),
         usage_(Clock::Real()),
-        live_(cluster_, usage_, pressure_, verdicts_, workers_, scaling_, Clock::Real()),
+        gate_(Clock::Real()),
+        live_(cluster_, usage_, pressure_, verdicts_, workers_, scaling_, gate_, Clock::Real()),
         tokens_(
             [&client, audience = options.audience](const std::string& token) {
               return kube::ReviewToken(client, token, {audience});
@@ -66,6 +67,7 @@ class Controller {
              pressure_,
              verdicts_,
              scaling_,
+             gate_,
              events_,
              Clock::Real(),
              MakeSettings(options, ca_pem),
@@ -80,11 +82,12 @@ class Controller {
                     [this] { return state_.placement.Snapshot(); }, Clock::Real()),
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,
-              [this](const std::vector<std::string>& uids) { OnSampled(uids); }, index_,
+              [this](const std::vector<PodSample>& samples) { OnSampled(samples); }, index_,
               [this](const WorkerIdentity& worker) {
                 return AdmitWorker(worker, state_.backup_pods.Get(worker.ns, worker.pod), synced_);
               },
-              [this] { return watch_list_.Get(); }, [this] { return Closed(); }}),
+              [this] { return watch_list_.Get(); }, [this] { return Closed(); },
+              env_.settings.offer_silence}),
         api_(client, state_, live_, events_,
              ApiPort(options, metrics_.registry(),
                      [this] {
@@ -169,9 +172,12 @@ class Controller {
     return led_ ? "" : "this replica does not lead; the Service names the one that does";
   }
 
-  void OnSampled(const std::vector<std::string>& uids) {
-    for (const std::string& uid : uids) {
-      if (const auto pod = index_.Find(uid)) env_.Wake(kRequestKey, pod->ns, pod->request);
+  void OnSampled(const std::vector<PodSample>& samples) {
+    for (const PodSample& one : samples) {
+      const auto pod = index_.Find(one.pod_uid);
+      if (!pod) continue;
+      const auto due = gate_.Admit(pod->request_uid, one.sample);
+      if (due) env_.Wake(kRequestKey, pod->ns, pod->request, *due);
     }
   }
 
@@ -195,6 +201,7 @@ class Controller {
   PressureStore pressure_;
   VerdictStore verdicts_;
   ScalingBoard scaling_;
+  SampleGate gate_;
   WorkerTable workers_;
   EventLog events_;
   LiveState live_;

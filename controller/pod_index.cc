@@ -11,6 +11,7 @@ std::optional<IndexedPod> PodIndex::OnChange(const kube::ObjectPtr& before,
   if (!any || kube::LabelOf(*any, api::kLabelManagedBy) != "longshore") return std::nullopt;
   IndexedPod pod{std::string(kube::NamespaceOf(*any)), std::string(kube::NameOf(*any)),
                  std::string(kube::LabelOf(*any, api::kLabelRequest)),
+                 std::string(kube::LabelOf(*any, api::kLabelRequestUid)),
                  std::string(kube::StringAt(*any, "/spec/nodeName"))};
   MutexLock lock(mutex_);
   if (before && (!after || kube::UidOf(*before) != kube::UidOf(*after))) {

@@ -14,7 +14,7 @@
 namespace longshore::controller {
 
 struct IndexedPod {
-  std::string ns, name, request, node;
+  std::string ns, name, request, request_uid, node;
 };
 
 // Thread-safe.

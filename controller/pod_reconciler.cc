@@ -307,7 +307,9 @@ Result<Again> PodReconciler::OnAvailable(Seen& seen) {
     return SyncCondition(seen, false);
   }
   LS_ASSIGN_OR_RETURN(const Again again, SyncCondition(seen, true));
-  return again ? again : Again(silence);
+  if (again) return again;
+  // A stream that ends, or falls silent, wakes us.
+  return seen.worker->connected ? Again() : Again(silence);
 }
 
 // ---- Failed, Lost, Deconstructed --------------------------------------------------------------

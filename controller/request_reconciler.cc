@@ -93,6 +93,7 @@ Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
   if (!written && written.error().code != Code::kNotFound) return written.error();
   memory_.erase(request.metadata.uid);
   env_.scaling.Forget(request.metadata.uid);
+  env_.gate.Forget(request.metadata.uid);
   LogInfo("request released", {{"request", request.metadata.Key()}});
   return {};
 }
@@ -114,6 +115,9 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   if (fresh || visit.crew.OnTheirWay() > 0 || CheckRuns(visit.operations)) {
     visit.memory->settled = env_.clock.Monotonic();
   }
+  const auto& references = visit.acceptance.references;
+  env_.gate.SetRules(request.metadata.uid,
+                     references ? references->scaling.rules : std::vector<scaling::SignalRule>());
   visit.request = std::move(request);
   return visit;
 }

@@ -46,6 +46,7 @@ scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
   usage.uptime =
       Since(member.pod_started.empty() ? meta.creation_timestamp : member.pod_started, now);
   usage.samples = env_.usage.Last(status.pod_uid, span);
+  env_.usage.Keep(status.pod_uid, span);
   return usage;
 }
 
@@ -67,7 +68,6 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
   in.deadline_pods = visit.memory->deadline.wanted;
   in.deadline_message = visit.memory->deadline.message;
   const seconds span = scaling::SpanNeeded(in.policy.idle);
-  env_.usage.KeepAtLeast(span);
   for (const CrewMember& member : visit.crew.members) {
     if (member.working()) in.pods.push_back(UsageOf(member, span));
   }

@@ -229,6 +229,7 @@ void StreamHub::SendEachSecond(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     SendPressure();
     SendInstructions();
+    stores_.workers.WakeSilent(stores_.offer_silence);
     TellRefusals();
     MutexLock lock(wait_mutex);
     wait.wait_for(wait_mutex, stop, std::chrono::seconds(1), [] { return false; });

@@ -32,8 +32,8 @@ struct HubStores {
   PressureStore& pressure;
   VerdictStore& verdicts;
   WorkerTable& workers;
-  // Pods that have a new sample: their requests should be looked at.
-  std::function<void(const std::vector<std::string>& pod_uids)> sampled;
+  // Pods that have a new sample: their requests may have to be looked at.
+  std::function<void(const std::vector<PodSample>& samples)> sampled;
   // Only samples of our own pods are kept, and an agent may speak for its own node's only.
   const PodIndex& index;
   // Whether a worker may speak: its error refuses the stream. Called on any thread.
@@ -42,6 +42,8 @@ struct HubStores {
   std::function<std::shared_ptr<const WatchedPods>()> watched = {};
   // Why this replica takes no streams now; empty: it does. Called on any thread.
   std::function<std::string()> closed = [] { return std::string(); };
+  // A worker that has been silent for so long is looked at (Settings::offer_silence).
+  std::chrono::milliseconds offer_silence{5000};
 };
 
 class StreamHub : public streams::ServerHandler {

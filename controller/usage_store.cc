@@ -8,6 +8,8 @@
 namespace longshore::controller {
 namespace {
 
+constexpr std::chrono::minutes kForgetNode{10};
+
 uint64_t Sum(const messages::LatencyHistogram& histogram) {
   return std::accumulate(histogram.buckets().begin(), histogram.buckets().end(), uint64_t{0});
 }
@@ -68,8 +70,8 @@ void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& no
 UsageStore::UsageStore(const Clock& clock, std::chrono::seconds kept)
     : clock_(clock), kept_(kept) {}
 
-bool UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counters& now) {
-  Pod& pod = pods_[uid];
+const Sample* UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counters& now) {
+  Pod& pod = pods_.try_emplace(uid, Pod{.kept = kept_}).first->second;
   if (pod.node != taken.from.node) {
     if (const auto old = nodes_.find(pod.node); old != nodes_.end()) old->second.pods.erase(uid);
     pod.node = taken.from.node;
@@ -78,18 +80,18 @@ bool UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counte
   const std::optional<Counters> before = std::exchange(pod.last, now);
   taken.node.pods.insert(uid);
   pod.heard = clock_.Monotonic();
-  if (taken.verdict != ReportOrder::Verdict::kFollows || !before) return false;
-  if (BeganAnew(*before, now)) return false;
+  if (taken.verdict != ReportOrder::Verdict::kFollows || !before) return nullptr;
+  if (BeganAnew(*before, now)) return nullptr;
   Sample sample;
   sample.received = taken.node.order.made();
   sample.end = taken.end;
   sample.length = taken.node.order.length();
   Fill(sample, *before, now);
   pod.samples.push_back(sample);
-  while (pod.samples.front().received + kept_ < pod.heard && pod.samples.size() > 1) {
+  while (pod.samples.front().received + pod.kept < pod.heard && pod.samples.size() > 1) {
     pod.samples.pop_front();
   }
-  return true;
+  return &pod.samples.back();
 }
 
 // The pod's next report is a beginning: what it last had says nothing any more.
@@ -99,21 +101,21 @@ void UsageStore::Forget(Node& node, const std::string& uid) {
 }
 
 void UsageStore::AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
-                           std::vector<std::string>& sampled) {
+                           std::vector<PodSample>& sampled) {
   const std::set<std::string> known = taken.node.pods;
   for (const std::string& uid : known) {
     if (present.contains(uid)) continue;
     const auto pod = pods_.find(uid);
     if (complete || pod == pods_.end() || !pod->second.last) {
       Forget(taken.node, uid);
-    } else if (AddPod(taken, uid, Counters(*pod->second.last))) {
-      sampled.push_back(uid);
+    } else if (const Sample* made = AddPod(taken, uid, Counters(*pod->second.last))) {
+      sampled.push_back({uid, *made});
     }
   }
 }
 
-std::vector<std::string> UsageStore::Add(const AgentStream& from,
-                                         const messages::UsageReport& report) {
+std::vector<PodSample> UsageStore::Add(const AgentStream& from,
+                                       const messages::UsageReport& report) {
   MutexLock lock(mutex_);
   Node& node = nodes_[from.node];
   node.heard = clock_.Monotonic();
@@ -125,12 +127,14 @@ std::vector<std::string> UsageStore::Add(const AgentStream& from,
   const Taken taken{from, verdict, node,
                     WallTime(std::chrono::duration_cast<WallTime::duration>(
                         std::chrono::nanoseconds(report.wall_end_ns())))};
-  std::vector<std::string> sampled;
+  std::vector<PodSample> sampled;
   std::set<std::string> present;
   for (const messages::PodCounters& counters : report.pods()) {
     const std::string& uid = counters.pod_uid();
     if (uid.empty() || !present.insert(uid).second) continue;
-    if (AddPod(taken, uid, Read(counters.usage()))) sampled.push_back(uid);
+    if (const Sample* made = AddPod(taken, uid, Read(counters.usage()))) {
+      sampled.push_back({uid, *made});
+    }
     if (counters.final()) Forget(node, uid);
   }
   AddAbsent(taken, present, report.complete(), sampled);
@@ -149,16 +153,26 @@ std::vector<Sample> UsageStore::Last(const std::string& pod_uid,
   return {first, samples.end()};
 }
 
-void UsageStore::KeepAtLeast(std::chrono::seconds span) {
+std::vector<Sample> UsageStore::Newest(const std::string& pod_uid, size_t limit) const {
   MutexLock lock(mutex_);
-  kept_ = std::max(kept_, span);
+  const auto found = pods_.find(pod_uid);
+  if (found == pods_.end()) return {};
+  const auto& samples = found->second.samples;
+  const auto count = static_cast<std::ptrdiff_t>(std::min(limit, samples.size()));
+  return {samples.end() - count, samples.end()};
+}
+
+void UsageStore::Keep(const std::string& pod_uid, std::chrono::seconds span) {
+  MutexLock lock(mutex_);
+  const auto found = pods_.find(pod_uid);
+  if (found != pods_.end()) found->second.kept = std::max(kept_, span);
 }
 
 void UsageStore::Sweep() {
   MutexLock lock(mutex_);
-  const MonotonicTime oldest = clock_.Monotonic() - 2 * kept_;
-  std::erase_if(pods_, [&](const auto& entry) { return entry.second.heard < oldest; });
-  std::erase_if(nodes_, [&](const auto& entry) { return entry.second.heard < oldest; });
+  const MonotonicTime now = clock_.Monotonic();
+  std::erase_if(pods_, [&](const auto& e) { return now - e.second.heard > 2 * e.second.kept; });
+  std::erase_if(nodes_, [&](const auto& e) { return now - e.second.heard > kForgetNode; });
 }
 
 size_t UsageStore::pods() const {

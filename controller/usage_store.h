@@ -27,19 +27,28 @@ namespace longshore::controller {
 using scaling::Sample;
 using scaling::Signal;
 
+struct PodSample {
+  std::string pod_uid;
+  Sample sample;
+};
+
 // Thread-safe.
 class UsageStore {
  public:
-  explicit UsageStore(const Clock& clock, std::chrono::seconds kept = std::chrono::minutes(5));
+  // `kept`: how far back the samples of each pod reach, unless Keep asks for more.
+  explicit UsageStore(const Clock& clock, std::chrono::seconds kept = std::chrono::seconds(60));
 
-  // Takes a report of the node's agent. Returns the UIDs that got a sample.
-  std::vector<std::string> Add(const AgentStream& from, const messages::UsageReport& report);
+  // Takes a report of the node's agent. Returns the pods that got a sample, and that.
+  std::vector<PodSample> Add(const AgentStream& from, const messages::UsageReport& report);
 
   // Oldest first; at most those of the last `span`.
   std::vector<Sample> Last(const std::string& pod_uid, std::chrono::nanoseconds span) const;
-  // How long `kept` has to be for idle windows; grows only.
-  void KeepAtLeast(std::chrono::seconds span);
-  // Frees pods that nobody has reported for twice the kept span. Called now and then.
+  // The newest ones, at most so many; oldest first.
+  std::vector<Sample> Newest(const std::string& pod_uid, size_t limit) const;
+  // From now on the pod's samples of the last `span` are kept; replaces what was asked before. A
+  // minute of a pod takes 4.4 KB. Of a pod that has not been reported yet: nothing happens.
+  void Keep(const std::string& pod_uid, std::chrono::seconds span);
+  // Frees pods and nodes that nobody has reported for a while. Called now and then.
   void Sweep();
   size_t pods() const;
 
@@ -59,6 +68,7 @@ class UsageStore {
     std::string node;
     std::optional<Counters> last;  // nothing: no sample can be made with the next report
     MonotonicTime heard;
+    std::chrono::seconds kept;
     std::deque<Sample> samples;
   };
   struct Node {
@@ -73,14 +83,16 @@ class UsageStore {
     Node& node;
     WallTime end;
   };
-  bool AddPod(const Taken& taken, const std::string& uid, const Counters& now) LS_REQUIRES(mutex_);
+  // Null: the report makes no sample of it.
+  const Sample* AddPod(const Taken& taken, const std::string& uid, const Counters& now)
+      LS_REQUIRES(mutex_);
   void AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
-                 std::vector<std::string>& sampled) LS_REQUIRES(mutex_);
+                 std::vector<PodSample>& sampled) LS_REQUIRES(mutex_);
   void Forget(Node& node, const std::string& uid) LS_REQUIRES(mutex_);
 
   const Clock& clock_;
+  const std::chrono::seconds kept_;
   mutable Mutex mutex_;
-  std::chrono::seconds kept_ LS_GUARDED_BY(mutex_);
   std::map<std::string, Pod> pods_ LS_GUARDED_BY(mutex_);
   std::map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace longshore::controller {
 namespace {
@@ -101,18 +102,34 @@ Status WorkerTable::OnMessage(uint64_t connection, std::string_view bytes) {
     return InvalidArgument("not a WorkerMessage");
   }
   std::string ns, pod;
+  bool news = message.kind_case() != messages::WorkerMessage::kIdle;
   {
     MutexLock lock(mutex_);
     const auto uid = uid_by_connection_.find(connection);
     if (uid == uid_by_connection_.end()) return {};
     WorkerFacts& facts = by_uid_[uid->second];
     facts.heard = clock_.Monotonic();
+    if (std::exchange(facts.silent, false)) news = true;
     Take(facts, message);
     ns = facts.identity.ns;
     pod = facts.identity.pod;
   }
-  if (message.kind_case() != messages::WorkerMessage::kIdle) wake_(ns, pod);
+  if (news) wake_(ns, pod);
   return {};
+}
+
+void WorkerTable::WakeSilent(std::chrono::nanoseconds silence) {
+  const MonotonicTime now = clock_.Monotonic();
+  std::vector<WorkerIdentity> silent;
+  {
+    MutexLock lock(mutex_);
+    for (auto& [uid, facts] : by_uid_) {
+      if (!facts.connected || facts.silent || now - facts.heard <= silence) continue;
+      facts.silent = true;
+      silent.push_back(facts.identity);
+    }
+  }
+  for (const WorkerIdentity& one : silent) wake_(one.ns, one.pod);
 }
 
 void WorkerTable::OnClose(uint64_t connection) {

@@ -27,6 +27,7 @@ struct WorkerFacts {
   uint64_t connection = 0;  // stream's id
   MonotonicTime heard;      // the last message
   MonotonicTime changed;    // connected or disconnected since
+  bool silent = false;      // its pod was woken for it
   bool hello = false;       // said on this connection, tools proved
   std::string kind, version;
   uint64_t last_epoch = 0;     // the highest that this container has seen
@@ -65,6 +66,9 @@ class WorkerTable {
   // Errors: kInvalidArgument for bytes that are no WorkerMessage.
   Status OnMessage(uint64_t connection, std::string_view bytes);
   void OnClose(uint64_t connection);
+  // Wakes the pods whose connected worker has said nothing for so long, each once for a silence.
+  // Called about once a second.
+  void WakeSilent(std::chrono::nanoseconds silence);
 
   // From the reconcilers.
   std::optional<WorkerFacts> Facts(const std::string& pod_uid) const;

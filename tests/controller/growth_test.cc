@@ -176,7 +176,7 @@ TEST_F(GrowthTest, WhatWasSeenAndDecidedIsKeptWhileTheRequestLives) {
   cpu = 180;
   ASSERT_TRUE(Available(2));
   cpu = 50;
-  world.Run(seconds(2));
+  world.Run(seconds(6));  // under its threshold, it is looked at every five seconds
   const std::string uid = world.Request("r")->metadata.uid;
   const auto notes = world.NotesOf(uid);
   ASSERT_TRUE(notes);

@@ -164,6 +164,28 @@ TEST_F(UsageStoreTest, ASampleIsAsOldAsItsReport) {
   EXPECT_GT(clock.Monotonic() - Newest().received, seconds(5));
 }
 
+// An idle window of an hour takes an hour of samples, of its own pods only.
+TEST_F(UsageStoreTest, SamplesAreKeptForAsLongAsTheirPodsRequestLooksBack) {
+  UsageStore small{clock, seconds(10)};
+  uint64_t number = 0;
+  const auto add = [&] {
+    ++number;
+    auto report = ReportAt(number, static_cast<double>(number));
+    AddPod(report, "p", number, 0);
+    AddPod(report, "q", number, 0);
+    clock.Advance(seconds(1));
+    small.Add({"n", "e", 1}, report);
+  };
+  add();
+  small.Keep("p", seconds(40));
+  for (int i = 0; i < 60; ++i) add();
+  EXPECT_EQ(small.Last("p", seconds(3600)).size(), 41u);
+  EXPECT_EQ(small.Last("q", seconds(3600)).size(), 11u);
+  small.Keep("p", seconds(1));
+  add();
+  EXPECT_EQ(small.Last("p", seconds(3600)).size(), 11u);
+}
+
 // What an agent reports beyond cpu, memory and bytes of block I/O.
 class MoreSignalsTest : public UsageStoreTest {
  protected:

@@ -118,6 +118,7 @@ void World::Run(milliseconds time) {
       last_second_ = clock.Monotonic();
       for (auto& [uid, worker] : workers_) Work(worker);
       RunAgents();
+      brain_->workers.WakeSilent(brain_->env.settings.offer_silence);
     }
     StepController();
   }

@@ -191,9 +191,18 @@ void World::RunAgents() {
     sent_bytes_[uid] += static_cast<uint64_t>(bytes == sent.end() ? 0 : bytes->second);
     pod.mutable_usage()->set_network_send_bytes(sent_bytes_[uid]);
   }
-  if (brain_->usage.Add({"node", "epoch", 1}, report).empty()) return;
-  for (const kube::ObjectPtr& request : cluster.List(kube::kComputeRequests)) {
-    brain_->env.Wake(kRequestKey, kNs, std::string(kube::NameOf(*request)));
+  std::map<std::string, kube::ObjectPtr> rows;
+  for (const kube::ObjectPtr& row : cluster.List(kube::kBackupPods)) {
+    rows[std::string(kube::StringAt(*row, "/status/podUID"))] = row;
+  }
+  for (const PodSample& one : brain_->usage.Add({"node", "epoch", 1}, report)) {
+    const auto row = rows.find(one.pod_uid);
+    if (row == rows.end()) continue;
+    const auto due = brain_->gate.Admit(
+        std::string(kube::LabelOf(*row->second, api::kLabelRequestUid)), one.sample);
+    if (!due) continue;
+    brain_->env.Wake(kRequestKey, kNs,
+                     std::string(kube::StringAt(*row->second, "/spec/requestRef/name")), *due);
   }
 }
 

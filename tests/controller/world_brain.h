@@ -13,6 +13,7 @@ struct World::Brain {
         workers(world.clock),
         usage(world.clock),
         pressure(world.clock),
+        gate(world.clock),
         events(world.clock),
         env{world.cluster,
             workers,
@@ -20,6 +21,7 @@ struct World::Brain {
             pressure,
             verdicts,
             scaling,
+            gate,
             events,
             world.clock,
             Settings{},
@@ -42,6 +44,7 @@ struct World::Brain {
   PressureStore pressure;
   VerdictStore verdicts;
   ScalingBoard scaling;
+  SampleGate gate;
   EventLog events;
   Environment env;
   ReconcileLoop loop;
