@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/placement/prune.h"
 #include "common/placement/snapshot.h"
 
 namespace longshore::placement {
@@ -30,8 +31,8 @@ void PruneAttachment(api::Json& attachment) {
 class ClusterView::Impl {
  public:
   explicit Impl(kube::Client& client)
-      : nodes_(client, kube::kNodes),
-        pods_(client, kube::kPods),
+      : nodes_(client, kube::kNodes, {.prune = PruneNode}),
+        pods_(client, kube::kPods, {.prune = PrunePod}),
         slices_(client, kube::kEndpointSlices),
         claims_(client, kube::kPersistentVolumeClaims),
         volumes_(client, kube::kPersistentVolumes),

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/placement/prune.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+#include "common/api/meta.h"
+#include "common/kube/informer.h"
+#include "common/placement/records.h"
+
+namespace longshore::placement {
+namespace {
+
+using api::Json;
+
+constexpr char kStaticPodHash[] = "kubernetes.io/config.hash";
+
+void KeepOnly(Json& object, std::initializer_list<std::string_view> keys) {
+  if (!object.is_object()) return;
+  for (auto field = object.begin(); field != object.end();) {
+    const bool kept = std::find(keys.begin(), keys.end(), field.key()) != keys.end();
+    field = kept ? std::next(field) : object.erase(field);
+  }
+}
+
+// For each object in the list that the field holds.
+template <class Do>
+void Each(Json& object, const char* field, Do&& act) {
+  if (!object.is_object() || !object.contains(field) || !object[field].is_array()) return;
+  for (Json& item : object[field]) act(item);
+}
+
+void PruneVolumes(Json& spec) {
+  if (!spec.contains("volumes") || !spec["volumes"].is_array()) return;
+  Json claims = Json::array();
+  for (Json& volume : spec["volumes"]) {
+    if (!volume.is_object() || !volume.contains("persistentVolumeClaim")) continue;
+    claims.push_back({{"persistentVolumeClaim", std::move(volume["persistentVolumeClaim"])}});
+  }
+  spec["volumes"] = std::move(claims);
+}
+
+void PruneOurs(Json& pod) {
+  KeepOnly(pod["spec"],
+           {"nodeName", "containers", "initContainers", "overhead", "resources", "volumes"});
+  for (const char* list : {"containers", "initContainers"}) {
+    Each(pod["spec"], list,
+         [](Json& container) { KeepOnly(container, {"resources", "restartPolicy"}); });
+  }
+  Json& status = pod["status"];
+  KeepOnly(status, {"phase", "reason", "message", "podIP", "conditions", "containerStatuses"});
+  Each(status, "conditions",
+       [](Json& condition) { KeepOnly(condition, {"type", "status", "reason", "message"}); });
+  Each(status, "containerStatuses",
+       [](Json& container) { KeepOnly(container, {"state", "restartCount"}); });
+}
+
+void PruneOther(Json& pod) {
+  const PodRecord read = ReadPod(pod);
+  Json& metadata = pod["metadata"];
+  if (metadata.contains("annotations")) KeepOnly(metadata["annotations"], {kStaticPodHash});
+  Json& spec = pod["spec"];
+  KeepOnly(spec, {"nodeName", "volumes"});
+  spec["resources"] = {{"requests",
+                        {{"cpu", std::to_string(read.cpu_milli) + "m"},
+                         {"memory", std::to_string(read.memory_bytes)}}}};
+  Json& status = pod["status"];
+  KeepOnly(status, {"phase", "conditions"});
+  if (status.is_object() && status.contains("conditions")) {
+    status["conditions"] = {{{"type", "Ready"}, {"status", read.ready ? "True" : "False"}}};
+  }
+}
+
+}  // namespace
+
+void PruneNode(Json& node) {
+  if (!node.is_object()) return;
+  if (node.contains("metadata") && node["metadata"].is_object()) {
+    node["metadata"].erase("annotations");
+  }
+  if (node.contains("spec")) KeepOnly(node["spec"], {"unschedulable"});
+  if (!node.contains("status")) return;
+  KeepOnly(node["status"], {"allocatable", "conditions"});
+  Each(node["status"], "conditions",
+       [](Json& condition) { KeepOnly(condition, {"type", "status"}); });
+}
+
+void PrunePod(Json& pod) {
+  for (const char* part : {"metadata", "spec", "status"}) {
+    if (!pod.is_object() || !pod.contains(part) || !pod[part].is_object()) return;
+  }
+  KeepOnly(pod["metadata"], {"name", "namespace", "uid", "resourceVersion", "labels", "annotations",
+                             "deletionTimestamp"});
+  if (kube::LabelOf(pod, api::kLabelManagedBy) == "longshore") {
+    PruneOurs(pod);
+  } else {
+    PruneOther(pod);
+  }
+  PruneVolumes(pod["spec"]);
+}
+
+}  // namespace longshore::placement

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is taken out of Nodes and Pods before a copy of them is kept: all that neither placement nor
+// the controller reads. A cluster has many thousands of other people's pods, and each is 20 KB of
+// JSON in memory as it comes and 2 KB like this.
+#pragma once
+
+#include "common/api/archive.h"
+
+namespace longshore::placement {
+
+// Leaves what ReadNode reads.
+void PruneNode(api::Json& node);
+
+// Leaves what ReadPod reads, with the resource requests of all containers added up in
+// spec.resources; of our own backup pods also annotations, containers' resources, conditions and
+// the states of the containers.
+void PrunePod(api::Json& pod);
+
+}  // namespace longshore::placement

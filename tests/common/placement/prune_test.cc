@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is taken out of the objects in memory is missed by nobody who reads them.
+#include "common/placement/prune.h"
+
+#include <gtest/gtest.h>
+
+#include "common/placement/records.h"
+
+namespace longshore::placement {
+namespace {
+
+using api::Json;
+
+// As the API server gives a Deployment's pod, shortened.
+Json SomebodysPod() {
+  return Json::parse(R"({
+    "metadata": {"name": "web-1", "namespace": "shop", "uid": "u1", "resourceVersion": "7", "generateName": "web-",
+      "labels": {"app": "web", "role": "leader"}, "creationTimestamp": "2026-11-23T00:00:00Z",
+      "annotations": {"kubernetes.io/config.hash": "h1", "prometheus.io/scrape": "true"},
+      "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u0"}]},
+    "spec": {"nodeName": "n1", "schedulerName": "default-scheduler", "overhead": {"cpu": "10m", "memory": "1Mi"},
+      "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}],
+      "initContainers": [
+        {"name": "mesh", "restartPolicy": "Always", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}},
+        {"name": "migrate", "resources": {"requests": {"cpu": "2"}}}],
+      "containers": [
+        {"name": "web", "image": "registry.test/web:1", "env": [{"name": "A", "value": "B"}],
+         "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}},
+        {"name": "log", "resources": {"requests": {"cpu": 1}}}],
+      "volumes": [{"name": "config", "configMap": {"name": "web"}},
+                  {"name": "data", "persistentVolumeClaim": {"claimName": "data-web-1"}}]},
+    "status": {"phase": "Running", "podIP": "10.1.2.3", "qosClass": "Burstable", "message": "m", "reason": "r",
+      "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-23T00:00:00Z"},
+                     {"type": "Ready", "status": "True", "reason": "fine", "message": "yes"}],
+      "containerStatuses": [{"name": "web", "restartCount": 2, "imageID": "sha256:1",
+                             "state": {"running": {"startedAt": "2026-11-23T00:00:01Z"}}}]}})");
+}
+
+Json Pruned(Json pod) {
+  PrunePod(pod);
+  return pod;
+}
+
+void ExpectReadsTheSame(const Json& pod) {
+  const PodRecord before = ReadPod(pod), after = ReadPod(Pruned(pod));
+  EXPECT_EQ(after.name, before.name);
+  EXPECT_EQ(after.uid, before.uid);
+  EXPECT_EQ(after.node, before.node);
+  EXPECT_EQ(after.agent_uid, before.agent_uid);
+  EXPECT_EQ(after.labels, before.labels);
+  EXPECT_EQ(after.claims, before.claims);
+  EXPECT_EQ(after.cpu_milli, before.cpu_milli);
+  EXPECT_EQ(after.memory_bytes, before.memory_bytes);
+  EXPECT_EQ(after.finished, before.finished);
+  EXPECT_EQ(after.running, before.running);
+  EXPECT_EQ(after.ready, before.ready);
+  EXPECT_EQ(after.backup, before.backup);
+}
+
+TEST(PruneTest, SomebodysPodReadsTheSameInALittleSpace) {
+  Json pod = SomebodysPod();
+  ASSERT_EQ(ReadPod(pod).cpu_milli, 2110);
+  ExpectReadsTheSame(pod);
+  EXPECT_LT(Pruned(pod).dump().size() * 3, pod.dump().size());
+  pod["status"]["conditions"][1]["status"] = "False";
+  ExpectReadsTheSame(pod);
+  pod["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z";
+  ExpectReadsTheSame(pod);
+  pod["status"] = {{"phase", "Pending"}};
+  ExpectReadsTheSame(pod);
+  pod["spec"]["resources"]["requests"]["cpu"] = "3";
+  ExpectReadsTheSame(pod);
+}
+
+TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
+  Json pod = SomebodysPod();
+  pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "longshore";
+  pod["metadata"]["labels"]["longshore.dev/source"] = "orders";
+  ExpectReadsTheSame(pod);
+  const Json kept = Pruned(pod);
+  for (const char* path :
+       {"/metadata/annotations", "/status/reason", "/status/message", "/status/podIP",
+        "/status/conditions/1/message", "/status/containerStatuses/0/state",
+        "/status/containerStatuses/0/restartCount", "/spec/containers/0/resources"}) {
+    const Json::json_pointer pointer(path);
+    ASSERT_TRUE(kept.contains(pointer)) << path;
+    EXPECT_EQ(kept.at(pointer), pod.at(pointer)) << path;
+  }
+  EXPECT_FALSE(kept.contains("/spec/containers/0/env"_json_pointer));
+}
+
+TEST(PruneTest, NodesKeepTheirLabelsRoomAndConditions) {
+  Json node = Json::parse(R"({
+    "metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "a"}, "annotations": {"x": "y"}},
+    "spec": {"podCIDR": "10.1.0.0/24", "unschedulable": true},
+    "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}, "capacity": {"cpu": "4"},
+      "images": [{"names": ["registry.test/a:1"], "sizeBytes": 1}],
+      "conditions": [{"type": "Ready", "status": "True", "message": "kubelet is posting ready status"}]}})");
+  const NodeInfo before = ReadNode(node);
+  PruneNode(node);
+  const NodeInfo after = ReadNode(node);
+  EXPECT_EQ(after.zone, "a");
+  EXPECT_EQ(after.labels, before.labels);
+  EXPECT_TRUE(after.ready);
+  EXPECT_FALSE(after.schedulable);
+  EXPECT_EQ(after.cpu_allocatable_milli, 4000);
+  EXPECT_EQ(after.max_pods, 110);
+  EXPECT_FALSE(node["status"].contains("images"));
+}
+
+TEST(PruneTest, WhatHasAnotherShapeIsLetBe) {
+  for (
+      const char* text :
+      {"null", "[]", "{}", R"({"metadata":1,"spec":2,"status":3})",
+       R"({"metadata":{"labels":[]},"spec":{"containers":{},"volumes":7},"status":{"conditions":"x"}})",
+       R"({"metadata":{"labels":{"app.kubernetes.io/managed-by":"longshore"},"annotations":3},
+            "spec":{"containers":[1,[]],"volumes":[1]},"status":{"conditions":[2],"containerStatuses":[null]}})"}) {
+    Json pod = Json::parse(text), node = pod;
+    PrunePod(pod);
+    PruneNode(node);
+  }
+}
+
+}  // namespace
+}  // namespace longshore::placement
