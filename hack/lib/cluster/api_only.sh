@@ -4,7 +4,8 @@
 # nodes for real ones. In a folder of its own, on free ports, beside any other cluster. Source env.sh, log.sh and
 # cluster/{layout,processes,pki,control_plane}.sh first.
 
-# api_only_up FOLDER: sets LONGSHORE_CLUSTER, LONGSHORE_KUBECONFIG and KUBECONFIG to it.
+# api_only_up FOLDER [FLAG...]: sets LONGSHORE_CLUSTER, LONGSHORE_KUBECONFIG and KUBECONFIG to it; the flags are for the
+# API server.
 api_only_up() {
   local ports
   export LONGSHORE_CLUSTER=$1 LONGSHORE_KUBECONFIG=$1/admin.kubeconfig KUBECONFIG=$1/admin.kubeconfig
@@ -17,7 +18,7 @@ api_only_up() {
   client admin /O=system:masters/CN=admin
   cp "$1/etc/admin.kubeconfig" "$LONGSHORE_KUBECONFIG"
   umask 022
-  _start_api_only "${ports[@]}"
+  _start_api_only "${ports[@]}" "${@:2}"
   wait_for "the API server" 60 api_is_ready
 }
 
@@ -26,7 +27,7 @@ api_only_down() {
   rm -rf "$LONGSHORE_CLUSTER"
 }
 
-# _start_api_only ETCD ETCD-PEER API
+# _start_api_only ETCD ETCD-PEER API [FLAG...]
 _start_api_only() {
   local pki=$LONGSHORE_CLUSTER/pki
   start_etcd "$1" "$2"
@@ -40,7 +41,7 @@ _start_api_only() {
     --service-cluster-ip-range="$CLUSTER_SERVICES" \
     --service-account-issuer=https://kubernetes.default.svc \
     --service-account-key-file="$pki/service-accounts.pub" \
-    --service-account-signing-key-file="$pki/service-accounts.key"
+    --service-account-signing-key-file="$pki/service-accounts.key" "${@:4}"
 }
 
 # _free_ports N: of this moment; nobody else takes ports of that range by number.
