@@ -39,18 +39,13 @@ AgentMetrics::AgentMetrics(metrics::Registry& r)
                                       {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1})),
       missed_ticks_(r.MakeCounter("longshore_nodeagent_missed_ticks_total",
                                   "Samples that were left out because the node was too busy")),
-      sent_{&r.MakeCounter("longshore_nodeagent_reports_sent_total", "Reports sent")},
-      replaced_{&r.MakeCounter("longshore_nodeagent_reports_replaced_total",
-                               "Reports not sent, made superfluous by the next")},
-      finals_dropped_{&r.MakeCounter("longshore_nodeagent_finals_dropped_total",
-                                     "Last records of pods that were dropped")},
-      cpu_seconds_{
-          &r.MakeCounter("longshore_nodeagent_cpu_seconds_total", "CPU this process used")} {}
-
-void AgentMetrics::Following::Set(double total) {
-  if (total > last) counter->Increment(total - last);
-  last = total;
-}
+      sent_(r.MakeCounter("longshore_nodeagent_reports_sent_total", "Reports sent")),
+      replaced_(r.MakeCounter("longshore_nodeagent_reports_replaced_total",
+                              "Reports not sent, made superfluous by the next")),
+      finals_dropped_(r.MakeCounter("longshore_nodeagent_finals_dropped_total",
+                                    "Last records of pods that were dropped")),
+      cpu_seconds_(
+          r.MakeCounter("longshore_nodeagent_cpu_seconds_total", "CPU this process used")) {}
 
 void AgentMetrics::SetLoaded(bool loaded) { loaded_.Set(loaded ? 1 : 0); }
 
@@ -64,10 +59,10 @@ void AgentMetrics::AfterSample(const Sample& sample, std::chrono::nanoseconds to
   pods_.Set(static_cast<double>(sample.pods.size()));
   connected_.Set(reports.connected ? 1 : 0);
   resident_bytes_.Set(OwnResidentBytes());
-  cpu_seconds_.Set(OwnCpuSeconds());
-  sent_.Set(static_cast<double>(reports.sent));
-  replaced_.Set(static_cast<double>(reports.replaced));
-  finals_dropped_.Set(static_cast<double>(reports.finals_dropped));
+  cpu_seconds_.Follow(OwnCpuSeconds());
+  sent_.Follow(static_cast<double>(reports.sent));
+  replaced_.Follow(static_cast<double>(reports.replaced));
+  finals_dropped_.Follow(static_cast<double>(reports.finals_dropped));
 }
 
 }  // namespace longshore::nodeagent

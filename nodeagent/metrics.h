@@ -26,20 +26,13 @@ class AgentMetrics {
   void MissedTicks(uint64_t count);
 
  private:
-  // A counter that follows a total kept elsewhere.
-  struct Following {
-    metrics::Counter* counter;
-    double last = 0;
-    void Set(double total);
-  };
-
   metrics::Gauge& loaded_;
   metrics::Gauge& pods_;
   metrics::Gauge& connected_;
   metrics::Gauge& resident_bytes_;
   metrics::Histogram& sample_seconds_;
   metrics::Counter& missed_ticks_;
-  Following sent_, replaced_, finals_dropped_, cpu_seconds_;
+  metrics::Counter &sent_, &replaced_, &finals_dropped_, &cpu_seconds_;  // follow totals
 };
 
 }  // namespace longshore::nodeagent

@@ -11,6 +11,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <stdexcept>
 
@@ -24,9 +25,17 @@ class RealCounter final : public Counter {
  public:
   explicit RealCounter(prometheus::Counter& counter) : counter_(counter) {}
   void Increment(double by) override { counter_.Increment(by); }
+  // Of several threads each adds what it raised the total by.
+  void Follow(double total) override {
+    double before = followed_;
+    while (total > before && !followed_.compare_exchange_weak(before, total)) {
+    }
+    if (total > before) counter_.Increment(total - before);
+  }
 
  private:
   prometheus::Counter& counter_;
+  std::atomic<double> followed_{0};
 };
 
 class RealGauge final : public Gauge {

@@ -2,7 +2,8 @@
 //
 // Metrics of one program, in the Prometheus text format. Names are
 // longshore_<component>_<noun>_<unit>[_total]; label sets are fixed where the metric is made; hold
-// the returned reference, never look up on a hot path.
+// the returned reference, never look up on a hot path. Counters, gauges and histograms may be used
+// on any thread.
 #pragma once
 
 #include <map>
@@ -18,6 +19,9 @@ class Counter {
  public:
   virtual ~Counter() = default;
   virtual void Increment(double by = 1) = 0;
+  // Raises it to a total that is counted elsewhere; a lower one than before changes nothing. For
+  // counters of which nobody calls Increment.
+  virtual void Follow(double total) = 0;
 };
 class Gauge {
  public:

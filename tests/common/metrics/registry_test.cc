@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
+#include <vector>
 
 namespace longshore::metrics {
 namespace {
@@ -54,6 +56,28 @@ TEST(RegistryTest, CountsFromManyThreads) {
       for (int i = 0; i < 10000; ++i) counter.Increment();
       registry.MakeGauge("longshore_test_made", "Made meanwhile.").Set(1);
       EXPECT_FALSE(registry.Text().empty());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(registry.Text(), HasSubstr("longshore_test_total 40000\n"));
+}
+
+TEST(RegistryTest, ACounterFollowsATotalThatNeverFalls) {
+  Registry registry;
+  Counter& counter = registry.MakeCounter("longshore_test_total", "Counted elsewhere.");
+  for (const double total : {3.0, 5.0, 4.0, 5.0, 7.0}) counter.Follow(total);
+  EXPECT_THAT(registry.Text(), HasSubstr("longshore_test_total 7\n"));
+}
+
+// Two scrapes at once, each with a total of its own time.
+TEST(RegistryTest, ACounterFollowsOneTotalFromManyThreads) {
+  Registry registry;
+  Counter& counter = registry.MakeCounter("longshore_test_total", "Counted elsewhere.");
+  std::atomic<int> total{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 10000; ++i) counter.Follow(++total);
     });
   }
   for (std::thread& thread : threads) thread.join();
