@@ -106,4 +106,15 @@ size_t WorkQueue::size() const {
   return due_.size();
 }
 
+WorkQueue::Depth WorkQueue::depth() const {
+  MutexLock lock(mutex_);
+  const MonotonicTime now = clock_.Monotonic();
+  Depth depth{.keys = due_.size()};
+  for (const auto& [due, key] : order_) {
+    if (due > now) break;
+    if (depth.due++ == 0) depth.late = now - due;
+  }
+  return depth;
+}
+
 }  // namespace longshore::kube

@@ -39,6 +39,12 @@ class WorkQueue {
   void ShutDown();
   // Keys that wait, those with a delay included; not those handed out.
   size_t size() const;
+  struct Depth {
+    size_t keys = 0;                   // as size()
+    size_t due = 0;                    // those whose time has come
+    std::chrono::nanoseconds late{0};  // since when the first of them could have been handed out
+  };
+  Depth depth() const;  // thread-safe, like all of it; takes as long as keys are due
 
  private:
   // From half of the delay to all of it, so that keys that failed together don't return together.

@@ -31,6 +31,23 @@ TEST_F(WorkQueueTest, AKeyIsInItOnceAndTheOldestComesFirst) {
   EXPECT_EQ(Next(), "nothing");
 }
 
+TEST_F(WorkQueueTest, DepthTellsWhatIsDueAndHowLongTheFirstHasWaited) {
+  EXPECT_EQ(queue_.depth().late, seconds(0));
+  queue_.AddAfter("later", seconds(10));
+  queue_.Add("a");
+  clock_.Advance(seconds(2));
+  queue_.Add("b");
+  clock_.Advance(seconds(1));
+  const WorkQueue::Depth depth = queue_.depth();
+  EXPECT_EQ(depth.keys, 3u);
+  EXPECT_EQ(depth.due, 2u);
+  EXPECT_EQ(depth.late, seconds(3));
+  EXPECT_EQ(Next(), "a");
+  EXPECT_EQ(queue_.depth().late, seconds(1));
+  EXPECT_EQ(Next(), "b");
+  EXPECT_EQ(queue_.depth().late, seconds(0)) << "later is not due";
+}
+
 // Two workers never hold one key; what changed meanwhile is not forgotten.
 TEST_F(WorkQueueTest, AKeyInWorkComesBackOnlyAfterDone) {
   queue_.Add("a");
