@@ -85,6 +85,13 @@ bool ClusterState::WaitForSync(std::chrono::milliseconds timeout) const {
   return placement.WaitForSync(left());
 }
 
+std::vector<const kube::Informer*> ClusterState::informers() const {
+  std::vector<const kube::Informer*> all = placement.informers();
+  all.insert(all.end(),
+             {&sources, &images, &policies, &repositories, &requests, &backup_pods, &operations});
+  return all;
+}
+
 template <class T>
 std::optional<T> Find(const kube::Informer& informer, const std::string& ns,
                       const std::string& name) {

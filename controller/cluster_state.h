@@ -25,6 +25,8 @@ struct ClusterState {
   void Start();
   void Stop();
   bool WaitForSync(std::chrono::milliseconds timeout) const;
+  // All watches there are, those of `placement` too.
+  std::vector<const kube::Informer*> informers() const;
 };
 
 // The typed object, or empty when it is not in the store or does not parse (logged, counted).

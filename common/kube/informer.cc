@@ -17,7 +17,8 @@ using std::chrono::steady_clock;
 class Informer::Impl {
  public:
   Impl(Client& client, const Resource& resource, InformerOptions options)
-      : ns_(options.ns),
+      : resource_(resource),
+        ns_(options.ns),
         prune_(options.prune),
         reflector_(client.config(), client.user_agent(), resource, std::move(options),
                    {.on_list = [this](ListResult list) { Take(std::move(list)); },
@@ -58,6 +59,15 @@ class Informer::Impl {
   milliseconds staleness() const {
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - alive_.load());
   }
+
+  milliseconds lag() {
+    MutexLock lock(mutex_);
+    const auto oldest = store_.OldestUnseen();
+    if (!oldest) return milliseconds(0);
+    return std::chrono::duration_cast<milliseconds>(Clock::Real().Monotonic() - *oldest);
+  }
+
+  const Resource& resource() const { return resource_; }
 
   template <class F>
   auto Read(const F& read) {
@@ -100,6 +110,7 @@ class Informer::Impl {
     }
   }
 
+  const Resource resource_;
   const std::string ns_;
   const std::function<void(Json&)> prune_;
   std::atomic<steady_clock::time_point> alive_{steady_clock::now()};
@@ -124,6 +135,8 @@ void Informer::Stop() { impl_->Stop(); }
 bool Informer::synced() const { return impl_->synced(); }
 bool Informer::WaitForSync(milliseconds timeout) const { return impl_->WaitForSync(timeout); }
 milliseconds Informer::staleness() const { return impl_->staleness(); }
+milliseconds Informer::lag() const { return impl_->lag(); }
+const Resource& Informer::resource() const { return impl_->resource(); }
 
 ObjectPtr Informer::Get(const std::string& ns, const std::string& name) const {
   return impl_->Read([&](const Store& store) { return store.Get(ns, name); });

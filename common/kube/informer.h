@@ -62,6 +62,10 @@ class Informer {
   bool WaitForSync(std::chrono::milliseconds timeout) const;
   // Age of the last sign of life from the watch (event, bookmark, relist).
   std::chrono::milliseconds staleness() const;
+  // Age of the oldest write of ours (Observe) that the watch has not shown yet; zero: it has shown
+  // all of them. What others wrote is then at least so much behind. Thread-safe.
+  std::chrono::milliseconds lag() const;
+  const Resource& resource() const;
 
   ObjectPtr Get(const std::string& ns, const std::string& name) const;  // null: unknown
   std::vector<ObjectPtr> List() const;

@@ -77,7 +77,10 @@ std::vector<Store::Change> Store::Apply(ObjectPtr object) {
   changes.push_back({entry.delivered, object});
   entry.delivered = object;
   if (entry.current == nullptr || !Newer(VersionOf(*entry.current), version)) {
+    unseen_.erase(key);
     SetCurrent(key, entry, std::move(object));
+  } else if (const auto unseen = unseen_.find(key); unseen != unseen_.end()) {
+    unseen->second.first = unseen->second.last;  // which of ours are still to come is not known
   }
   return changes;
 }
@@ -93,7 +96,10 @@ std::vector<Store::Change> Store::Remove(const Json& object) {
   if (SameUid(entry.delivered, UidOf(object))) {
     changes.push_back({std::exchange(entry.delivered, nullptr), nullptr});
   }
-  if (SameUid(entry.current, UidOf(object))) SetCurrent(key, entry, nullptr);
+  if (SameUid(entry.current, UidOf(object))) {
+    unseen_.erase(key);
+    SetCurrent(key, entry, nullptr);
+  }
   if (entry.current == nullptr && entry.delivered == nullptr) entries_.erase(found);
   return changes;
 }
@@ -122,6 +128,7 @@ std::vector<Store::Change> Store::Replace(std::vector<ObjectPtr> objects,
     if (newer) {
       ++at;
     } else {
+      unseen_.erase(key);
       SetCurrent(key, entry, nullptr);
       at = entries_.erase(at);
     }
@@ -129,7 +136,7 @@ std::vector<Store::Change> Store::Replace(std::vector<ObjectPtr> objects,
   return changes;
 }
 
-void Store::Observe(ObjectPtr object) {
+void Store::Observe(ObjectPtr object, MonotonicTime now) {
   const std::string_view version = VersionOf(*object);
   const auto buried = buried_.find(std::string(UidOf(*object)));
   if (buried != buried_.end() && !Newer(version, buried->second)) return;
@@ -139,7 +146,16 @@ void Store::Observe(ObjectPtr object) {
     const std::string_view current = VersionOf(*entry.current);
     if (current == version || Newer(current, version)) return;
   }
+  unseen_.try_emplace(key, Unseen{now, now}).first->second.last = now;
   SetCurrent(key, entry, std::move(object));
+}
+
+std::optional<MonotonicTime> Store::OldestUnseen() const {
+  std::optional<MonotonicTime> oldest;
+  for (const auto& [key, unseen] : unseen_) {
+    if (!oldest || unseen.first < *oldest) oldest = unseen.first;
+  }
+  return oldest;
 }
 
 ObjectPtr Store::Get(const std::string& ns, const std::string& name) const {

@@ -9,12 +9,14 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/kube/informer.h"
 
 namespace longshore::kube {
@@ -34,11 +36,14 @@ class Store {
   // All that exist at that resourceVersion; what is missing from it was deleted.
   std::vector<Change> Replace(std::vector<ObjectPtr> objects, const std::string& resource_version);
   // The answer to a write of ours. Ignored when the store has a newer one, or saw it deleted.
-  void Observe(ObjectPtr object);
+  void Observe(ObjectPtr object, MonotonicTime now = Clock::Real().Monotonic());
 
   ObjectPtr Get(const std::string& ns, const std::string& name) const;
   std::vector<ObjectPtr> List() const;
   std::vector<ObjectPtr> ListByIndex(const std::string& index, const std::string& value) const;
+  // When the oldest write of ours was observed that LIST and WATCH have not shown yet; empty: they
+  // have shown all. Of an object that is written again and again meanwhile, never too early.
+  std::optional<MonotonicTime> OldestUnseen() const;
 
  private:
   struct Entry {
@@ -55,6 +60,12 @@ class Store {
   void Bury(std::string_view uid, std::string_view version);
 
   Entries entries_;
+  // Keys of entries whose current object is a write of ours that was not delivered: when the first
+  // such write was observed, as far as we know, and the last.
+  struct Unseen {
+    MonotonicTime first, last;
+  };
+  std::map<std::string, Unseen> unseen_;
   std::map<std::string, Index> indexes_;
   // UIDs whose delete was seen and the version then, the oldest first: a slow Observe must not
   // bring one back.

@@ -82,12 +82,12 @@ class ClusterView::Impl {
   void OnChange(std::function<void()> handler) { handlers_.push_back(std::move(handler)); }
   kube::Informer& pods() { return pods_; }
 
- private:
-  using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
-
   std::array<kube::Informer*, 6> informers() {
     return {&nodes_, &pods_, &slices_, &claims_, &volumes_, &attachments_};
   }
+
+ private:
+  using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
 
   void Connect(kube::Informer& informer, Apply apply) {
     informer.OnChange([this, apply](const kube::ObjectPtr& before, const kube::ObjectPtr& after) {
@@ -156,5 +156,9 @@ std::chrono::milliseconds ClusterView::staleness() const { return impl_->stalene
 std::shared_ptr<const View> ClusterView::Snapshot() const { return impl_->Current(); }
 void ClusterView::OnChange(std::function<void()> handler) { impl_->OnChange(std::move(handler)); }
 kube::Informer& ClusterView::pods() { return impl_->pods(); }
+std::vector<const kube::Informer*> ClusterView::informers() const {
+  const auto all = impl_->informers();
+  return {all.begin(), all.end()};
+}
 
 }  // namespace longshore::placement

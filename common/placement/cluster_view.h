@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "common/kube/client.h"
 #include "common/kube/informer.h"
@@ -33,6 +34,8 @@ class ClusterView {
   void OnChange(std::function<void()> handler);
   // For callers that also need the pods themselves (the controller watches its own through this).
   kube::Informer& pods();
+  // All of its watches, for who reports on them.
+  std::vector<const kube::Informer*> informers() const;
 
  private:
   class Impl;

@@ -67,6 +67,47 @@ TEST_F(StoreTest, ObservedCreateIsNotRefutedByAnOlderList) {
   EXPECT_EQ(Current(), "none");
 }
 
+TEST_F(StoreTest, AWriteOfOursIsUnseenUntilTheWatchHasComeSoFar) {
+  const MonotonicTime start;
+  const auto at = [&](int second) { return start + std::chrono::seconds(second); };
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+  store_.Observe(Make("a", "8"), at(1));
+  store_.Observe(Make("b", "9"), at(2));
+  EXPECT_EQ(store_.OldestUnseen(), at(1));
+  store_.Apply(Make("a", "8"));
+  EXPECT_EQ(store_.OldestUnseen(), at(2));
+  store_.Observe(Make("b", "9"), at(3));  // the same once more
+  EXPECT_EQ(store_.OldestUnseen(), at(2));
+  store_.Apply(Make("b", "12"));  // somebody else's, and ours with it
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+  store_.Observe(Make("a", "7"), at(4));  // long past
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+}
+
+TEST_F(StoreTest, AnObjectThatIsWrittenAgainAndAgainAgesOnlyWhileTheWatchIsSilent) {
+  const MonotonicTime start;
+  const auto at = [&](int second) { return start + std::chrono::seconds(second); };
+  for (int i = 0; i < 5; ++i) store_.Observe(Make("a", std::to_string(10 + i)), at(i));
+  EXPECT_EQ(store_.OldestUnseen(), at(0));
+  store_.Apply(Make("a", "12"));
+  EXPECT_EQ(store_.OldestUnseen(), at(4))
+      << "one of ours is still to come, made then at the latest";
+  store_.Apply(Make("a", "14"));
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+}
+
+TEST_F(StoreTest, WhatWasDeletedOrListedIsNoLongerUnseen) {
+  const MonotonicTime start;
+  store_.Observe(Make("a", "8"), start);
+  store_.Remove(*Make("a", "9"));
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+  store_.Observe(Make("b", "10"), start);
+  store_.Replace({}, "9");
+  EXPECT_EQ(store_.OldestUnseen(), start) << "the list is older";
+  store_.Replace({}, "11");
+  EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
+}
+
 TEST_F(StoreTest, LateObserveDoesNotBringBackTheDead) {
   store_.Apply(Make("a", "5"));
   EXPECT_THAT(Lines(store_.Remove(*Make("a", "9"))), ElementsAre("5>"));
