@@ -41,7 +41,7 @@ void EventLog::Append(std::string type, std::string ns, std::string request, std
           std::move(data)},
          ""});
   }
-  appended_.notify_all();
+  changed_.notify_all();
 }
 
 void EventLog::AppendLatest(const std::string& key, std::string type, std::string ns,
@@ -60,18 +60,24 @@ void EventLog::AppendLatest(const std::string& key, std::string type, std::strin
           std::move(data)},
          key});
   }
-  appended_.notify_all();
+  changed_.notify_all();
 }
 
 void EventLog::Add(Kept made) {
   made.announcement.revision = next_revision_++;
   made.announcement.time = FormatTime(clock_.Now());
+  ++counts_[made.announcement.type];
   kept_.push_back(std::move(made));
   while (kept_.size() > capacity_) {
     lost_ = kept_.front().announcement.revision;
     if (!kept_.front().key.empty()) latest_.erase(kept_.front().key);
     kept_.pop_front();
   }
+}
+
+std::map<std::string, uint64_t> EventLog::appended() const {
+  MutexLock lock(mutex_);
+  return counts_;
 }
 
 Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::milliseconds wait,
@@ -96,7 +102,7 @@ Result<EventLog::Page> EventLog::Read(const std::string& cursor, std::chrono::mi
   while (next_revision_ == after + 1) {
     const MonotonicTime now = clock_.Monotonic();
     if (now >= deadline || (stopping && stopping())) break;
-    appended_.wait_for(mutex_, std::min<std::chrono::nanoseconds>(kStopCheck, deadline - now));
+    changed_.wait_for(mutex_, std::min<std::chrono::nanoseconds>(kStopCheck, deadline - now));
   }
   Page page;
   for (const Kept& kept : kept_) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,16 +20,20 @@
 
 namespace longshore::controller {
 
-// Types: RequestReady, PodsAvailable {cause}, PodsWithdrawn, PodLost, PodDeconstructed,
-// OperationStarted, OperationFinished, OperationProgress (lossy), ScalingDecided.
+// PodsAvailable has a cause, OperationProgress is lossy.
+inline constexpr const char* kAnnouncementTypes[] = {
+    "RequestReady",      "PodsAvailable",     "PodsWithdrawn",
+    "PodLost",           "PodDeconstructed",  "OperationStarted",
+    "OperationFinished", "OperationProgress", "ScalingDecided"};
+
 struct Announcement {
   uint64_t revision = 0;  // grows; those between were replaced
   std::string time;       // RFC 3339 with microseconds
-  std::string type;
-  std::string ns;       // namespace of the request
-  std::string request;  // ComputeRequest
-  std::string source;   // BackupSource
-  api::Json data;       // e.g. {"pods": ["…"], "cause": "ThresholdExceeded", "node": "node-1"}
+  std::string type;       // of kAnnouncementTypes
+  std::string ns;         // namespace of the request
+  std::string request;    // ComputeRequest
+  std::string source;     // BackupSource
+  api::Json data;         // e.g. {"pods": ["…"], "cause": "ThresholdExceeded", "node": "node-1"}
 };
 
 // Thread-safe.
@@ -43,6 +48,9 @@ class EventLog {
   // is no longer than their subjects are many, and pushes out nothing else.
   void AppendLatest(const std::string& key, std::string type, std::string ns, std::string request,
                     std::string source, api::Json data);
+
+  // How many of each type were appended since the start.
+  std::map<std::string, uint64_t> appended() const;
 
   struct Page {
     std::vector<Announcement> announcements;
@@ -65,9 +73,10 @@ class EventLog {
   const size_t capacity_;
   const std::string log_id_;
   mutable Mutex mutex_;
-  mutable ConditionVariable appended_;
+  mutable ConditionVariable changed_;
   std::deque<Kept> kept_ LS_GUARDED_BY(mutex_);
   std::unordered_map<std::string, uint64_t> latest_ LS_GUARDED_BY(mutex_);  // revisions, by key
+  std::map<std::string, uint64_t> counts_ LS_GUARDED_BY(mutex_);            // by type
   uint64_t lost_ LS_GUARDED_BY(mutex_) = 0;  // the newest revision that was pushed out
   uint64_t next_revision_ LS_GUARDED_BY(mutex_) = 1;
 };

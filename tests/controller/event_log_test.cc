@@ -29,6 +29,15 @@ TEST(EventLogTest, CursorResumesWhereItLeftOff) {
   EXPECT_TRUE(log.Read(second->cursor, milliseconds(0))->announcements.empty());
 }
 
+TEST(EventLogTest, CountsByTypeAlsoWhatIsNoLongerKept) {
+  EventLog log(Clock::Real(), 2);
+  for (int i = 0; i < 5; ++i) Append(log, "a");
+  log.AppendLatest("op", "b", "ns", "r", "s", {{"bytes", 1}});
+  log.AppendLatest("op", "b", "ns", "r", "s", {{"bytes", 1}});  // says the same
+  log.AppendLatest("op", "b", "ns", "r", "s", {{"bytes", 2}});
+  EXPECT_EQ(log.appended(), (std::map<std::string, uint64_t>{{"a", 5}, {"b", 2}}));
+}
+
 TEST(EventLogTest, NowSkipsWhatWasBefore) {
   EventLog log;
   Append(log, "a");
