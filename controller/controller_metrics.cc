@@ -1,109 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/controller_metrics.h"
 
+#include <span>
+
+#include "common/api/request.h"
+#include "controller/census.h"
+#include "controller/environment.h"
+
 namespace longshore::controller {
 namespace {
 
+constexpr char kOther[] = "Other";
+
+constexpr const char* kCauses[] = {api::kCauseRequested, api::kCauseThreshold,
+                                   api::kCauseIdle,      api::kCauseResized,
+                                   api::kCausePodBusy,   api::kCauseDemand,
+                                   api::kCauseWarmPods,  api::kCauseDeadline,
+                                   api::kCauseFutile,    kOther};
+// Reasons of condition ScalingLimited.
+constexpr const char* kLimits[] = {"MaxPods", "SourceCap", "RepositoryCap", api::kCauseFutile,
+                                   kOther};
+constexpr const char* kKinds[] = {kRequestKey, kPodKey, kOperationKey, kSourceKey};
+
+std::map<std::string, metrics::Counter*> MakeCounters(metrics::Registry& registry,
+                                                      const std::string& name,
+                                                      const std::string& help,
+                                                      const std::string& label,
+                                                      std::span<const char* const> values) {
+  std::map<std::string, metrics::Counter*> counters;
+  for (const char* value : values) {
+    counters[value] = &registry.MakeCounter(name, help, {{label, value}});
+  }
+  return counters;
+}
+
+std::map<std::string, metrics::Histogram*> MakeReconciles(metrics::Registry& registry) {
+  std::map<std::string, metrics::Histogram*> histograms;
+  for (const char* kind : kKinds) {
+    histograms[kind] = &registry.MakeHistogram(
+        "longshore_controller_reconcile_duration_seconds",
+        "Time that one key of the work queue took, calls of the Kubernetes API included",
+        {0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2, 1, 5, 30}, {{"kind", kind}});
+  }
+  return histograms;
+}
+
 void Count(const std::map<std::string, metrics::Counter*>& counters, const std::string& which) {
-  const auto found = counters.find(which);
+  auto found = counters.find(which);
+  if (found == counters.end()) found = counters.find(kOther);
   if (found != counters.end()) found->second->Increment();
 }
 
-// Gauges that are set when somebody asks: name -> help.
-const std::map<std::string, std::string> kGauges = {
-    {"longshore_controller_agents_connected", "Node agents with an open stream"},
-    {"longshore_controller_workers_connected", "Workers with an open stream"},
-    {"longshore_controller_workers_known", "Workers with an open stream, or lately so"},
-    {"longshore_controller_workers_refused", "Streams refused: of pods that are no backup pods"},
-    {"longshore_controller_extenders_connected", "Extenders with an open stream"},
-    {"longshore_controller_usage_reports", "Reports of node agents taken since the start"},
-    {"longshore_controller_foreign_samples", "Samples dropped: of our pods, but of another node"},
-    {"longshore_controller_superseded_reports",
-     "Reports dropped: a later stream claims the agent's node"},
-    {"longshore_controller_streams_refused", "Streams refused since the start"},
-    {"longshore_controller_bad_messages", "Streams closed for a message since the start"},
-    {"longshore_controller_usage_pods", "Backup pods with samples in memory"},
-    {"longshore_controller_queue_keys", "Keys waiting in the work queue"},
-    {"longshore_controller_reconciles", "Keys handled since the start"},
-    {"longshore_controller_reconcile_conflicts", "Writes that somebody else overtook"},
-    {"longshore_controller_reconcile_errors", "Reconciles that failed and were repeated"},
-    {"longshore_controller_leading", "1 while this replica is certain to lead"},
-    {"longshore_controller_leader_epoch", "The lease's count of leaders when this one began"},
-    {"longshore_controller_cache_age_seconds", "Since the quietest watch last showed life"},
-};
+void Observe(metrics::Histogram& histogram, std::chrono::nanoseconds span) {
+  histogram.Observe(std::chrono::duration<double>(span).count());
+}
 
 }  // namespace
 
-ControllerMetrics::ControllerMetrics()
-    : crossing_to_decision_(registry_.MakeHistogram(
+ControllerMetrics::ControllerMetrics(metrics::Registry& registry)
+    : pod_moves_(MakeCounters(registry, "longshore_controller_pod_transitions_total",
+                              "Backup pods that came into a state", "state", kPodStates)),
+      operation_moves_(MakeCounters(registry, "longshore_controller_operation_writes_total",
+                                    "Writes of operations by their state", "state",
+                                    kOperationStates)),
+      decisions_(MakeCounters(registry, "longshore_controller_scaling_decisions_total",
+                              "Changes of the wanted number of pods", "cause", kCauses)),
+      limits_(MakeCounters(registry, "longshore_controller_scaling_limited_total",
+                           "Times that a crew wanted more pods than a limit allows it", "limit",
+                           kLimits)),
+      reconciles_(MakeReconciles(registry)),
+      crossing_to_decision_(registry.MakeHistogram(
           "longshore_controller_crossing_to_decision_seconds",
-          "From the end of the first sample over a threshold to the decision to grow",
-          {0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10})),
+          "From the end of the first sample over a threshold to the decision to grow: the signal's "
+          "window, and how long we took",
+          {0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60})),
+      crossing_to_announced_(registry.MakeHistogram(
+          "longshore_controller_crossing_to_announced_seconds",
+          "From the end of the first sample over a threshold to the announcement of a pod that it "
+          "brought",
+          {0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300})),
+      sample_to_decision_(registry.MakeHistogram(
+          "longshore_controller_sample_to_decision_seconds",
+          "From the arrival of the sample that made a signal's window full to the decision to grow",
+          {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5})),
       planned_to_available_(
-          registry_.MakeHistogram("longshore_controller_planned_to_available_seconds",
-                                  "From the row of a backup pod to its being available",
-                                  {0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300})) {
-  for (const char* state : {api::kPlanned, api::kProvisioning, api::kAvailable, api::kAssigned,
-                            api::kDraining, api::kDeconstructed, api::kFailed, api::kLost}) {
-    pod_moves_[state] =
-        &registry_.MakeCounter("longshore_controller_pod_transitions_total",
-                               "Backup pods that came into a state", {{"state", state}});
-  }
-  for (const char* state :
-       {api::kQueued, api::kPreparing, api::kRunning, api::kCommitting, api::kSucceeded,
-        api::kOperationFailed, api::kCancelled, api::kInterrupted}) {
-    operation_moves_[state] =
-        &registry_.MakeCounter("longshore_controller_operation_writes_total",
-                               "Writes of operations by their state", {{"state", state}});
-  }
-  for (const char* cause : {api::kCauseRequested, api::kCauseThreshold, api::kCauseIdle,
-                            api::kCauseResized, api::kCausePodBusy, api::kCauseDemand,
-                            api::kCauseWarmPods, api::kCauseDeadline, api::kCauseFutile}) {
-    decisions_[cause] =
-        &registry_.MakeCounter("longshore_controller_scaling_decisions_total",
-                               "Changes of the wanted number of pods", {{"cause", cause}});
-  }
-  for (const auto& [name, help] : kGauges) gauges_[name] = &registry_.MakeGauge(name, help);
-}
+          registry.MakeHistogram("longshore_controller_planned_to_available_seconds",
+                                 "From the row of a backup pod to its being available first",
+                                 {0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300})) {}
 
-Tally ControllerMetrics::MakeTally() {
+Tally ControllerMetrics::MakeTally() const {
   Tally tally;
   tally.pod_moved = [this](const std::string& state) { Count(pod_moves_, state); };
-  tally.scaled = [this](const std::string& cause) { Count(decisions_, cause); };
   tally.operation_moved = [this](const std::string& state) { Count(operation_moves_, state); };
-  tally.crossing_to_decision = [this](double seconds) { crossing_to_decision_.Observe(seconds); };
-  tally.planned_to_available = [this](double seconds) { planned_to_available_.Observe(seconds); };
-  return tally;
-}
-
-std::string ControllerMetrics::Text(const ReconcileLoop& loop, const StreamHub& hub,
-                                    const kube::WorkQueue& queue, const UsageStore& usage,
-                                    std::chrono::milliseconds cache_age,
-                                    const Leadership& leadership) {
-  const auto set = [this](const char* name, double value) {
-    gauges_.at(std::string("longshore_controller_") + name)->Set(value);
+  tally.scaled = [this](const std::string& cause) { Count(decisions_, cause); };
+  tally.limited = [this](const std::string& limit) { Count(limits_, limit); };
+  tally.crossing_to_decision = [this](auto span) { Observe(crossing_to_decision_, span); };
+  tally.crossing_to_announced = [this](auto span) { Observe(crossing_to_announced_, span); };
+  tally.sample_to_decision = [this](auto span) { Observe(sample_to_decision_, span); };
+  tally.planned_to_available = [this](auto span) { Observe(planned_to_available_, span); };
+  tally.reconciled = [this](const std::string& kind, std::chrono::nanoseconds span) {
+    Observe(*reconciles_.at(kind), span);
   };
-  const StreamHub::Counts streams = hub.counts();
-  set("agents_connected", static_cast<double>(streams.agents));
-  set("workers_connected", static_cast<double>(streams.workers));
-  set("workers_known", static_cast<double>(streams.known_workers));
-  set("workers_refused", static_cast<double>(streams.foreign_workers));
-  set("extenders_connected", static_cast<double>(streams.extenders));
-  set("usage_reports", static_cast<double>(streams.reports));
-  set("foreign_samples", static_cast<double>(streams.foreign_samples));
-  set("superseded_reports", static_cast<double>(streams.superseded));
-  set("streams_refused", static_cast<double>(streams.refused));
-  set("bad_messages", static_cast<double>(streams.bad_messages));
-  set("usage_pods", static_cast<double>(usage.pods()));
-  set("queue_keys", static_cast<double>(queue.size()));
-  const ReconcileLoop::Counts counts = loop.counts();
-  set("reconciles", static_cast<double>(counts.reconciled));
-  set("reconcile_conflicts", static_cast<double>(counts.conflicts));
-  set("reconcile_errors", static_cast<double>(counts.errors));
-  set("cache_age_seconds", static_cast<double>(cache_age.count()) / 1000);
-  set("leading", leadership.leading() ? 1 : 0);
-  set("leader_epoch", static_cast<double>(leadership.epoch()));
-  return registry_.Text();
+  return tally;
 }
 
 }  // namespace longshore::controller

@@ -1,37 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The controller's metrics, and the Tally through which the reconcilers count. Used by main.cc.
+// The controller's metrics of what its reconcilers do: counted when it happens, through a Tally.
+// What is read when Prometheus asks is in scrape_metrics.h. Constructed by main.cc and by tests.
 #pragma once
 
 #include <map>
 #include <string>
 
 #include "common/metrics/registry.h"
-#include "controller/environment.h"
-#include "controller/leadership.h"
-#include "controller/reconcile_loop.h"
-#include "controller/stream_hub.h"
+#include "controller/tally.h"
 
 namespace longshore::controller {
 
 class ControllerMetrics {
  public:
-  ControllerMetrics();
+  // The registry outlives it.
+  explicit ControllerMetrics(metrics::Registry& registry);
 
-  Tally MakeTally();
-  // For parts that make their own: the storage manager API.
-  metrics::Registry& registry() { return registry_; }
-  // Sets what is counted elsewhere, then renders everything.
-  std::string Text(const ReconcileLoop& loop, const StreamHub& hub, const kube::WorkQueue& queue,
-                   const UsageStore& usage, std::chrono::milliseconds cache_age,
-                   const Leadership& leadership);
+  // Borrows this object. What a name is not known for is counted as "Other": label sets are fixed.
+  Tally MakeTally() const;
 
  private:
-  metrics::Registry registry_;
-  std::map<std::string, metrics::Counter*> pod_moves_, operation_moves_, decisions_;
+  using Counters = std::map<std::string, metrics::Counter*>;
+  using Histograms = std::map<std::string, metrics::Histogram*>;
+
+  Counters pod_moves_, operation_moves_, decisions_, limits_;  // by the value of their label
+  Histograms reconciles_;                                      // by kind of key
   metrics::Histogram& crossing_to_decision_;
+  metrics::Histogram& crossing_to_announced_;
+  metrics::Histogram& sample_to_decision_;
   metrics::Histogram& planned_to_available_;
-  std::map<std::string, metrics::Gauge*> gauges_;
 };
 
 }  // namespace longshore::controller

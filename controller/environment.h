@@ -16,6 +16,7 @@
 #include "controller/pressure_store.h"
 #include "controller/sample_gate.h"
 #include "controller/scaling_board.h"
+#include "controller/tally.h"
 #include "controller/usage_store.h"
 #include "controller/verdict_store.h"
 #include "controller/worker_table.h"
@@ -41,15 +42,6 @@ struct Settings {
   // A worker that hasn't ended a stuck operation so long after its limit loses its Pod.
   std::chrono::seconds stall_grace{120};
   std::chrono::seconds progress_write_interval{10};
-};
-
-// Counts for the metrics; incremented on the reconcile thread.
-struct Tally {
-  std::function<void(const std::string& state)> pod_moved = [](const std::string&) {};
-  std::function<void(const std::string& cause)> scaled = [](const std::string&) {};
-  std::function<void(const std::string& state)> operation_moved = [](const std::string&) {};
-  std::function<void(double seconds)> crossing_to_decision = [](double) {};
-  std::function<void(double seconds)> planned_to_available = [](double) {};
 };
 
 struct Environment {

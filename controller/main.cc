@@ -17,6 +17,7 @@
 #include "controller/leadership.h"
 #include "controller/live_state.h"
 #include "controller/options.h"
+#include "controller/scrape_metrics.h"
 #include "controller/stream_identity.h"
 #include "controller/triggers.h"
 
@@ -48,6 +49,7 @@ class Controller {
  public:
   Controller(const Options& options, kube::Client& client, const std::string& ca_pem)
       : state_(client),
+        scrape_metrics_(registry_, CacheAges(state_)),
         recorder_(client, "longshore.dev/controller", "longshore-controller"),
         leadership_(client, {.lease = options.lease, .pod = options.pod},
                     {.began = [this](int64_t) { Begin(); }, .replaced = &End}),
@@ -59,7 +61,7 @@ class Controller {
             [&client, audience = options.audience](const std::string& token) {
               return kube::ReviewToken(client, token, {audience});
             },
-            TokenLimits{}, Clock::Real(), &metrics_.registry(), "streams"),
+            TokenLimits{}, Clock::Real(), &registry_, "streams"),
         authenticator_(tokens_),
         env_{cluster_,
              workers_,
@@ -89,7 +91,7 @@ class Controller {
               [this] { return watch_list_.Get(); }, [this] { return Closed(); },
               env_.settings.offer_silence}),
         api_(client, state_, live_, events_,
-             ApiPort(options, metrics_.registry(),
+             ApiPort(options, registry_,
                      [this] {
                        const std::string closed = Closed();
                        return closed.empty() ? Status() : Status(Unavailable(closed));
@@ -186,14 +188,29 @@ class Controller {
   }
   std::string Unready() const { return synced_ ? "" : "the cluster is not listed yet"; }
   std::string Metrics() {
-    return metrics_.Text(loop_, hub_, queue_, usage_, state_.requests.staleness(), leadership_);
+    scrape_metrics_.Set(
+        {.leading = leadership_.leading(),
+         .leader_epoch = leadership_.epoch(),
+         .census = TakeCensus(state_.requests.List(), state_.backup_pods.List(),
+                              state_.operations.List(), Clock::Real().Now()),
+         .nodes = state_.placement.Snapshot()->Table().size(),
+         .usage_pods = usage_.pods(),
+         .streams = hub_.counts(),
+         .reconciles = loop_.counts(),
+         // A replica that never led only gathers keys: none of them is late.
+         .queue = led_ ? queue_.depth() : kube::WorkQueue::Depth{.keys = queue_.size()},
+         .caches = CacheAges(state_),
+         .announcements = events_.appended()});
+    return registry_.Text();
   }
 
   // In the order of construction: what is used comes before its users.
-  ControllerMetrics metrics_;
+  metrics::Registry registry_;
+  ControllerMetrics metrics_{registry_};
   kube::WorkQueue queue_;
   PodIndex index_;
   ClusterState state_;
+  ScrapeMetrics scrape_metrics_;
   kube::EventRecorder recorder_;
   Leadership leadership_;
   KubeCluster cluster_;

@@ -174,10 +174,19 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
   LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, back ? "Reconnected" : "WorkerReady",
                           "the worker is connected and its tools answer"));
   AnnounceAvailable(env_.events, seen.row, back ? "Reconnected" : seen.row.spec.cause);
-  env_.tally.planned_to_available(
-      std::chrono::duration<double>(Since(seen.row.metadata.creation_timestamp, env_.clock.Now()))
-          .count());
+  if (!back) CountAvailable(seen);
   return SyncCondition(seen, true);
+}
+
+// How long it took: since the row, and since the crossing that it is the answer to, as long as the
+// decision about that is the request's last.
+void PodReconciler::CountAvailable(const Seen& seen) {
+  const WallTime now = env_.clock.Now();
+  env_.tally.planned_to_available(Since(seen.row.metadata.creation_timestamp, now));
+  const std::string& crossing = seen.request->status.last_decision.crossing_time;
+  if (seen.row.spec.cause == api::kCauseThreshold && !crossing.empty()) {
+    env_.tally.crossing_to_announced(Since(crossing, now));
+  }
 }
 
 // No node took it so far. Another attempt is offered more nodes; where none would be, it waits.

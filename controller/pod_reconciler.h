@@ -71,6 +71,7 @@ class PodReconciler {
   std::optional<std::chrono::nanoseconds> RequirementLeft(const Seen& seen) const;
   Result<Again> OnRequireTimedOut(Seen& seen);
   void FillPlacement(Seen& seen);
+  void CountAvailable(const Seen& seen);
   Status ReportTrouble(Seen& seen);
 
   // Assigned.

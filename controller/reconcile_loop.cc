@@ -49,8 +49,9 @@ bool ReconcileLoop::Step(milliseconds wait) {
   }
   const auto key = queue_.Get(wait);
   if (!key) return false;
+  const MonotonicTime began = env_.clock.Monotonic();
   const Result<Again> handled = Handle(*key);
-  ++reconciled_;
+  env_.tally.reconciled(key->substr(0, key->find('/')), env_.clock.Monotonic() - began);
   queue_.Done(*key);
   if (handled) {
     queue_.Forget(*key);

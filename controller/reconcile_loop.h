@@ -32,10 +32,11 @@ class ReconcileLoop {
 
   // Since the thread last took or waited for a key: health is progress, not being alive.
   std::chrono::milliseconds SinceProgress() const;
+  // Keys that were repeated: somebody else wrote first, or it failed. Thread-safe.
   struct Counts {
-    uint64_t reconciled = 0, conflicts = 0, errors = 0;
+    uint64_t conflicts = 0, errors = 0;
   };
-  Counts counts() const { return {reconciled_, conflicts_, errors_}; }
+  Counts counts() const { return {conflicts_, errors_}; }
 
  private:
   Result<Again> Handle(const std::string& key);
@@ -47,7 +48,7 @@ class ReconcileLoop {
   OperationReconciler operations_;
   RequestReconciler requests_;
   SourceReconciler sources_;
-  std::atomic<uint64_t> reconciled_{0}, conflicts_{0}, errors_{0};
+  std::atomic<uint64_t> conflicts_{0}, errors_{0};
   std::atomic<int64_t> progress_ns_{0};
   std::jthread thread_;
 };

@@ -247,18 +247,20 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
     env_.tally.scaled(decision.cause);
     env_.cluster.Event(ToJson(request), false, decision.cause, "Scale", decision.message);
   }
-  const auto turned = [&](const char* type, const char* reason) {
+  // The condition, when it has become true or is true for another reason.
+  const auto turned = [&](const char* type) {
     const api::Condition* was = api::FindCondition(before.conditions, type);
     const api::Condition* is = api::FindCondition(request.status.conditions, type);
     const bool news = is != nullptr && (was == nullptr || was->reason != is->reason);
-    return news && is->reason == reason ? is : nullptr;
+    return news && is->status == "True" ? is : nullptr;
   };
-  if (const api::Condition* limited = turned("ScalingLimited", api::kCauseFutile)) {
-    env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
+  if (const api::Condition* limited = turned("ScalingLimited")) {
+    env_.tally.limited(limited->reason);
+    if (limited->reason == api::kCauseFutile) {
+      env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
+    }
   }
-  for (const char* reason : {scaling::kPredictedLate, scaling::kInfeasible}) {
-    const api::Condition* late = turned("DeadlineAtRisk", reason);
-    if (late == nullptr) continue;
+  if (const api::Condition* late = turned("DeadlineAtRisk")) {
     env_.cluster.Event(ToJson(request), true, late->reason, "Predict", late->message);
   }
   if (const api::Condition* accepted = flipped("Accepted")) {

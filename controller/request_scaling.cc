@@ -31,6 +31,18 @@ int Queued(const std::vector<api::Operation>& operations, const Crew& crew) {
       }));
 }
 
+// How long a decision took that a signal led to: since it crossed its threshold, and since the
+// sample arrived that made its window full, which is the newest one of the witness.
+void CountReaction(const Tally& tally, const scaling::ScalingInput& in,
+                   const api::ScalingDecision& decision) {
+  if (decision.crossing_time.empty() || decision.inputs.empty()) return;
+  tally.crossing_to_decision(Since(decision.crossing_time, in.wall));
+  for (const scaling::PodUsage& pod : in.pods) {
+    if (pod.name != decision.inputs.front().pod || pod.samples.empty()) continue;
+    tally.sample_to_decision(in.now - pod.samples.back().received);
+  }
+}
+
 }  // namespace
 
 scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
@@ -130,11 +142,7 @@ void RequestReconciler::EvaluateUsage(Visit& visit) {
   visit.request.status.last_decision = visit.scaling.decision;
   visit.request.status.desired_pods = visit.scaling.decision.to;
   visit.decided = true;
-  const std::string& crossing = visit.scaling.decision.crossing_time;
-  if (!crossing.empty()) {
-    env_.tally.crossing_to_decision(
-        std::chrono::duration<double>(Since(crossing, in.wall)).count());
-  }
+  CountReaction(env_.tally, in, visit.scaling.decision);
 }
 
 }  // namespace longshore::controller

@@ -13,6 +13,8 @@
 
 #include "common/kube/work_queue.h"
 #include "common/messages/worker.pb.h"
+#include "common/metrics/registry.h"
+#include "controller/controller_metrics.h"
 #include "controller/reconcile_loop.h"
 #include "tests/controller/fake_cluster.h"
 
@@ -71,6 +73,9 @@ class World {
 
   FakeClock clock;
   FakeCluster cluster{clock};
+  // What the reconcilers of all brains have counted.
+  metrics::Registry registry;
+  ControllerMetrics metrics{registry};
   std::map<std::string, double> cpu;   // millicores by Pod name; absent: 5
   std::map<std::string, double> sent;  // network bytes a second by Pod name; absent: 0
   bool agents_report = true;

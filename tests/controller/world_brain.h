@@ -29,7 +29,7 @@ struct World::Brain {
               delay.count() > 0 ? queue.AddAfter(key, delay) : queue.Add(key);
             },
             world.clock.Monotonic(),
-            Tally{}},
+            world.metrics.MakeTally()},
         loop(env, queue) {
     env.settings.ca_pem = [&world] { return world.ca_pem; };
     workers.Connect(

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Objects, counted by their states.
+#include "controller/census.h"
+
+#include <gtest/gtest.h>
+
+#include "common/api/archive.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+using std::chrono::seconds;
+
+const WallTime kNow = WallTime(std::chrono::hours(500000));
+
+kube::ObjectPtr Object(Json status) {
+  return std::make_shared<const Json>(Json{{"status", std::move(status)}});
+}
+
+kube::ObjectPtr Draining(seconds since) {
+  return Object({{"state", "Draining"}, {"lastTransitionTime", FormatTime(kNow - since)}});
+}
+
+TEST(CensusTest, CountsByStateAndWhatHasNoneYetByItsFirst) {
+  const auto blank = std::make_shared<const Json>(Json::object());
+  const Census census =
+      TakeCensus({}, {blank, Object({{"state", "Available"}}), Object({{"state", "Available"}})},
+                 {blank, Object({{"state", ""}}), Object({{"state", "Running"}})}, kNow);
+  EXPECT_EQ(census.pods, (std::map<std::string, int>{{"Available", 2}, {"Planned", 1}}));
+  EXPECT_EQ(census.operations, (std::map<std::string, int>{{"Queued", 2}, {"Running", 1}}));
+}
+
+TEST(CensusTest, TellsAcquiredPodsFromThoseThatWork) {
+  const Json acquired = {{"holder", "manager"}, {"epoch", 1}};
+  const Json works = {{"holder", "longshore"}, {"operation", "op"}, {"epoch", 1}};
+  const Census census = TakeCensus({},
+                                   {Object({{"state", "Assigned"}, {"lease", acquired}}),
+                                    Object({{"state", "Assigned"}, {"lease", works}}),
+                                    Object({{"state", "Assigned"}, {"lease", works}}),
+                                    Object({{"state", "Available"}, {"lease", nullptr}})},
+                                   {}, kNow);
+  EXPECT_EQ(census.leases_acquired, 1);
+  EXPECT_EQ(census.leases_working, 2);
+}
+
+TEST(CensusTest, TheOldestDrainIsTheOneThatHasLastedLongest) {
+  EXPECT_EQ(TakeCensus({}, {Object({{"state", "Available"}})}, {}, kNow).oldest_drain, seconds(0));
+  const Census census = TakeCensus(
+      {}, {Draining(seconds(5)), Draining(seconds(70)), Draining(seconds(-3))}, {}, kNow);
+  EXPECT_EQ(census.oldest_drain, seconds(70));
+}
+
+TEST(CensusTest, AddsUpWhatTheRequestsWant) {
+  const Census census = TakeCensus(
+      {Object({{"desiredPods", 2}}), Object({{"desiredPods", 3}}), Object(Json::object())}, {}, {},
+      kNow);
+  EXPECT_EQ(census.wanted_pods, 5);
+}
+
+}  // namespace
+}  // namespace longshore::controller
