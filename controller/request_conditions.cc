@@ -140,9 +140,11 @@ api::Condition PlacementVetted(const ConditionInput& in) {
 }  // namespace
 
 std::vector<api::Condition> MakeConditions(const ConditionInput& input) {
-  return {PodsProvisioned(input), Available(input), ScalingActive(input),
-          ScalingLimited(input),  Placeable(input), DeadlineAtRisk(input),
-          PlacementVetted(input)};
+  std::vector<api::Condition> all = {
+      PodsProvisioned(input), Available(input),      ScalingActive(input),  ScalingLimited(input),
+      Placeable(input),       DeadlineAtRisk(input), PlacementVetted(input)};
+  if (input.copies_apart) all.push_back(*input.copies_apart);
+  return all;
 }
 
 }  // namespace longshore::controller

@@ -4,6 +4,7 @@
 // reconciler. docs/controller.md lists every reason.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct ConditionInput {
   int desired = 0;
   bool has_deadline = false;
   const scaling::DeadlineEstimate& deadline;
+  // What copies_apart.h found; empty: nothing, the references are missing.
+  std::optional<api::Condition> copies_apart;
   std::string no_node;  // required placement, and no node will do: why
   WallTime now;
 };

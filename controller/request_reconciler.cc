@@ -5,6 +5,7 @@
 
 #include "controller/announcements.h"
 #include "controller/clip.h"
+#include "controller/copies_apart.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_template.h"
 #include "controller/request_conditions.h"
@@ -201,9 +202,11 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   status.observed_generation = generation;
   status.pods = visit.crew.Counts();
   if (!visit.acceptance.choice.reason.empty()) status.image = visit.acceptance.choice;
-  if (visit.acceptance.references) {
-    status.location = Clip(
-        placement::Locate(visit.acceptance.references->source, *env_.cluster.View()).reason, 1000);
+  std::optional<api::Condition> copies_apart;
+  if (const auto& refs = visit.acceptance.references) {
+    const auto view = env_.cluster.View();
+    status.location = Clip(placement::Locate(refs->source, *view).reason, 1000);
+    copies_apart = CopiesApart(refs->source, refs->repository, *view);
   }
   std::vector<api::Condition> conditions = {visit.acceptance.condition};
   const bool restarted =
@@ -212,10 +215,10 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
           env_.clock.Monotonic() - env_.started;
   const bool accepted = visit.acceptance.references.has_value();
   const bool has_rules = accepted && !visit.acceptance.references->scaling.rules.empty();
-  for (api::Condition& condition :
-       MakeConditions({visit.crew, visit.scaling, accepted, has_rules, restarted,
-                       status.desired_pods, !visit.request.spec.deadline.empty(),
-                       visit.memory->deadline, visit.no_node, env_.clock.Now()})) {
+  for (api::Condition& condition : MakeConditions(
+           {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
+            !visit.request.spec.deadline.empty(), visit.memory->deadline, std::move(copies_apart),
+            visit.no_node, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {
@@ -259,6 +262,10 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
     if (limited->reason == api::kCauseFutile) {
       env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
     }
+  }
+  const api::Condition* apart = flipped(kCopiesApart);
+  if (apart != nullptr && apart->status == "False") {
+    env_.cluster.Event(ToJson(request), true, apart->reason, "Compare", apart->message);
   }
   if (const api::Condition* late = turned("DeadlineAtRisk")) {
     env_.cluster.Event(ToJson(request), true, late->reason, "Predict", late->message);

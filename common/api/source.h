@@ -221,6 +221,22 @@ void Describe(A& a, RepositoryCredentials& v) {
   a("maintain", v.maintain);
 }
 
+// Where a repository keeps the copies; as SourceLocation.
+struct RepositoryLocation {
+  std::string ns, node_name;
+  std::map<std::string, std::string> pod_labels;
+  std::string service, persistent_volume_claim, zone;
+};
+template <class A>
+void Describe(A& a, RepositoryLocation& v) {
+  a("namespace", v.ns);
+  a("nodeName", v.node_name);
+  a("podLabels", v.pod_labels);
+  a("service", v.service);
+  a("persistentVolumeClaim", v.persistent_volume_claim);
+  a("zone", v.zone);
+}
+
 struct BackupRepositorySpec {
   std::string url;  // "rest:https://HOST:PORT/PATH/", no login in it
   KeyRef ca_ref;    // ConfigMap with the CA certificate (PEM)
@@ -229,6 +245,10 @@ struct BackupRepositorySpec {
   std::string key_id;         // name of the key where it is escrowed
   bool key_escrowed = false;
   int max_writers = 8;
+  // When that is in the cluster.
+  RepositoryLocation location;
+  // The nearest that it may be to a source's data is beyond this: "Node", "Rack", "Zone".
+  std::string apart_from = "Node";
 };
 template <class A>
 void Describe(A& a, BackupRepositorySpec& v) {
@@ -239,6 +259,8 @@ void Describe(A& a, BackupRepositorySpec& v) {
   a("keyID", v.key_id);
   a("keyEscrowed", v.key_escrowed);
   a("maxWriters", v.max_writers);
+  a("location", v.location);
+  a("apartFrom", v.apart_from);
 }
 struct BackupRepositoryStatus {
   int64_t observed_generation = 0;
