@@ -4,9 +4,9 @@
 // at thousands of samples a second without parsing objects. Fed by the pods' informer.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "common/base/mutex.h"
 #include "common/kube/informer.h"
@@ -27,7 +27,7 @@ class PodIndex {
 
  private:
   mutable Mutex mutex_;
-  std::map<std::string, IndexedPod> by_uid_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, IndexedPod> by_uid_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller

@@ -7,9 +7,9 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -45,7 +45,7 @@ class SampleGate {
 
   const Clock& clock_;
   Mutex mutex_;
-  std::map<std::string, Request> requests_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Request> requests_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/stream_hub.h"
 
+#include <google/protobuf/arena.h>
+
 #include "common/base/log.h"
 #include "common/messages/agent.pb.h"
 #include "common/messages/placement.pb.h"
@@ -151,7 +153,9 @@ std::vector<ConnectionId> StreamHub::RemoveAgent(ConnectionId id, const std::str
 }
 
 Status StreamHub::OnAgentMessage(ConnectionId id, const Peer& peer, std::string_view bytes) {
-  messages::AgentMessage message;
+  // A report has hundreds of small parts, and all go together.
+  google::protobuf::Arena arena;
+  auto& message = *google::protobuf::Arena::CreateMessage<messages::AgentMessage>(&arena);
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return InvalidArgument("not an AgentMessage");
   }

@@ -2,6 +2,7 @@
 #include "controller/usage_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -102,9 +103,10 @@ void UsageStore::Forget(Node& node, const std::string& uid) {
 
 void UsageStore::AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
                            std::vector<PodSample>& sampled) {
-  const std::set<std::string> known = taken.node.pods;
-  for (const std::string& uid : known) {
-    if (present.contains(uid)) continue;
+  std::vector<std::string> absent;
+  std::set_difference(taken.node.pods.begin(), taken.node.pods.end(), present.begin(),
+                      present.end(), std::back_inserter(absent));
+  for (const std::string& uid : absent) {
     const auto pod = pods_.find(uid);
     if (complete || pod == pods_.end() || !pod->second.last) {
       Forget(taken.node, uid);

@@ -10,10 +10,10 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -93,8 +93,8 @@ class UsageStore {
   const Clock& clock_;
   const std::chrono::seconds kept_;
   mutable Mutex mutex_;
-  std::map<std::string, Pod> pods_ LS_GUARDED_BY(mutex_);
-  std::map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Pod> pods_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller
