@@ -14,13 +14,32 @@ namespace longshore::kube {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+namespace {
+
+std::function<void(Json&)> WithoutManagedFields(std::function<void(Json&)> prune) {
+  return [prune = std::move(prune)](Json& object) {
+    const auto metadata = object.find("metadata");
+    if (metadata != object.end() && metadata->is_object()) metadata->erase("managedFields");
+    if (prune) prune(object);
+  };
+}
+
+// Its lists come pruned.
+InformerOptions ForReflector(InformerOptions options, const std::function<void(Json&)>& prune) {
+  options.selector.prune = prune;
+  return options;
+}
+
+}  // namespace
+
 class Informer::Impl {
  public:
   Impl(Client& client, const Resource& resource, InformerOptions options)
       : resource_(resource),
         ns_(options.ns),
-        prune_(options.prune),
-        reflector_(client.config(), client.user_agent(), resource, std::move(options),
+        prune_(WithoutManagedFields(options.prune)),
+        reflector_(client.config(), client.user_agent(), resource,
+                   ForReflector(std::move(options), prune_),
                    {.on_list = [this](ListResult list) { Take(std::move(list)); },
                     .on_event = [this](WatchEvent event) { Take(std::move(event)); },
                     .on_alive = [this] { alive_ = steady_clock::now(); }}) {}
@@ -32,9 +51,7 @@ class Informer::Impl {
   void Stop() { reflector_.Stop(); }
 
   ObjectPtr Pruned(Json object) const {
-    const auto metadata = object.find("metadata");
-    if (metadata != object.end() && metadata->is_object()) metadata->erase("managedFields");
-    if (prune_) prune_(object);
+    prune_(object);
     return std::make_shared<const Json>(std::move(object));
   }
 
@@ -81,7 +98,9 @@ class Informer::Impl {
   void Take(ListResult list) {
     std::vector<ObjectPtr> objects;
     objects.reserve(list.items.size());
-    for (Json& item : list.items) objects.push_back(Pruned(std::move(item)));
+    for (Json& item : list.items) {
+      objects.push_back(std::make_shared<const Json>(std::move(item)));
+    }
     std::vector<Store::Change> changes;
     {
       MutexLock lock(mutex_);

@@ -15,7 +15,8 @@ std::string TextIn(const Json& metadata, const char* field) {
 }
 
 // Appends one page to `result`; the value is the token of the next page, "" at the end.
-Result<std::string> TakePage(Json page, const Resource& resource, ListResult& result) {
+Result<std::string> TakePage(Json page, const Resource& resource, const ListOptions& options,
+                             ListResult& result) {
   const auto metadata = page.find("metadata");
   const auto items = page.find("items");
   const bool is_list = metadata != page.end() && metadata->is_object() && items != page.end() &&
@@ -28,6 +29,7 @@ Result<std::string> TakePage(Json page, const Resource& resource, ListResult& re
       return Unavailable("list " + std::string(resource.plural) + ": an item is not an object");
     }
     AddType(item, resource);
+    if (options.prune) options.prune(item);
     result.items.push_back(std::move(item));
   }
   result.resource_version = TextIn(*metadata, "resourceVersion");
@@ -35,7 +37,8 @@ Result<std::string> TakePage(Json page, const Resource& resource, ListResult& re
 }
 
 // One pass over all pages. Errors: kGone when the list changed too much under it.
-Result<ListResult> ListOnce(const Resource& resource, const std::string& base, bool paged,
+Result<ListResult> ListOnce(const Resource& resource, const std::string& base,
+                            const ListOptions& options, bool paged,
                             const std::function<Result<Json>(const std::string&)>& get) {
   ListResult result;
   std::string next;
@@ -44,7 +47,7 @@ Result<ListResult> ListOnce(const Resource& resource, const std::string& base, b
     if (paged) path += "&limit=" + std::to_string(kPageSize);
     if (!next.empty()) path += "&continue=" + http::UrlEncode(next);
     LS_ASSIGN_OR_RETURN(Json page, get(path));
-    LS_ASSIGN_OR_RETURN(next, TakePage(std::move(page), resource, result));
+    LS_ASSIGN_OR_RETURN(next, TakePage(std::move(page), resource, options, result));
   } while (!next.empty());
   return result;
 }
@@ -58,7 +61,7 @@ Result<ListResult> ListPages(const Resource& resource, const std::string& ns,
   const std::string base = ResourcePath(resource, ns) + "?watch=false" + SelectorQuery(options);
   for (int tries = 0;; ++tries) {
     const bool paged = tries < kPagedTries;
-    Result<ListResult> result = ListOnce(resource, base, paged, get);
+    Result<ListResult> result = ListOnce(resource, base, options, paged, get);
     if (result.has_value() || !paged || result.error().code != Code::kGone) return result;
   }
 }

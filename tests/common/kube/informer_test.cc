@@ -24,7 +24,7 @@ class InformerTest : public testing::Test {
   void Start() { StartWith(api_.config()); }
   void StartWith(const Config& config) {
     client_ = *Client::Create(config, "longshore-test");
-    InformerOptions options{.ns = "n"};
+    InformerOptions options{.ns = "n", .prune = prune_};
     options.timing = {.silence = milliseconds(2000),
                       .first_backoff = milliseconds(10),
                       .max_backoff = milliseconds(40),
@@ -57,6 +57,7 @@ class InformerTest : public testing::Test {
 
   FakeApi api_;
   milliseconds silence_{20000};
+  std::function<void(Json&)> prune_;
   std::unique_ptr<Client> client_;
   Mutex mutex_;
   std::vector<std::string> told_ LS_GUARDED_BY(mutex_);
@@ -73,6 +74,30 @@ TEST_F(InformerTest, ListsPagesThenWatchesFromThere) {
   EXPECT_THAT(told(), ElementsAre(">a1", ">b2", ">c8", "a1>a9", "b2>"));
   EXPECT_THAT(api_.asked(), ElementsAre("list", "list continue=c1", "watch 7"));
   EXPECT_EQ(informer_->List().size(), 2u);
+}
+
+// Each object once, before anybody sees it, wherever it comes from.
+TEST_F(InformerTest, WhatNobodyReadsIsTakenOutOfListsAndEvents) {
+  std::map<std::string, int> pruned;
+  prune_ = [&](Json& object) {
+    ++pruned[Describe(object)];
+    object["metadata"]["labels"] = {{"pruned", "yes"}};
+  };
+  Json managed = Map("a", 1);
+  managed["metadata"]["managedFields"] = Json::array({1});
+  api_.OnList(ListOf({managed}, 7, "c1"));
+  api_.OnList(ListOf({Map("b", 2)}, 7));
+  api_.OnWatch(WatchThatStays(Event("ADDED", Map("c", 8))));
+  Start();
+  ASSERT_TRUE(Told(3));
+  for (const char* name : {"a", "b", "c"}) {
+    const ObjectPtr object = informer_->Get("n", name);
+    ASSERT_NE(object, nullptr) << name;
+    EXPECT_EQ(LabelOf(*object, "pruned"), "yes") << name;
+    EXPECT_FALSE((*object)["metadata"].contains("managedFields")) << name;
+  }
+  informer_.reset();
+  EXPECT_EQ(pruned, (std::map<std::string, int>{{"a1", 1}, {"b2", 1}, {"c8", 1}}));
 }
 
 TEST_F(InformerTest, ExpiredContinueTokenStartsTheListAgain) {
