@@ -25,6 +25,9 @@ bool Moved(const messages::Progress& from, const messages::Progress& to) {
          from.bytes_done() != to.bytes_done() || from.items_done() != to.items_done();
 }
 
+// A second, for progress of all workers together.
+constexpr double kProgressVisits = 500;
+
 std::string NameOf(const WorkerIdentity& identity) { return identity.ns + "/" + identity.pod; }
 
 }  // namespace
@@ -58,7 +61,30 @@ void WorkerTable::OnOpen(uint64_t connection, const WorkerIdentity& identity) {
   wake_(identity.ns, identity.pod);
 }
 
-void WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& message) {
+// Progress that has only gone on is for the eye: with thousands of busy workers, pods are looked at
+// for it in turns. Every few seconds they are anyway.
+bool WorkerTable::TakeProgress(WorkerFacts& facts, const messages::Progress& progress) {
+  const MonotonicTime now = clock_.Monotonic();
+  const bool other = !facts.progress || facts.progress->epoch() != progress.epoch() ||
+                     facts.progress->phase() != progress.phase();
+  facts.progress = progress;
+  if (Moved(facts.standing, progress)) {
+    facts.standing = progress;
+    facts.moved = now;
+  }
+  facts.progress_time = clock_.Now();
+  facts.running_epoch = progress.epoch();
+  facts.last_epoch = std::max(facts.last_epoch, facts.running_epoch);
+  const double since = std::chrono::duration<double>(now - counted_).count();
+  progress_visits_ = std::min(kProgressVisits, progress_visits_ + since * kProgressVisits);
+  counted_ = now;
+  if (other) return true;
+  if (progress_visits_ < 1) return false;
+  progress_visits_ -= 1;
+  return true;
+}
+
+bool WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& message) {
   switch (message.kind_case()) {
     case messages::WorkerMessage::kHello:
       TakeHello(facts, message.hello());
@@ -72,15 +98,7 @@ void WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& messag
       }
       break;
     case messages::WorkerMessage::kProgress:
-      facts.progress = message.progress();
-      if (Moved(facts.standing, message.progress())) {
-        facts.standing = message.progress();
-        facts.moved = clock_.Monotonic();
-      }
-      facts.progress_time = clock_.Now();
-      facts.running_epoch = message.progress().epoch();
-      facts.last_epoch = std::max(facts.last_epoch, facts.running_epoch);
-      break;
+      return TakeProgress(facts, message.progress());
     case messages::WorkerMessage::kResult:
       facts.result = message.result();
       facts.last_epoch = std::max(facts.last_epoch, facts.result->epoch());
@@ -91,9 +109,11 @@ void WorkerTable::Take(WorkerFacts& facts, const messages::WorkerMessage& messag
       facts.retire_refused = !facts.gate_closed;
       break;
     case messages::WorkerMessage::kIdle:
+      return false;
     case messages::WorkerMessage::KIND_NOT_SET:
       break;
   }
+  return true;
 }
 
 Status WorkerTable::OnMessage(uint64_t connection, std::string_view bytes) {
@@ -102,15 +122,15 @@ Status WorkerTable::OnMessage(uint64_t connection, std::string_view bytes) {
     return InvalidArgument("not a WorkerMessage");
   }
   std::string ns, pod;
-  bool news = message.kind_case() != messages::WorkerMessage::kIdle;
+  bool news = false;
   {
     MutexLock lock(mutex_);
     const auto uid = uid_by_connection_.find(connection);
     if (uid == uid_by_connection_.end()) return {};
     WorkerFacts& facts = by_uid_[uid->second];
     facts.heard = clock_.Monotonic();
+    news = Take(facts, message);
     if (std::exchange(facts.silent, false)) news = true;
-    Take(facts, message);
     ns = facts.identity.ns;
     pod = facts.identity.pod;
   }

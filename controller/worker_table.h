@@ -82,7 +82,9 @@ class WorkerTable {
   size_t known() const;  // connected or not
 
  private:
-  void Take(WorkerFacts& facts, const messages::WorkerMessage& message) LS_REQUIRES(mutex_);
+  // Whether the pod is to be looked at for what was said.
+  bool Take(WorkerFacts& facts, const messages::WorkerMessage& message) LS_REQUIRES(mutex_);
+  bool TakeProgress(WorkerFacts& facts, const messages::Progress& progress) LS_REQUIRES(mutex_);
   void Erase(const std::string& pod_uid) LS_REQUIRES(mutex_);
 
   const Clock& clock_;
@@ -93,6 +95,8 @@ class WorkerTable {
   std::map<uint64_t, std::string> uid_by_connection_ LS_GUARDED_BY(mutex_);
   // By "NAMESPACE/POD": the last that called. An earlier one is forgotten when it is not connected.
   std::map<std::string, std::string> latest_uid_ LS_GUARDED_BY(mutex_);
+  double progress_visits_ LS_GUARDED_BY(mutex_) = 0;  // that are left, as of then
+  MonotonicTime counted_ LS_GUARDED_BY(mutex_){};
 };
 
 }  // namespace longshore::controller
