@@ -23,7 +23,7 @@ struct TokenLimits {
   std::chrono::seconds refused{10};
   // A token that was good within this is asked about without limit: its owner is no guesser.
   std::chrono::seconds trusted{3600};
-  size_t kept = 20000;  // accepted tokens, and as many refused ones
+  size_t kept = 40000;  // accepted tokens, and as many refused ones
   // Refusals that one address may cause: so many at once, and so many a second.
   double burst = 20, per_second = 10;
   size_t addresses = 4096;  // remembered; those beyond share one allowance

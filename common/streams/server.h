@@ -45,7 +45,7 @@ struct ServerOptions {
   int port = 0;
   std::string certificate_file, key_file;  // re-read when they change
   size_t max_message_bytes = 4u << 20;
-  size_t max_connections = 20000;
+  size_t max_connections = 40000;
   size_t max_handshakes = 64;              // in progress at once; later ones wait
   size_t max_send_queue_bytes = 8u << 20;  // per connection; over it the peer is dropped
   std::chrono::milliseconds handshake_timeout{10000};
