@@ -42,6 +42,9 @@ struct Settings {
   // A worker that hasn't ended a stuck operation so long after its limit loses its Pod.
   std::chrono::seconds stall_grace{120};
   std::chrono::seconds progress_write_interval{10};
+  // Pods are made one in so long, after so many at once.
+  std::chrono::milliseconds pod_interval{100};
+  int pod_burst = 50;
 };
 
 struct Environment {

@@ -148,6 +148,7 @@ class Controller {
   static Settings MakeSettings(const Options& options, const std::string& ca_pem) {
     Settings settings;
     settings.controller_endpoint = options.worker_endpoint;
+    settings.pod_burst = options.pod_burst;
     settings.ca_pem = [file = options.ca_file, last = ca_pem]() mutable {
       auto read = ReadFile(file);
       if (read && !read->empty()) last = *std::move(read);

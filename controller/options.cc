@@ -25,6 +25,10 @@ daemon::Parsed ParseOptions(int argc, char** argv, Options& o) {
                  "our Pod's name, in the Lease's namespace: labelled while it leads");
   app.add_option("--audience", o.audience, "audience that bearer tokens must be for")
       ->capture_default_str();
+  app.add_option("--pod-burst", o.pod_burst,
+                 "so many backup pods are made at once, and 10 a second beyond them")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   daemon::AddLogLevel(app);
   return daemon::Parse(app, argc, argv);
 }

@@ -17,6 +17,7 @@ struct Options {
   std::string worker_endpoint = "longshore-controller-streams.longshore-system.svc:9443";
   std::string lease, pod;  // of the election; see leadership.h
   std::string audience = "longshore-controller";
+  int pod_burst = 50;
 };
 
 daemon::Parsed ParseOptions(int argc, char** argv, Options& options);

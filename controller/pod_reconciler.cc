@@ -81,61 +81,6 @@ std::optional<api::PodPolicy> PodReconciler::PolicyOf(const Seen& seen) const {
                               seen.request->spec.policy_ref.name);
 }
 
-// ---- Planned: the row is durable, the Pod may or may not have been created -------------------
-
-Result<Again> PodReconciler::OnPlanned(Seen& seen) {
-  if (!seen.ending.empty()) {
-    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
-    return Again(milliseconds(0));
-  }
-  const auto refs = Resolve(env_.cluster, *seen.request);
-  if (!refs) return Again(kLookAgain);  // the request's condition says what is missing
-  return CreatePod(seen, refs->policy, refs->image, refs->source);
-}
-
-Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
-                                       const api::SourceImage& image,
-                                       const api::BackupSource& source) {
-  const api::ObjectMeta& meta = seen.row.metadata;
-  const api::Json wanted = RenderPod({seen.row, *seen.request, policy.spec, image.spec, source,
-                                      env_.settings.controller_endpoint});
-  auto pod = env_.cluster.Create(kube::kPods, meta.ns, wanted);
-  if (!pod && pod.error().code == Code::kAlreadyExists) {
-    // Created by us before a crash, or by somebody else: the labels tell.
-    pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
-    if (pod &&
-        !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot, seen.row.spec.attempt)) {
-      LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "NameTaken",
-                              "a Pod of this name exists that is not ours; remove it"));
-      return Again();
-    }
-  }
-  if (!pod) return OnNotCreated(seen, pod.error());
-  LS_RETURN_IF_ERROR(Adopt(seen, *pod));
-  return Again(kSoon);
-}
-
-Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
-  seen.row.status.pod_uid = kube::UidOf(pod);
-  const bool relaxed = !seen.row.spec.placement_mode.empty();
-  return Move(seen, api::kProvisioning, "PodCreated",
-              relaxed ? "the Pod was created; nearness, which its source requires, has timed out "
-                        "and is only preferred"
-                      : "the Pod was created");
-}
-
-// Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
-Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
-  std::string reason = "APIUnavailable";
-  if (error.code == Code::kResourceExhausted) reason = "QuotaExceeded";
-  if (error.code == Code::kPermissionDenied) reason = "NotPermitted";
-  if (error.code == Code::kInvalidArgument) reason = "PodRejected";
-  if (seen.row.status.reason != reason) {
-    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, reason, error.message));
-  }
-  return error;
-}
-
 // ---- Provisioning: the Pod exists; it is scheduled, started, and its worker dials in ----------
 
 Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
@@ -175,6 +120,7 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
                           "the worker is connected and its tools answer"));
   AnnounceAvailable(env_.events, seen.row, back ? "Reconnected" : seen.row.spec.cause);
   if (!back) CountAvailable(seen);
+  pace_.Reached(seen.row, Pace::Step::kWorks);
   return SyncCondition(seen, true);
 }
 
@@ -280,6 +226,8 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
   seen.row.status.reason = reason;
   seen.row.status.message = Clip(message);
   LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, seen.row));
+  // That no node has room is no reason to try others one by one.
+  if (reason != "Unschedulable") pace_.Failed(seen.row, Pace::Step::kWorks);
   LogWarn("pod has trouble starting",
           {{"pod", seen.row.metadata.Key()}, {"reason", reason}, {"message", message}});
   env_.cluster.Event(ToJson(seen.row), true, reason, "Provisioning", message);

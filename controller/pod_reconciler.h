@@ -12,6 +12,7 @@
 #include "common/base/log_limit.h"
 #include "controller/busy_budget.h"
 #include "controller/environment.h"
+#include "controller/pace.h"
 #include "controller/pod_facts.h"
 
 namespace longshore::controller {
@@ -20,6 +21,8 @@ namespace longshore::controller {
 inline constexpr char kReasonIdle[] = "Idle";
 inline constexpr char kReasonRequestEnded[] = "RequestEnded";
 inline constexpr char kReasonResized[] = "Resized";
+// Of a row that is Provisioning and has no trouble.
+inline constexpr char kReasonPodCreated[] = "PodCreated";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
 // Of a row whose operation neither moves nor is ended by its worker.
 inline constexpr char kReasonStalled[] = "Stalled";
@@ -29,7 +32,7 @@ std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, Wall
 
 class PodReconciler {
  public:
-  explicit PodReconciler(Environment& env) : env_(env), budget_(env) {}
+  PodReconciler(Environment& env, Pace& pace) : env_(env), pace_(pace), budget_(env) {}
 
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
@@ -53,7 +56,7 @@ class PodReconciler {
   void SyncBudget(const Seen& seen);
   std::optional<api::PodPolicy> PolicyOf(const Seen& seen) const;
 
-  // One for each state (pod_reconciler.cc, pod_assigned.cc, pod_draining.cc).
+  // One for each state (pod_planned.cc, pod_reconciler.cc, pod_assigned.cc, pod_draining.cc).
   Result<Again> OnPlanned(Seen& seen);
   Result<Again> OnProvisioning(Seen& seen);
   Result<Again> OnAvailable(Seen& seen);
@@ -103,6 +106,7 @@ class PodReconciler {
   Result<Again> SyncCondition(const Seen& seen, bool available);
 
   Environment& env_;
+  Pace& pace_;
   BusyBudget budget_;
   LogLimit budget_log_;
 };

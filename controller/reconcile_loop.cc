@@ -15,10 +15,11 @@ using std::chrono::milliseconds;
 ReconcileLoop::ReconcileLoop(Environment& env, kube::WorkQueue& queue)
     : env_(env),
       queue_(queue),
-      pods_(env),
+      pace_(env),
+      pods_(env, pace_),
       dispatcher_(env),
       operations_(env, dispatcher_),
-      requests_(env, pods_, dispatcher_),
+      requests_(env, pods_, dispatcher_, pace_),
       sources_(env) {}
 
 ReconcileLoop::~ReconcileLoop() { Stop(); }

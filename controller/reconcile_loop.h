@@ -43,6 +43,7 @@ class ReconcileLoop {
 
   Environment& env_;
   kube::WorkQueue& queue_;
+  Pace pace_;
   PodReconciler pods_;
   Dispatcher dispatcher_;
   OperationReconciler operations_;

@@ -141,13 +141,17 @@ bool RequestReconciler::Relaxed(const Visit& visit, const Search& search) const 
   return left && (search.relaxed || left->count() == 0);
 }
 
-// Fewer pods than wanted: plans rows. The row is durable before its Pod is created.
+// Fewer pods than wanted: plans rows, as fast as the pace allows. The row is durable before its
+// Pod is created.
 Result<Again> RequestReconciler::Provision(Visit& visit) {
   const api::ComputeRequest& request = visit.request;
   const References& refs = *visit.acceptance.references;
   Again again;
+  if (visit.crew.Counting() >= request.status.desired_pods && visit.crew.OnTheirWay() == 0) {
+    pace_.Recovered(request.metadata);
+  }
   while (visit.crew.Counting() < request.status.desired_pods &&
-         visit.crew.MayRun() < request.spec.pods.max) {
+         visit.crew.MayRun() < request.spec.pods.max && pace_.MayPlan(request.metadata)) {
     const int slot = visit.crew.FreeSlot();
     const auto back_off = visit.crew.BackOff(slot, env_.clock.Now());
     if (back_off.count() > 0) return Again(back_off);
@@ -164,6 +168,7 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
         MakeRow(request, slot, attempt, refs.choice.image, steer.candidates,
                 replaces ? api::kCauseReplaced : request.status.last_decision.cause);
     if (relaxed) wanted.spec.placement_mode = api::kPrefer;
+    if (const auto wait = pace_.Take(request.metadata); wait.count() > 0) return Again(wait);
     const auto row = CreateObject(env_.cluster, wanted);
     if (!row) {
       // Ours from before, not in the cache yet.

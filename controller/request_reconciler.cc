@@ -93,6 +93,7 @@ Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
                          kube::PatchType::kMerge, patch, "");
   if (!written && written.error().code != Code::kNotFound) return written.error();
   memory_.erase(request.metadata.uid);
+  pace_.Forget(request.metadata);
   env_.scaling.Forget(request.metadata.uid);
   env_.gate.Forget(request.metadata.uid);
   LogInfo("request released", {{"request", request.metadata.Key()}});

@@ -20,8 +20,8 @@ namespace longshore::controller {
 
 class RequestReconciler {
  public:
-  RequestReconciler(Environment& env, PodReconciler& pods, Dispatcher& dispatcher)
-      : env_(env), pods_(pods), dispatcher_(dispatcher) {}
+  RequestReconciler(Environment& env, PodReconciler& pods, Dispatcher& dispatcher, Pace& pace)
+      : env_(env), pods_(pods), dispatcher_(dispatcher), pace_(pace) {}
 
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
@@ -43,8 +43,8 @@ class RequestReconciler {
     Crew crew;
     std::vector<api::Operation> operations;
     scaling::ScalingVerdict scaling;
-    bool decided = false;  // last_decision is new
-    std::string no_node;   // nearness is required, and no node will do: why
+    bool decided = false;                   // last_decision is new
+    std::string no_node;                    // nearness is required, and no node will do: why
     Memory* memory = nullptr;
   };
 
@@ -74,6 +74,7 @@ class RequestReconciler {
   Environment& env_;
   PodReconciler& pods_;
   Dispatcher& dispatcher_;
+  Pace& pace_;
   std::map<std::string, Memory> memory_;
   struct CaWritten {
     std::string pem;

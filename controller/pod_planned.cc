@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PodReconciler: Planned. The row is durable, the Pod may or may not have been created.
+#include "controller/acceptance.h"
+#include "controller/pod_reconciler.h"
+#include "controller/pod_template.h"
+
+namespace longshore::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kSoon{500};
+constexpr seconds kLookAgain{10};
+
+}  // namespace
+
+Result<Again> PodReconciler::OnPlanned(Seen& seen) {
+  if (!seen.ending.empty()) {
+    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
+    return Again(milliseconds(0));
+  }
+  const auto refs = Accept(env_.cluster, *seen.request).references;
+  if (!refs) return Again(kLookAgain);  // the request's condition says what is missing
+  if (!pace_.MayTry(seen.row)) return Again(kLookAgain);
+  return CreatePod(seen, refs->policy, refs->image, refs->source);
+}
+
+Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
+                                       const api::SourceImage& image,
+                                       const api::BackupSource& source) {
+  const api::ObjectMeta& meta = seen.row.metadata;
+  const api::Json wanted = RenderPod({seen.row, *seen.request, policy.spec, image.spec, source,
+                                      env_.settings.controller_endpoint});
+  auto pod = env_.cluster.Create(kube::kPods, meta.ns, wanted);
+  if (!pod && pod.error().code == Code::kAlreadyExists) {
+    // Created by us before a crash, or by somebody else: the labels tell.
+    pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
+    if (pod &&
+        !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot, seen.row.spec.attempt)) {
+      LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "NameTaken",
+                              "a Pod of this name exists that is not ours; remove it"));
+      return Again();
+    }
+  }
+  if (!pod) return OnNotCreated(seen, pod.error());
+  LS_RETURN_IF_ERROR(Adopt(seen, *pod));
+  return Again(kSoon);
+}
+
+Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
+  seen.row.status.pod_uid = kube::UidOf(pod);
+  const bool relaxed = !seen.row.spec.placement_mode.empty();
+  pace_.Reached(seen.row, Pace::Step::kCreated);
+  return Move(seen, api::kProvisioning, kReasonPodCreated,
+              relaxed ? "the Pod was created; nearness, which its source requires, has timed out "
+                        "and is only preferred"
+                      : "the Pod was created");
+}
+
+// Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
+Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
+  pace_.Failed(seen.row, Pace::Step::kCreated);
+  std::string reason = "APIUnavailable";
+  if (error.code == Code::kResourceExhausted) reason = "QuotaExceeded";
+  if (error.code == Code::kPermissionDenied) reason = "NotPermitted";
+  if (error.code == Code::kInvalidArgument) reason = "PodRejected";
+  if (seen.row.status.reason != reason) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, reason, error.message));
+  }
+  return error;
+}
+
+}  // namespace longshore::controller
