@@ -9,6 +9,7 @@
 #include "controller/announcements.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_reconciler.h"
+#include "controller/shared_caps.h"
 
 namespace longshore::controller {
 namespace {
@@ -19,14 +20,6 @@ using std::chrono::milliseconds;
 // a long queue must not hold up decisions.
 constexpr int kMostSaid = 16;
 constexpr milliseconds kSayMoreIn{1000};
-
-// How long until the operation may be tried (again).
-std::chrono::nanoseconds Delay(const api::Operation& operation, WallTime now) {
-  if (operation.status.attempt == 0) return std::chrono::nanoseconds(0);
-  const auto waited = Since(operation.status.queued_time, now);
-  return std::max<std::chrono::nanoseconds>(RetryDelay(operation.status) - waited,
-                                            std::chrono::nanoseconds(0));
-}
 
 // Checks first: they tell whether the rest can work at all. Then by age.
 bool Before(const api::Operation& a, const api::Operation& b) {
@@ -61,35 +54,8 @@ struct Dispatcher::Round {
   std::string repository;                     // the request's
   int writers = 0;                            // backups into it
   int max_writers = 0;                        // 0: there is no such repository
+  Wait anothers_turn;                         // what AnothersTurn has said of a backup
 };
-
-std::vector<api::ScalingLimit> WorkCaps(const Cluster& cluster, const api::ComputeRequest& request,
-                                        const References& references, bool others) {
-  const api::BackupSource& source = references.source;
-  const api::BackupRepository& repository = references.repository;
-  int on_source = 0, writers = 0;
-  const auto active = others ? ActiveOperations(cluster) : std::vector<api::Operation>();
-  for (const api::Operation& operation : active) {
-    const bool same_namespace = operation.metadata.ns == request.metadata.ns;
-    if (same_namespace && operation.spec.request_ref.name == request.metadata.name) continue;
-    if (SourceKey(operation) == source.metadata.Key()) ++on_source;
-    if (operation.spec.type == api::kBackup && same_namespace) ++writers;
-  }
-  const auto cap = [](const char* reason, const std::string& of, const char* field, int value,
-                      int taken) {
-    std::string message = of + " has " + field + " " + std::to_string(value);
-    if (taken > 0) message += ", and other requests have work on " + std::to_string(taken);
-    return api::ScalingLimit{reason, std::max(0, value - taken), message + ": raise it"};
-  };
-  std::vector<api::ScalingLimit> caps = {cap("SourceCap", "source " + source.metadata.name,
-                                             "spec.maxConcurrent", source.spec.max_concurrent,
-                                             on_source)};
-  if (request.spec.purpose == api::kBackup) {
-    caps.push_back(cap("RepositoryCap", "repository " + repository.metadata.name, "spec.maxWriters",
-                       repository.spec.max_writers, writers));
-  }
-  return caps;
-}
 
 bool WorkWaits(const std::vector<api::Operation>& operations) {
   return std::any_of(operations.begin(), operations.end(), WantsPod);
@@ -153,6 +119,28 @@ Dispatcher::Wait Dispatcher::OverCaps(const api::Operation& operation, const Rou
   return {};
 }
 
+// The next writers are those of requests that have fewer. They are told that one is free.
+Dispatcher::Wait Dispatcher::AnothersTurn(const api::Operation& operation, Round& round) const {
+  if (operation.spec.type != api::kBackup) return {};
+  if (!round.anothers_turn.first.empty()) return round.anothers_turn;
+  const std::string& ns = round.request->metadata.ns;
+  const std::string& own = round.request->metadata.name;
+  const SharedCap writers = WritersOfNamespace(
+      env_.cluster, ns, round.max_writers, [this](const std::string& uid) { return Usable(uid); },
+      env_.clock.Now());
+  const auto claim = writers.claims.find(own);
+  const int has = claim == writers.claims.end() ? 0 : claim->second.has;
+  const auto next = writers.Next(*round.request, has + 1);
+  if (next.contains(own)) return {};
+  for (const auto& [name, places] : next) env_.Wake(kRequestKey, ns, name);
+  return round.anothers_turn = {"RepositoryBusy",
+                                "repository " + round.repository + ": its maxWriters of " +
+                                    std::to_string(round.max_writers) +
+                                    (next.empty() ? " is reached"
+                                                  : " is shared, and requests that "
+                                                    "have fewer writers are next")};
+}
+
 Dispatcher::Wait Dispatcher::NoPodFor(const api::Operation& operation, const Round& round) const {
   const std::string& wanted = operation.spec.pod_ref.name;
   if (!wanted.empty()) {
@@ -191,8 +179,8 @@ Result<bool> Dispatcher::Say(api::Operation& operation, const Wait& wait) {
 }
 
 // Whether work may be sent to it at this moment.
-bool Dispatcher::Usable(const api::BackupPod& row) const {
-  const auto worker = env_.workers.Facts(row.status.pod_uid);
+bool Dispatcher::Usable(const std::string& pod_uid) const {
+  const auto worker = env_.workers.Facts(pod_uid);
   return worker && !worker->gate_closed &&
          worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence);
 }
@@ -214,7 +202,7 @@ api::BackupPod* Dispatcher::PodFor(const api::Operation& operation, Round& round
     const bool fits = wanted.empty()
                           ? free
                           : row.metadata.name == wanted && (free || AcquiredFor(row, operation));
-    if (fits && Usable(row)) return &row;
+    if (fits && Usable(row.status.pod_uid)) return &row;
   }
   return nullptr;
 }
@@ -248,14 +236,15 @@ Result<Again> Dispatcher::Dispatch(const std::string& ns, const std::string& req
   Again again;
   int said = 0;
   for (api::Operation& operation : round.waiting) {
-    if (const auto delay = Delay(operation, now); delay.count() > 0) {
+    if (const auto delay = RetryIn(operation, now); delay.count() > 0) {
       const auto due = std::chrono::ceil<milliseconds>(delay);
       again = again ? std::min(*again, due) : due;
       continue;
     }
     Wait wait = OverCaps(operation, round);
     api::BackupPod* row = wait.first.empty() ? PodFor(operation, round) : nullptr;
-    if (row != nullptr) {
+    if (row != nullptr) wait = AnothersTurn(operation, round);
+    if (row != nullptr && wait.first.empty()) {
       LS_RETURN_IF_ERROR(Assign(operation, *row, round));
       continue;
     }

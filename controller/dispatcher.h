@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Gives queued operations of a request to its free pods: first come, first served, within the caps
-// of source and repository. The row is claimed by compare-and-swap before anything else is written,
-// so an acquire through the API and a dispatch can never both have a pod. Runs on the reconcile
-// thread.
+// of source and repository, whose writers its requests share evenly. The row is claimed by
+// compare-and-swap before anything else is written, so an acquire through the API and a dispatch
+// can never both have a pod. Runs on the reconcile thread.
 #pragma once
 
 #include <string>
@@ -29,22 +29,18 @@ class Dispatcher {
   // what its own reconciler says.
   using Wait = std::pair<std::string, std::string>;
   Wait OverCaps(const api::Operation& operation, const Round& round) const;
+  Wait AnothersTurn(const api::Operation& operation, Round& round) const;
   Wait NoPodFor(const api::Operation& operation, const Round& round) const;
   // Writes it if it is news. Returns whether it was.
   Result<bool> Say(api::Operation& operation, const Wait& wait);
   api::BackupPod* PodFor(const api::Operation& operation, Round& round) const;
   Status Assign(api::Operation& operation, api::BackupPod& row, Round& round);
-  bool Usable(const api::BackupPod& row) const;
+  bool Usable(const std::string& pod_uid) const;
   static bool AcquiredFor(const api::BackupPod& row, const api::Operation& operation);
 
   Environment& env_;
 };
 
-// What limits how many pods of the request can have work at once: the source's maxConcurrent and,
-// for backups, the repository's maxWriters, less what pods of `others` do now if that is looked
-// for.
-std::vector<api::ScalingLimit> WorkCaps(const Cluster& cluster, const api::ComputeRequest& request,
-                                        const References& references, bool others);
 // Whether operations wait for pods of the request.
 bool WorkWaits(const std::vector<api::Operation>& operations);
 // Whether one of them checks a login right now.

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/strings.h"
 #include "controller/clip.h"
+#include "controller/environment.h"
 #include "controller/pod_names.h"
 
 namespace longshore::controller {
@@ -200,6 +201,13 @@ std::chrono::seconds RetryDelay(const api::OperationStatus& status) {
                        ended && *ended - *began < kAtTheDoor;
   const std::chrono::seconds step(refused && status.attempt <= kQuickRetries ? 1 : 5);
   return step * std::clamp(status.attempt, 0, 12);
+}
+
+std::chrono::nanoseconds RetryIn(const api::Operation& operation, WallTime now) {
+  if (operation.status.attempt == 0) return std::chrono::nanoseconds(0);
+  const auto waited = Since(operation.status.queued_time, now);
+  return std::max<std::chrono::nanoseconds>(RetryDelay(operation.status) - waited,
+                                            std::chrono::nanoseconds(0));
 }
 
 }  // namespace longshore::controller

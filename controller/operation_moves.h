@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/api/operation.h"
+#include "common/base/clock.h"
 #include "common/messages/worker.pb.h"
 
 namespace longshore::controller {
@@ -51,5 +52,7 @@ api::OperationProgress FromMessage(const messages::Progress& progress, const std
 // How long a queued operation waits after its last attempt failed; none before the first. Longer
 // after each, but for one or two that were refused at the door: a wrong address is told in seconds.
 std::chrono::seconds RetryDelay(const api::OperationStatus& status);
+// What is left of it; zero: it may be tried.
+std::chrono::nanoseconds RetryIn(const api::Operation& operation, WallTime now);
 
 }  // namespace longshore::controller

@@ -47,6 +47,9 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
     return Make("PodsProvisioned", "False", member->row.status.reason,
                 count + "; " + member->row.metadata.name + ": " + member->row.status.message);
   }
+  if (in.held) {
+    return Make("PodsProvisioned", "False", in.held->reason, count + "; " + in.held->message);
+  }
   return Make("PodsProvisioned", "False", "CreatingPods", count);
 }
 
@@ -90,7 +93,7 @@ api::Condition ScalingActive(const ConditionInput& in) {
 }
 
 api::Condition ScalingLimited(const ConditionInput& in) {
-  const auto& limit = in.scaling.limit;
+  const auto& limit = in.scaling.limit ? in.scaling.limit : in.held;
   if (!limit) return Make("ScalingLimited", "False", "WithinRange", "");
   std::string message;
   for (const api::ScalingCandidate& wish : in.scaling.candidates) {

@@ -26,7 +26,8 @@ struct ConditionInput {
   const scaling::DeadlineEstimate& deadline;
   // What copies_apart.h found; empty: nothing, the references are missing.
   std::optional<api::Condition> copies_apart;
-  std::string no_node;  // required placement, and no node will do: why
+  std::string no_node;                    // required placement, and no node will do: why
+  std::optional<api::ScalingLimit> held;  // a cap keeps it from making all that are wanted
   WallTime now;
 };
 

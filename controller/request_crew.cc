@@ -141,7 +141,7 @@ bool RequestReconciler::Relaxed(const Visit& visit, const Search& search) const 
   return left && (search.relaxed || left->count() == 0);
 }
 
-// Fewer pods than wanted: plans rows, as fast as the pace allows. The row is durable before its
+// Fewer pods than wanted: plans rows, as fast as caps and pace allow. The row is durable before its
 // Pod is created.
 Result<Again> RequestReconciler::Provision(Visit& visit) {
   const api::ComputeRequest& request = visit.request;
@@ -150,8 +150,10 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
   if (visit.crew.Counting() >= request.status.desired_pods && visit.crew.OnTheirWay() == 0) {
     pace_.Recovered(request.metadata);
   }
-  while (visit.crew.Counting() < request.status.desired_pods &&
-         visit.crew.MayRun() < request.spec.pods.max && pace_.MayPlan(request.metadata)) {
+  for (; visit.crew.Counting() < request.status.desired_pods &&
+         visit.crew.MayRun() < request.spec.pods.max && visit.room > 0 &&
+         pace_.MayPlan(request.metadata);
+       --visit.room) {
     const int slot = visit.crew.FreeSlot();
     const auto back_off = visit.crew.BackOff(slot, env_.clock.Now());
     if (back_off.count() > 0) return Again(back_off);
@@ -169,12 +171,14 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
                 replaces ? api::kCauseReplaced : request.status.last_decision.cause);
     if (relaxed) wanted.spec.placement_mode = api::kPrefer;
     if (const auto wait = pace_.Take(request.metadata); wait.count() > 0) return Again(wait);
+    visit.memory->unanswered = {wanted.metadata.ns, wanted.metadata.name};
     const auto row = CreateObject(env_.cluster, wanted);
     if (!row) {
       // Ours from before, not in the cache yet.
       if (row.error().code == Code::kAlreadyExists) return Again(kSoon);
       return row.error();
     }
+    visit.memory->unanswered = {};
     LogInfo("pod planned", {{"pod", row->metadata.Key()},
                             {"slot", slot},
                             {"attempt", wanted.spec.attempt},

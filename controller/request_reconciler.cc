@@ -37,6 +37,7 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
     if (added) return Again(milliseconds(0));
   }
   Visit visit = Look(*std::move(found));
+  WakeNext(visit);
   const api::ComputeRequestStatus before = visit.request.status;
   if (!ending.empty()) return OnEnding(visit, ending);
 
@@ -47,6 +48,7 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   if (accepted) {
     Decide(visit);
     visit.no_node = NoNode(visit);
+    FindRoom(visit);
   }
   // The decision is durable before anything is done about it.
   LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
@@ -219,7 +221,7 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   for (api::Condition& condition : MakeConditions(
            {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
             !visit.request.spec.deadline.empty(), visit.memory->deadline, std::move(copies_apart),
-            visit.no_node, env_.clock.Now()})) {
+            visit.no_node, visit.held, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {

@@ -36,6 +36,10 @@ class RequestReconciler {
     scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
     MonotonicTime deadline_made;
     std::string deadline_of;
+    int may_run = 0;    // pods, when it was visited last
+    bool held = false;  // it wanted more than its namespace's cap let it make
+    // Namespace and name of a row that may have been made: nobody answered.
+    std::pair<std::string, std::string> unanswered;
   };
   struct Visit {
     api::ComputeRequest request;
@@ -45,6 +49,8 @@ class RequestReconciler {
     scaling::ScalingVerdict scaling;
     bool decided = false;                   // last_decision is new
     std::string no_node;                    // nearness is required, and no node will do: why
+    int room = 0;                           // pods that may be made now
+    std::optional<api::ScalingLimit> held;  // what keeps it from making all that are wanted
     Memory* memory = nullptr;
   };
 
@@ -63,6 +69,11 @@ class RequestReconciler {
   void EvaluateUsage(Visit& visit);
   Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
+
+  // request_caps.cc
+  int Unanswered(const Visit& visit);
+  void FindRoom(Visit& visit);
+  void WakeNext(Visit& visit);
 
   std::string NoNode(const Visit& visit) const;
   bool Relaxed(const Visit& visit, const Search& search) const;

@@ -6,6 +6,7 @@
 #include "controller/forecast.h"
 #include "controller/operation_moves.h"
 #include "controller/request_reconciler.h"
+#include "controller/shared_caps.h"
 
 namespace longshore::controller {
 namespace {
@@ -99,7 +100,8 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
   }
   const MonotonicTime now = env_.clock.Monotonic();
   if (memory.deadline_of == deadline && now - memory.deadline_made < kEstimateAgain) return;
-  const auto caps = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, true);
+  const auto caps =
+      CapsOf(env_.cluster, visit.request, *visit.acceptance.references, true, env_.clock.Now());
   api::ScalingLimit cap = scaling::TightestCap(visit.request.spec.pods.max, caps);
   if (memory.growth.futile_until && status.desired_pods < cap.pods) {
     cap = {api::kCauseFutile, status.desired_pods, memory.growth.message};
@@ -124,16 +126,22 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
 
 void RequestReconciler::EvaluateUsage(Visit& visit) {
   scaling::ScalingInput in = InputOf(visit);
-  in.limits = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, false);
+  // What the namespace's cap does not let it have yet is waited for, and nothing to decide about;
+  // but a pod that idles meanwhile may go, and then no more are wanted.
+  const bool held = visit.memory->held && visit.crew.Counting() < in.desired;
+  if (held) in.desired = visit.crew.Counting();
+  in.limits = CapsOf(env_.cluster, visit.request, *visit.acceptance.references, false, in.wall);
   visit.scaling = scaling::EvaluateScaling(in);
   if (visit.scaling.change && visit.scaling.decision.to > in.desired) {
     // What other requests have running is looked for only when it matters: it takes a list.
-    in.limits = WorkCaps(env_.cluster, visit.request, *visit.acceptance.references, true);
+    in.limits =
+        CapsOf(env_.cluster, visit.request, *visit.acceptance.references, true, env_.clock.Now());
     visit.scaling = scaling::EvaluateScaling(in);
   }
   env_.scaling.Put(visit.request.metadata.uid, scaling::Explain(in, visit.scaling));
   // An earlier decision is still being carried out.
-  if (visit.crew.Counting() != in.desired) {
+  const bool grows = visit.scaling.change && visit.scaling.decision.to > in.desired;
+  if (visit.crew.Counting() != in.desired || (held && grows)) {
     visit.scaling.change = false;
     return;
   }

@@ -179,7 +179,7 @@ void Describe(A& a, ScalingCandidate& v) {
 
 // What kept the chosen candidate from getting all it wants.
 struct ScalingLimit {
-  std::string reason;  // "MaxPods", "SourceCap", "RepositoryCap", …: as of condition ScalingLimited
+  std::string reason;  // "MaxPods", "NamespaceCap", …: as of condition ScalingLimited
   int pods = 0;        // no more than these
   std::string message;
 };

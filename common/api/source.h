@@ -192,6 +192,9 @@ struct PodPolicySpec {
   int64_t termination_grace_period_seconds = 300;
   OperationLimits operation_limits;
   std::optional<int> max_pods_per_node;  // backup pods of whatever request; empty: as many as fit
+  // Backup pods of all requests of the namespace; the least of its policies holds. Empty: any
+  // number.
+  std::optional<int> max_pods_per_namespace;
 };
 template <class A>
 void Describe(A& a, PodPolicySpec& v) {
@@ -207,6 +210,7 @@ void Describe(A& a, PodPolicySpec& v) {
   a("terminationGracePeriodSeconds", v.termination_grace_period_seconds);
   a("operationLimits", v.operation_limits);
   a("maxPodsPerNode", v.max_pods_per_node);
+  a("maxPodsPerNamespace", v.max_pods_per_namespace);
 }
 using PodPolicy = Object<PodPolicySpec, EmptyStatus>;
 

@@ -4,8 +4,9 @@
 // evicted and deleted, workers that restart or fall silent, agents that stop, other writers, caches
 // that lag, an API server that refuses.
 // Whatever happens, nothing is offered twice, no busy pod is deleted, no operation runs on two
-// pods, and in the end every operation has ended and every pod is gone. LONGSHORE_SEEDS sets how
-// many are tried; LONGSHORE_SEED replays one.
+// pods, the pods of one request, or of two that share a cap, never exceed it, and in the end every
+// operation has ended and every pod is gone. LONGSHORE_SEEDS sets how many are tried;
+// LONGSHORE_SEED replays one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,7 +64,8 @@ class Chaos {
 
   void AddOperation() {
     if (operations_ >= kOperations) return;
-    world_.AddOperation("op" + std::to_string(operations_++), "r");
+    const std::string request = world_.Request("s") && operations_ % 2 == 1 ? "s" : "r";
+    world_.AddOperation("op" + std::to_string(operations_++), request);
   }
 
   void CalmDown() {
@@ -140,6 +142,13 @@ void Try(uint64_t seed) {
   world.max_pods = 3;
   world.AddBasics();
   world.AddRequest("r", 2, 3, 8);
+  // Every other seed: two requests of which each could use up what the namespace has for both.
+  const bool shared = seed % 2 == 0;
+  if (shared) {
+    world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
+                       [](Json& object) { object["spec"]["maxPodsPerNamespace"] = 3; });
+    world.AddRequest("s", 2, 3, 8);
+  }
   Chaos chaos(world, seed);
   for (int step = 0; step < kSteps; ++step) {
     chaos.Step();
@@ -150,8 +159,8 @@ void Try(uint64_t seed) {
     for (int i = 0; i < kOperations; ++i) {
       if (!api::Terminal(world.Operation("op" + std::to_string(i))->status.state)) return false;
     }
-    const auto rows = world.Rows("r");
-    return world.LivePods() == 0 && std::all_of(rows.begin(), rows.end(), Ended);
+    return world.LivePods() == 0 && std::ranges::all_of(world.Rows("r"), Ended) &&
+           std::ranges::all_of(world.Rows("s"), Ended);
   };
   EXPECT_TRUE(world.RunUntil(ended, seconds(400)));
   for (int i = 0; i < kOperations; ++i) {
@@ -166,7 +175,8 @@ void Try(uint64_t seed) {
   }
   EXPECT_THAT(world.violations, testing::IsEmpty());
   world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
-  EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  if (shared) world.cluster.UserDelete(kube::kComputeRequests, kNs, "s");
+  EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r") && !world.Request("s"); }));
 }
 
 TEST(RandomTest, WhateverHappensNothingIsLostDoubledOrCut) {

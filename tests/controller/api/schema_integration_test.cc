@@ -58,13 +58,14 @@ TEST_F(SchemaIntegrationTest, WhoPrefersStandbysSaysWhichPodsTheyAre) {
 }
 
 TEST_F(SchemaIntegrationTest, ACapIsAtLeastOne) {
-  const auto create = [&](const Json& most) {
-    return Create(kube::kPodPolicies,
-                  {{"repositoryRef", {{"name", "r"}}}, {"maxPodsPerNode", most}});
-  };
-  EXPECT_EQ(create(1), "");
-  EXPECT_THAT(create(0), HasSubstr("spec.maxPodsPerNode"));
-  EXPECT_THAT(create("2"), HasSubstr("spec.maxPodsPerNode"));
+  for (const char* field : {"maxPodsPerNode", "maxPodsPerNamespace"}) {
+    const auto create = [&](const Json& most) {
+      return Create(kube::kPodPolicies, {{"repositoryRef", {{"name", "r"}}}, {field, most}});
+    };
+    EXPECT_EQ(create(1), "");
+    EXPECT_THAT(create(0), HasSubstr(std::string("spec.") + field));
+    EXPECT_THAT(create("2"), HasSubstr(std::string("spec.") + field));
+  }
 }
 
 }  // namespace
