@@ -95,7 +95,7 @@ autoscaler_up() {
   certificate metrics-server DNS:metrics-server.kube-system.svc   # of the demo's own CA
   stop_daemon metrics-server 1
   daemon metrics-server - "$metrics_server" --secure-port=4443 --metric-resolution="$resolution" \
-    --kubeconfig="$etc/admin.kubeconfig" --authentication-kubeconfig="$etc/admin.kubeconfig" \
+    --kubelet-request-timeout=5s --kubeconfig="$etc/admin.kubeconfig" --authentication-kubeconfig="$etc/admin.kubeconfig" \
     --authorization-kubeconfig="$etc/admin.kubeconfig" --kubelet-preferred-address-types=InternalIP \
     --kubelet-certificate-authority="$pki/ca.crt" --requestheader-client-ca-file="$pki/ca.crt" \
     --tls-cert-file="$demo/pki/metrics-server.crt" --tls-private-key-file="$demo/pki/metrics-server.key"
