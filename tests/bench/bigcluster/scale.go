@@ -177,9 +177,9 @@ func (s *scaling) figure(name string) float64 {
 func (s *scaling) cost() error {
 	time.Sleep(s.settle)
 	const prefix = "longshore_controller_"
-	dropped := []string{"foreign_samples", "superseded_reports", "bad_messages"}
+	dropped := []string{"foreign_samples_total", "superseded_reports_total", "bad_messages_total"}
 	before := map[string]float64{}
-	for _, name := range append(dropped, "usage_reports", "reconciles") {
+	for _, name := range append(dropped, "usage_reports_total", "reconcile_duration_seconds_count") {
 		before[name] = s.figure(prefix + name)
 	}
 	lost := s.fleet.lost.Load()
@@ -194,9 +194,9 @@ func (s *scaling) cost() error {
 			tell("  thread %-16s %.3f cores", name, spent)
 		}
 	}
-	reports := (s.figure(prefix+"usage_reports") - before["usage_reports"]) / took
+	reports := (s.figure(prefix+"usage_reports_total") - before["usage_reports_total"]) / took
 	say("scale_reports_per_second", reports, "1/s")
-	tell("reconciles: %.0f a second", (s.figure(prefix+"reconciles")-before["reconciles"])/took)
+	tell("reconciles: %.0f a second", (s.figure(prefix+"reconcile_duration_seconds_count")-before["reconcile_duration_seconds_count"])/took)
 	if reports < 0.98*float64(len(s.crews.agents)) {
 		s.wrong("%d agents sent, but only %.0f reports a second were taken", len(s.crews.agents), reports)
 	}
