@@ -156,6 +156,12 @@ void Server::Impl::GrantSlots() {
     const SessionPtr session = waiting_.front().lock();
     waiting_.pop_front();
     if (!session || session->ended()) continue;
+    // Thousands that come at once wait longer than many of them are willing to. A handshake for one
+    // that has left would make the next one wait that much longer, until all have left.
+    if (session->PeerGone()) {
+      session->End("left before its turn");
+      continue;
+    }
     ++slots_used_;
     shaking_.push_back(session);
     session->Handshake();

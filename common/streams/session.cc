@@ -3,6 +3,8 @@
 // See session.h.
 #include "common/streams/session.h"
 
+#include <poll.h>
+
 #include "common/base/strings.h"
 
 namespace longshore::streams {
@@ -50,6 +52,11 @@ void Session::Begin() {
     if (error) return self->End("closed before the handshake");
     self->host_.AwaitSlot(self);
   });
+}
+
+bool Session::PeerGone() {
+  pollfd peer{Lowest().native_handle(), POLLRDHUP, 0};
+  return ::poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void Session::Handshake() {

@@ -79,6 +79,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool open() const { return open_; }
   bool ended() const { return ended_; }
   Time slot_since() const { return slot_since_; }
+  // Whether the peer has given up: it has closed its end, whatever it sent before.
+  bool PeerGone();
 
   const ConnectionId id;
   bool has_slot = false;
