@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/base/strings.h"
 #include "common/http/url.h"
 
 namespace longshore::controller {
@@ -13,7 +14,7 @@ using placement::Tier;
 
 constexpr std::string_view kRest = "rest:";
 
-api::Condition Say(const char* status, const char* reason, const std::string& message) {
+api::Condition Say(const char* status, const std::string& reason, const std::string& message) {
   return {kCopiesApart, status, reason, message, "", 0};
 }
 
@@ -60,7 +61,7 @@ bool TooNear(Tier nearest, const std::string& apart_from) {
 
 }  // namespace
 
-api::Condition CopiesApart(const api::BackupSource& source, const api::BackupRepository& repository,
+api::Condition CopiesApart(const placement::Location& data, const api::BackupRepository& repository,
                            const placement::View& view) {
   const placement::Location copies = Locate(repository, view);
   if (copies.links.empty()) {
@@ -68,7 +69,6 @@ api::Condition CopiesApart(const api::BackupSource& source, const api::BackupRep
                "BackupRepository " + repository.metadata.name +
                    " has no spec.location and its URL names no Service: taken to be outside");
   }
-  const placement::Location data = placement::Locate(source, view);
   if (!copies.known() || !data.known()) {
     return Say("Unknown", "NotLocated",
                copies.known() ? "where the data is: " + data.reason
@@ -79,15 +79,9 @@ api::Condition CopiesApart(const api::BackupSource& source, const api::BackupRep
   const std::string both = "data: " + data.reason + "; copies: " + copies.reason;
   if (nearest == Tier::kUnknown) return Say("Unknown", "NotLocated", both);
   if (!TooNear(nearest, repository.spec.apart_from)) return Say("True", "Apart", both);
-  const char* reason = nearest == Tier::kNode   ? "SameNode"
-                       : nearest == Tier::kRack ? "SameRack"
-                                                : "SameZone";
-  return Say("False", reason,
-             "what takes the " +
-                 std::string(nearest == Tier::kNode   ? "node"
-                             : nearest == Tier::kRack ? "rack"
-                                                      : "zone") +
-                 " takes data and copies (" + both +
+  const std::string tier = placement::TierName(nearest);
+  return Say("False", "Same" + tier,
+             "what takes the " + ToLower(tier) + " takes data and copies (" + both +
                  "); move one of them, or lower the BackupRepository's spec.apartFrom");
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/live_state.h"
 
-#include <algorithm>
-
 #include "controller/operation_moves.h"
 
 namespace longshore::controller {

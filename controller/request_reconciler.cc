@@ -208,8 +208,9 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   std::optional<api::Condition> copies_apart;
   if (const auto& refs = visit.acceptance.references) {
     const auto view = env_.cluster.View();
-    status.location = Clip(placement::Locate(refs->source, *view).reason, 1000);
-    copies_apart = CopiesApart(refs->source, refs->repository, *view);
+    const placement::Location data = placement::Locate(refs->source, *view);
+    status.location = Clip(data.reason, 1000);
+    copies_apart = CopiesApart(data, refs->repository, *view);
   }
   std::vector<api::Condition> conditions = {visit.acceptance.condition};
   const bool restarted =

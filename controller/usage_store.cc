@@ -72,7 +72,9 @@ UsageStore::UsageStore(const Clock& clock, std::chrono::seconds kept)
     : clock_(clock), kept_(kept) {}
 
 const Sample* UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counters& now) {
-  Pod& pod = pods_.try_emplace(uid, Pod{.kept = kept_}).first->second;
+  const auto [found, made] = pods_.try_emplace(uid);
+  Pod& pod = found->second;
+  if (made) pod.kept = kept_;
   if (pod.node != taken.from.node) {
     if (const auto old = nodes_.find(pod.node); old != nodes_.end()) old->second.pods.erase(uid);
     pod.node = taken.from.node;

@@ -22,7 +22,9 @@ class CopiesApartTest : public testing::Test {
     repository_.metadata.ns = "backup";
     repository_.spec.url = "rest:https://backup.example.com:8000/orders/";
   }
-  api::Condition Compare() { return CopiesApart(source_, repository_, view_); }
+  api::Condition Compare() {
+    return CopiesApart(placement::Locate(source_, view_), repository_, view_);
+  }
   std::string Reason(const char* node, const char* apart_from = "Node") {
     repository_.spec.location.node_name = node;
     repository_.spec.apart_from = apart_from;

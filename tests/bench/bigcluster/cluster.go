@@ -49,12 +49,16 @@ func restConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-func newCluster() (*cluster, error) {
+func newClient() (*kubernetes.Clientset, error) {
 	config, err := restConfig()
 	if err != nil {
 		return nil, err
 	}
-	client, err := kubernetes.NewForConfig(config)
+	return kubernetes.NewForConfig(config)
+}
+
+func newCluster() (*cluster, error) {
+	client, err := newClient()
 	if err != nil {
 		return nil, err
 	}

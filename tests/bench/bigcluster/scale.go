@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"runtime/pprof"
 	"time"
-
-	"k8s.io/client-go/kubernetes"
 )
 
 // scaling is one run of `bigcluster scale`.
@@ -78,11 +76,7 @@ func (s *scaling) makeCrews(agents int) error {
 	if err := makeWorld(); err != nil {
 		return err
 	}
-	config, err := restConfig()
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := newClient()
 	if err != nil {
 		return err
 	}

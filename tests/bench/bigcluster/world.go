@@ -14,8 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
-
-	"k8s.io/client-go/kubernetes"
 )
 
 const (
@@ -64,11 +62,7 @@ func benchSource() string {
 
 // makeWorld posts the nodes and the sources, unless they are there; the CRDs are.
 func makeWorld(sources ...string) error {
-	config, err := restConfig()
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := newClient()
 	if err != nil {
 		return err
 	}
