@@ -180,11 +180,15 @@ TEST_F(LeadershipIntegrationTest, ThePolicyAllowsTheLabelAndNothingElse) {
     return done ? std::string("done") : done.error().message;
   };
   const Json label = {{"metadata", {{"labels", {{kLeaderLabel, "true"}}}}}};
-  const Json image = {
-      {"spec", {{"containers", Json::array({{{"name", "c"}, {"image", "none.invalid/other"}}})}}}};
-  // A new policy is obeyed after a moment.
-  ASSERT_TRUE(Eventually([&] { return patch("ours", image) != "done"; }));
-  EXPECT_THAT(patch("ours", image), HasSubstr("nothing but the label"));
+  const auto image = [](int version) -> Json {
+    const std::string name = "none.invalid/other:" + std::to_string(version);
+    return {{"spec", {{"containers", Json::array({{{"name", "c"}, {"image", name}}})}}}};
+  };
+  // A new policy is obeyed after a moment. Each attempt changes something, even after one that was
+  // let through: a patch without a difference is no offence.
+  int version = 0;
+  ASSERT_TRUE(Eventually([&] { return patch("ours", image(++version)) != "done"; }));
+  EXPECT_THAT(patch("ours", image(++version)), HasSubstr("nothing but the label"));
   EXPECT_THAT(patch("ours", {{"metadata", {{"labels", {{"a", "b"}}}}}}),
               HasSubstr("nothing but the label"));
   EXPECT_THAT(patch("ours", {{"metadata", {{"annotations", {{"a", "b"}}}}}}),
