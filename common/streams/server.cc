@@ -27,6 +27,7 @@ constexpr int kBacklog = 4096;
 // After this a handshake gives way to one that waits: a flood of half-open ones stops nobody.
 constexpr auto kFairHandshakeTime = std::chrono::seconds(1);
 constexpr size_t kStorm = 500;  // handshakes
+constexpr int kAcceptedAtOnce = 64;
 constexpr auto kQuiet = std::chrono::seconds(5);
 
 }  // namespace
@@ -56,6 +57,7 @@ class Server::Impl final : public SessionHost {
 
   Status Listen();
   void Accept();
+  void Admit(tcp::socket socket);
   void Sweep();
   void StopOnThread();
   void GrantSlots();
@@ -102,6 +104,7 @@ Status Server::Impl::Listen() {
   if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(kBacklog, error);
+  if (!error) acceptor_.non_blocking(true, error);
   if (error) {
     return Unavailable("listen on " + options_.address + ":" + std::to_string(options_.port) +
                        ": " + error.message());
@@ -132,18 +135,28 @@ void Server::Impl::Accept() {
       auto pause = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(50));
       return pause->async_wait([this, pause](error_code) { Accept(); });
     }
-    if (total_ < options_.max_connections) {
-      ++total_;
-      const auto session =
-          std::make_shared<Session>(*this, next_id_++, std::move(socket), certificates_.Get());
-      {
-        MutexLock lock(mutex_);
-        sessions_.emplace(session->id, session);
-      }
-      session->Begin();
+    Admit(std::move(socket));
+    // One at a time, between messages of thousands of streams, those who wait would give up.
+    for (int more = 1; more < kAcceptedAtOnce; ++more) {
+      tcp::socket next(io_);
+      acceptor_.accept(next, error);
+      if (error) break;  // nobody waits; or what Accept() meets again
+      Admit(std::move(next));
     }
     Accept();
   });
+}
+
+void Server::Impl::Admit(tcp::socket socket) {
+  if (total_ >= options_.max_connections) return;
+  ++total_;
+  const auto session =
+      std::make_shared<Session>(*this, next_id_++, std::move(socket), certificates_.Get());
+  {
+    MutexLock lock(mutex_);
+    sessions_.emplace(session->id, session);
+  }
+  session->Begin();
 }
 
 void Server::Impl::AwaitSlot(const SessionPtr& session) {
