@@ -10,11 +10,6 @@
 namespace longshore::controller {
 namespace {
 
-std::string StateOf(const kube::ObjectPtr& object, const char* initial) {
-  const std::string_view state = kube::StringAt(*object, "/status/state");
-  return state.empty() ? initial : std::string(state);
-}
-
 int64_t DesiredPods(const kube::ObjectPtr& request) {
   static const api::Json::json_pointer kDesired("/status/desiredPods");
   if (!request->contains(kDesired)) return 0;
@@ -22,29 +17,30 @@ int64_t DesiredPods(const kube::ObjectPtr& request) {
   return desired.is_number_integer() ? desired.get<int64_t>() : 0;
 }
 
-void AddLease(const kube::ObjectPtr& pod, Census& census) {
-  if (kube::StringAt(*pod, "/status/lease/holder").empty()) return;
-  const bool works = !kube::StringAt(*pod, "/status/lease/operation").empty();
-  ++(works ? census.leases_working : census.leases_acquired);
+void AddLease(const api::BackupPod& pod, Census& census) {
+  const auto& lease = pod.status.lease;
+  if (!lease || lease->holder.empty()) return;
+  ++(lease->operation.empty() ? census.leases_acquired : census.leases_working);
 }
 
 }  // namespace
 
 Census TakeCensus(const std::vector<kube::ObjectPtr>& requests,
-                  const std::vector<kube::ObjectPtr>& backup_pods,
+                  const std::vector<api::BackupPodPtr>& backup_pods,
                   const std::vector<kube::ObjectPtr>& operations, WallTime now) {
   Census census;
   for (const kube::ObjectPtr& request : requests) census.wanted_pods += DesiredPods(request);
-  for (const kube::ObjectPtr& pod : backup_pods) {
-    const std::string state = StateOf(pod, api::kPlanned);
-    ++census.pods[state];
-    AddLease(pod, census);
+  for (const api::BackupPodPtr& pod : backup_pods) {
+    const std::string& state = pod->status.state;
+    ++census.pods[state.empty() ? api::kPlanned : state];
+    AddLease(*pod, census);
     if (state != api::kDraining) continue;
-    const std::string since(kube::StringAt(*pod, "/status/lastTransitionTime"));
-    census.oldest_drain = std::max(census.oldest_drain, Since(since, now));
+    census.oldest_drain =
+        std::max(census.oldest_drain, Since(pod->status.last_transition_time, now));
   }
   for (const kube::ObjectPtr& operation : operations) {
-    ++census.operations[StateOf(operation, api::kQueued)];
+    const std::string_view state = kube::StringAt(*operation, "/status/state");
+    ++census.operations[state.empty() ? api::kQueued : std::string(state)];
   }
   return census;
 }

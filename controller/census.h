@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/api/request.h"
 #include "common/base/clock.h"
 #include "common/kube/informer.h"
 
@@ -31,7 +32,7 @@ struct Census {
 
 // Costs about a microsecond an object: nothing is parsed but what is counted.
 Census TakeCensus(const std::vector<kube::ObjectPtr>& requests,
-                  const std::vector<kube::ObjectPtr>& backup_pods,
+                  const std::vector<api::BackupPodPtr>& backup_pods,
                   const std::vector<kube::ObjectPtr>& operations, WallTime now);
 
 }  // namespace longshore::controller

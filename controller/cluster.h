@@ -27,14 +27,19 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
 
-  // From the caches, which hold our own writes at once. Null: not there.
+  // From the caches, which hold our own writes at once. Null: not there. All kinds but BackupPod.
   virtual kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                               const std::string& name) const = 0;
   virtual std::vector<kube::ObjectPtr> List(const kube::Resource& resource) const = 0;
-  // BackupPods or Operations whose spec.requestRef names the request.
-  virtual std::vector<kube::ObjectPtr> OfRequest(const kube::Resource& resource,
-                                                 const std::string& ns,
-                                                 const std::string& request) const = 0;
+  // The pod database: one row, all of a namespace, or those whose spec.requestRef names the
+  // request.
+  virtual api::BackupPodPtr Row(const std::string& ns, const std::string& name) const = 0;
+  virtual std::vector<api::BackupPodPtr> Rows(const std::string& ns) const = 0;
+  virtual std::vector<api::BackupPodPtr> RowsOf(const std::string& ns,
+                                                const std::string& request) const = 0;
+  // Those whose spec.requestRef names the request.
+  virtual std::vector<kube::ObjectPtr> OperationsOf(const std::string& ns,
+                                                    const std::string& request) const = 0;
   virtual std::shared_ptr<const placement::View> View() const = 0;
 
   // Past the caches: for secrets, ConfigMaps, and to be certain that something is gone.
@@ -104,6 +109,13 @@ std::optional<T> Find(const Cluster& cluster, const std::string& ns, const std::
   return ReadObject<T>(cluster.Get(ResourceOf<T>(), ns, name));
 }
 
+template <>
+inline std::optional<api::BackupPod> Find(const Cluster& cluster, const std::string& ns,
+                                          const std::string& name) {
+  const api::BackupPodPtr row = cluster.Row(ns, name);
+  return row ? std::optional(*row) : std::nullopt;
+}
+
 template <class T>
 std::vector<T> ReadAll(const std::vector<kube::ObjectPtr>& objects) {
   std::vector<T> all;
@@ -113,9 +125,20 @@ std::vector<T> ReadAll(const std::vector<kube::ObjectPtr>& objects) {
   return all;
 }
 
+// BackupPods or Operations.
 template <class T>
-std::vector<T> OfRequest(const Cluster& cluster, const std::string& ns, const std::string& name) {
-  return ReadAll<T>(cluster.OfRequest(ResourceOf<T>(), ns, name));
+std::vector<T> OfRequest(const Cluster& cluster, const std::string& ns, const std::string& name);
+template <>
+inline std::vector<api::BackupPod> OfRequest(const Cluster& cluster, const std::string& ns,
+                                             const std::string& name) {
+  std::vector<api::BackupPod> rows;
+  for (const api::BackupPodPtr& row : cluster.RowsOf(ns, name)) rows.push_back(*row);
+  return rows;
+}
+template <>
+inline std::vector<api::Operation> OfRequest(const Cluster& cluster, const std::string& ns,
+                                             const std::string& name) {
+  return ReadAll<api::Operation>(cluster.OperationsOf(ns, name));
 }
 
 template <class T>

@@ -16,30 +16,26 @@
 
 namespace longshore::controller {
 
+// Indexes of backup_pods and operations: by request, "NAMESPACE/NAME"; backup_pods by namespace.
+inline constexpr char kByRequest[] = "request";
+inline constexpr char kByNamespace[] = "namespace";
+
 struct ClusterState {
   explicit ClusterState(kube::Client& client);
 
-  kube::Informer sources, images, policies, repositories, requests, backup_pods, operations;
+  kube::Informer sources, images, policies, repositories, requests, operations;
+  // The pod database.
+  kube::BasicInformer<api::BackupPod> backup_pods;
   placement::ClusterView placement;  // nodes, pods, endpoint slices, claims, volumes
 
   void Start();
   void Stop();
   bool WaitForSync(std::chrono::milliseconds timeout) const;
   // All watches there are, those of `placement` too.
-  std::vector<const kube::Informer*> informers() const;
+  std::vector<const kube::AnyInformer*> informers() const;
+
+ private:
+  const std::vector<kube::AnyInformer*> own_;  // all but those of `placement`
 };
-
-// The typed object, or empty when it is not in the store or does not parse (logged, counted).
-template <class T>
-std::optional<T> Find(const kube::Informer& informer, const std::string& ns,
-                      const std::string& name);
-template <class T>
-std::vector<T> ListAll(const kube::Informer& informer);
-
-// backup_pods by request: index "request", key "NAMESPACE/NAME"; operations likewise.
-std::vector<api::BackupPod> PodsOfRequest(const ClusterState& state, const std::string& ns,
-                                          const std::string& request);
-std::vector<api::Operation> OperationsOfRequest(const ClusterState& state, const std::string& ns,
-                                                const std::string& request);
 
 }  // namespace longshore::controller

@@ -13,7 +13,6 @@ Status KubeCluster::MayWrite() const {
 }
 
 kube::Informer* KubeCluster::InformerOf(const kube::Resource& resource) const {
-  if (resource.plural == kube::kBackupPods.plural) return &state_.backup_pods;
   if (resource.plural == kube::kPods.plural) return &state_.placement.pods();
   if (resource.plural == kube::kOperations.plural) return &state_.operations;
   if (resource.plural == kube::kComputeRequests.plural) return &state_.requests;
@@ -37,12 +36,22 @@ std::vector<kube::ObjectPtr> KubeCluster::List(const kube::Resource& resource) c
   return informer->List();
 }
 
-std::vector<kube::ObjectPtr> KubeCluster::OfRequest(const kube::Resource& resource,
-                                                    const std::string& ns,
-                                                    const std::string& request) const {
-  const kube::Informer* informer = InformerOf(resource);
-  LS_CHECK(informer != nullptr);
-  return informer->ListByIndex("request", ns + "/" + request);
+api::BackupPodPtr KubeCluster::Row(const std::string& ns, const std::string& name) const {
+  return state_.backup_pods.Get(ns, name);
+}
+
+std::vector<api::BackupPodPtr> KubeCluster::Rows(const std::string& ns) const {
+  return state_.backup_pods.ListByIndex(kByNamespace, ns);
+}
+
+std::vector<api::BackupPodPtr> KubeCluster::RowsOf(const std::string& ns,
+                                                   const std::string& request) const {
+  return state_.backup_pods.ListByIndex(kByRequest, ns + "/" + request);
+}
+
+std::vector<kube::ObjectPtr> KubeCluster::OperationsOf(const std::string& ns,
+                                                       const std::string& request) const {
+  return state_.operations.ListByIndex(kByRequest, ns + "/" + request);
 }
 
 std::shared_ptr<const placement::View> KubeCluster::View() const {
@@ -50,7 +59,8 @@ std::shared_ptr<const placement::View> KubeCluster::View() const {
 }
 
 Result<api::Json> KubeCluster::Observed(const kube::Resource& resource, Result<api::Json> written) {
-  kube::Informer* informer = InformerOf(resource);
+  kube::AnyInformer* informer = InformerOf(resource);
+  if (resource.plural == kube::kBackupPods.plural) informer = &state_.backup_pods;
   if (!written || informer == nullptr) return written;
   // A write that took the last finalizer of a deleted object ended it: nothing is left to observe.
   const bool ended = !kube::StringAt(*written, "/metadata/deletionTimestamp").empty() &&

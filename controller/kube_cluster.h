@@ -22,8 +22,12 @@ class KubeCluster : public Cluster {
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;
   std::vector<kube::ObjectPtr> List(const kube::Resource& resource) const override;
-  std::vector<kube::ObjectPtr> OfRequest(const kube::Resource& resource, const std::string& ns,
-                                         const std::string& request) const override;
+  api::BackupPodPtr Row(const std::string& ns, const std::string& name) const override;
+  std::vector<api::BackupPodPtr> Rows(const std::string& ns) const override;
+  std::vector<api::BackupPodPtr> RowsOf(const std::string& ns,
+                                        const std::string& request) const override;
+  std::vector<kube::ObjectPtr> OperationsOf(const std::string& ns,
+                                            const std::string& request) const override;
   std::shared_ptr<const placement::View> View() const override;
   Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
                           const std::string& name) override;
@@ -40,7 +44,7 @@ class KubeCluster : public Cluster {
              const std::string& action, const std::string& note) override;
 
  private:
-  // Null for a resource without an informer.
+  // Null for a resource without an informer, and for the rows, which are not held as JSON.
   kube::Informer* InformerOf(const kube::Resource& resource) const;
   Status MayWrite() const;
   Result<api::Json> Observed(const kube::Resource& resource, Result<api::Json> written);

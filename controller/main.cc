@@ -80,7 +80,7 @@ class Controller {
              metrics_.MakeTally(),
              [this] { return leadership_.leading(); }},
         loop_(env_, queue_),
-        watch_list_([this] { return ListAll<api::BackupSource>(state_.sources); },
+        watch_list_([this] { return ReadAll<api::BackupSource>(state_.sources.List()); },
                     [this] { return state_.placement.Snapshot(); }, Clock::Real()),
         hub_(StreamsPort(options), authenticator_,
              {usage_, pressure_, verdicts_, workers_,

@@ -19,7 +19,7 @@ int RequestReconciler::Unanswered(const Visit& visit) {
     const auto& [ns, row] = memory.unanswered;
     // Its own is asked for again, under the same name.
     if (uid == visit.request.metadata.uid || ns != visit.request.metadata.ns ||
-        env_.cluster.Get(kube::kBackupPods, ns, row) != nullptr) {
+        env_.cluster.Row(ns, row) != nullptr) {
       continue;
     }
     const auto made = env_.cluster.Fetch(kube::kBackupPods, ns, row);

@@ -111,7 +111,7 @@ void SetAll(const Gauges& gauges, const std::map<std::string, int>& counts) {
 
 std::map<std::string, CacheAge> CacheAges(const ClusterState& state) {
   std::map<std::string, CacheAge> ages;
-  for (const kube::Informer* informer : state.informers()) {
+  for (const kube::AnyInformer* informer : state.informers()) {
     ages[std::string(informer->resource().plural)] = {informer->staleness(), informer->lag()};
   }
   return ages;

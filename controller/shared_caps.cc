@@ -60,7 +60,7 @@ bool CanMakePods(const api::Json& request) {
   const std::string_view why = WhyNot(request, "PodsProvisioned");
   return StringAt(request, "/metadata/deletionTimestamp").empty() &&
          WhyNot(request, "Accepted").empty() &&
-         (why.empty() || why == "CreatingPods" || why == "NamespaceCap");
+         (why.empty() || why == "CreatingPods" || why == api::kLimitNamespace);
 }
 
 int PodsWanted(const api::Json& request) {
@@ -96,12 +96,11 @@ bool IsDue(const ObjectPtr& object, WallTime now) {
 }
 
 // A pod that can be given work, or was claimed for a backup which is about to say so itself.
-void AddRow(const Cluster& cluster, const api::Json& row, const UsablePod& usable,
+void AddRow(const Cluster& cluster, const api::BackupPod& row, const UsablePod& usable,
             Backups& backups) {
-  const std::string_view lease = StringAt(row, "/status/lease/operation");
+  const std::string lease = row.status.lease ? row.status.lease->operation : "";
   if (!lease.empty()) {
-    const ObjectPtr operation =
-        cluster.Get(kube::kOperations, std::string(kube::NamespaceOf(row)), std::string(lease));
+    const ObjectPtr operation = cluster.Get(kube::kOperations, row.metadata.ns, lease);
     const bool silent = operation && Waits(StringAt(*operation, "/status/state")) &&
                         StringAt(*operation, "/spec/type") == api::kBackup;
     if (silent) ++backups.active;
@@ -109,10 +108,10 @@ void AddRow(const Cluster& cluster, const api::Json& row, const UsablePod& usabl
       backups.waiting.erase(found);
     }
   }
-  if (StringAt(row, "/status/state") != api::kAvailable) return;
-  if (usable && !usable(std::string(StringAt(row, "/status/podUID")))) return;
+  if (row.status.state != api::kAvailable) return;
+  if (usable && !usable(row.status.pod_uid)) return;
   ++backups.free_pods;
-  const auto since = ParseTime(StringAt(row, "/status/lastTransitionTime"));
+  const auto since = ParseTime(row.status.last_transition_time);
   if (since) backups.free_since = std::min(backups.free_since, *since);
 }
 
@@ -176,16 +175,14 @@ std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::stri
     if (kube::NamespaceOf(*request) != ns) continue;
     pods.claims[std::string(kube::NameOf(*request))] = ClaimOf(*request);
   }
-  for (const ObjectPtr& row : cluster.List(kube::kBackupPods)) {
-    if (kube::NamespaceOf(*row) != ns) continue;
-    const std::string_view state = StringAt(*row, "/status/state");
+  for (const api::BackupPodPtr& row : cluster.Rows(ns)) {
+    const std::string& state = row->status.state;
     const bool ended = IsEnded(state);
-    const std::string name(kube::NameOf(*row));
-    if (!ended || FactsOf(cluster.Get(kube::kPods, ns, name)).alive()) --pods.free;
-    const auto claim = pods.claims.find(RequestOf(*row));
+    if (!ended || FactsOf(cluster.Get(kube::kPods, ns, row->metadata.name)).alive()) --pods.free;
+    const auto claim = pods.claims.find(row->spec.request_ref.name);
     if (claim == pods.claims.end()) continue;
     if (!ended && state != api::kDraining) ++claim->second.has;
-    const auto made = ParseTime(StringAt(*row, "/metadata/creationTimestamp"));
+    const auto made = ParseTime(row->metadata.creation_timestamp);
     if (made) claim->second.since = std::max(claim->second.since, *made);
   }
   for (auto& [name, claim] : pods.claims) {
@@ -216,7 +213,7 @@ SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int 
   SharedCap writers{max_writers, max_writers, "", {}};
   for (auto& [name, backups] : by_request) {
     const int told = backups.active;
-    for (const ObjectPtr& row : cluster.OfRequest(kube::kBackupPods, ns, name)) {
+    for (const api::BackupPodPtr& row : cluster.RowsOf(ns, name)) {
       AddRow(cluster, *row, usable, backups);
     }
     writers.free -= backups.active;
@@ -252,14 +249,14 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
   };
   const int at_once = source.spec.max_concurrent;
   std::vector<api::ScalingLimit> caps = {
-      limit("SourceCap", "source " + source.metadata.name, "spec.maxConcurrent", at_once,
+      limit(api::kLimitSource, "source " + source.metadata.name, "spec.maxConcurrent", at_once,
             others ? OfOthers(cluster, request, source.metadata.Key()) : 0)};
   if (request.spec.purpose == api::kBackup) {
     const int writers = repository.spec.max_writers;
     const int share =
         others ? WritersOfNamespace(cluster, meta.ns, writers, nullptr, now).Share(request, most)
                : writers;
-    caps.push_back(limit("RepositoryCap", "repository " + repository.metadata.name,
+    caps.push_back(limit(api::kLimitRepository, "repository " + repository.metadata.name,
                          "spec.maxWriters", writers, writers - share));
   }
   if (!others) return caps;
@@ -270,7 +267,7 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
 }
 
 api::ScalingLimit NamespaceLimit(const SharedCap& cap, const std::string& ns, int pods) {
-  return {"NamespaceCap", pods,
+  return {api::kLimitNamespace, pods,
           "namespace " + ns + " may have " + std::to_string(cap.cap) +
               " backup pods (spec.maxPodsPerNamespace of PodPolicy " + cap.set_by + "), of which " +
               std::to_string(pods) + (pods == 1 ? " is" : " are") + " for this request: raise it"};

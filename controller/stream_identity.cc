@@ -52,8 +52,8 @@ Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& u
   return NotFound("no stream at " + path);
 }
 
-Status AdmitWorker(const WorkerIdentity& worker, const kube::ObjectPtr& row, bool synced) {
-  const std::string_view uid = row ? kube::StringAt(*row, "/status/podUID") : std::string_view();
+Status AdmitWorker(const WorkerIdentity& worker, const api::BackupPodPtr& row, bool synced) {
+  const std::string uid = row ? row->status.pod_uid : "";
   if (uid == worker.uid) return {};
   const std::string pod = worker.ns + "/" + worker.pod;
   if (!synced) return Unavailable("the controller is starting; try again");

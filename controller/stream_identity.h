@@ -6,8 +6,8 @@
 
 #include <string>
 
+#include "common/api/request.h"
 #include "common/kube/client.h"
-#include "common/kube/informer.h"
 #include "controller/worker_table.h"
 
 namespace longshore::controller {
@@ -25,7 +25,7 @@ Result<std::string> IdentityFor(const std::string& path, const kube::UserInfo& u
 // name, null when there is none. Errors: kUnavailable while that cannot be known yet (`synced`: the
 // rows are listed), so that the worker tries again; kPermissionDenied for a Pod that is none of
 // ours.
-Status AdmitWorker(const WorkerIdentity& worker, const kube::ObjectPtr& row, bool synced);
+Status AdmitWorker(const WorkerIdentity& worker, const api::BackupPodPtr& row, bool synced);
 
 // Undoes the identity of /v1/workers.
 Result<WorkerIdentity> ParseWorkerIdentity(const std::string& identity);

@@ -24,9 +24,8 @@ bool SpecChanged(const ObjectPtr& before, const ObjectPtr& after) {
          before->at(kGeneration) != after->at(kGeneration);
 }
 
-void WakeRequest(kube::WorkQueue& queue, const ObjectPtr& object) {
-  const std::string_view request = kube::StringAt(*object, "/spec/requestRef/name");
-  if (!request.empty()) queue.Add(Key(kRequestKey, kube::NamespaceOf(*object), request));
+void WakeRequest(kube::WorkQueue& queue, std::string_view ns, std::string_view request) {
+  if (!request.empty()) queue.Add(Key(kRequestKey, ns, request));
 }
 
 }  // namespace
@@ -35,10 +34,10 @@ void ConnectTriggers(ClusterState& state, PodIndex& index, kube::WorkQueue& queu
   state.requests.OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
     queue.Add(KeyOf(kRequestKey, after ? after : before));
   });
-  state.backup_pods.OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
-    const ObjectPtr& row = after ? after : before;
-    queue.Add(KeyOf(kPodKey, row));
-    WakeRequest(queue, row);
+  state.backup_pods.OnChange([&](const auto& before, const auto& after) {
+    const api::BackupPod& row = after ? *after : *before;
+    queue.Add(Key(kPodKey, row.metadata.ns, row.metadata.name));
+    WakeRequest(queue, row.metadata.ns, row.spec.request_ref.name);
   });
   state.operations.OnChange([&](const ObjectPtr& before, const ObjectPtr& after) {
     const ObjectPtr& operation = after ? after : before;
@@ -47,7 +46,8 @@ void ConnectTriggers(ClusterState& state, PodIndex& index, kube::WorkQueue& queu
       // Deleted: whoever works on it must stop.
       const std::string_view pod = kube::StringAt(*operation, "/status/pod");
       if (!pod.empty()) queue.Add(Key(kPodKey, kube::NamespaceOf(*operation), pod));
-      WakeRequest(queue, operation);
+      WakeRequest(queue, kube::NamespaceOf(*operation),
+                  kube::StringAt(*operation, "/spec/requestRef/name"));
     }
   });
   // Whatever a request may refer to: a missing object that appears, or one that changes.

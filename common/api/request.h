@@ -3,6 +3,8 @@
 // ComputeRequest (what the storage manager asks for) and BackupPod (a row of the pod database).
 #pragma once
 
+#include <memory>
+
 #include "common/api/meta.h"
 
 namespace longshore::api {
@@ -154,7 +156,16 @@ inline constexpr char kCausePodBusy[] = "PodBusy";
 inline constexpr char kCauseDemand[] = "DemandWaiting";
 inline constexpr char kCauseWarmPods[] = "WarmPods";
 inline constexpr char kCauseDeadline[] = "DeadlineAtRisk";
-inline constexpr char kCauseFutile[] = "GrowthFutile";  // also the reason of the limit
+inline constexpr char kCauseFutile[] = "GrowthFutile";
+
+// What keeps a crew from growing: ScalingLimit.reason, and of condition ScalingLimited.
+inline constexpr char kLimitMaxPods[] = "MaxPods";
+inline constexpr char kLimitSource[] = "SourceCap";
+inline constexpr char kLimitRepository[] = "RepositoryCap";
+inline constexpr char kLimitNamespace[] = "NamespaceCap";
+inline constexpr const char* kLimitFutile = kCauseFutile;
+inline constexpr const char* kLimits[] = {kLimitMaxPods, kLimitSource, kLimitRepository,
+                                          kLimitNamespace, kLimitFutile};
 
 // What has a say in how many pods there should be: ScalingCandidate.name.
 inline constexpr char kCandidateUsage[] = "Usage";
@@ -179,7 +190,7 @@ void Describe(A& a, ScalingCandidate& v) {
 
 // What kept the chosen candidate from getting all it wants.
 struct ScalingLimit {
-  std::string reason;  // "MaxPods", "NamespaceCap", …: as of condition ScalingLimited
+  std::string reason;  // kLimitMaxPods, …
   int pods = 0;        // no more than these
   std::string message;
 };
@@ -328,5 +339,6 @@ void Describe(A& a, BackupPodStatus& v) {
   a("decisionInputs", v.decision_inputs);
 }
 using BackupPod = Object<BackupPodSpec, BackupPodStatus>;
+using BackupPodPtr = std::shared_ptr<const BackupPod>;  // as caches share it
 
 }  // namespace longshore::api

@@ -132,9 +132,14 @@ Result<ListResult> Client::List(const Resource& resource, const std::string& ns,
                                 const ListOptions& options) {
   LS_RETURN_IF_ERROR(CheckSegment("namespace", ns));
   const std::string context = Context("list", resource, "", ns, "");
-  return ListPages(resource, ns, options, [&](const std::string& path) {
-    return impl_->CallJson("GET", path, nullptr, context);
-  });
+  ListResult result;
+  const ListSink sink{.begin = [&] { result.items.clear(); },
+                      .take = [&](Json item) { result.items.push_back(std::move(item)); }};
+  LS_ASSIGN_OR_RETURN(result.resource_version,
+                      ListPages(resource, ns, options, sink, [&](const std::string& path) {
+                        return impl_->CallJson("GET", path, nullptr, context);
+                      }));
+  return result;
 }
 
 Result<Json> Client::Create(const Resource& resource, const std::string& ns, const Json& object) {

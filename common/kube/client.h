@@ -23,8 +23,6 @@ enum class PatchType { kMerge, kJson };
 
 struct ListOptions {
   std::string label_selector, field_selector;
-  // Called with each item of a list as its page arrives: what it takes out, the result never holds.
-  std::function<void(Json&)> prune = {};
 };
 
 struct DeleteOptions {

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "common/api/request.h"
+#include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/kube/reflector.h"
@@ -24,23 +26,37 @@ std::function<void(Json&)> WithoutManagedFields(std::function<void(Json&)> prune
   };
 }
 
-// Its lists come pruned.
-InformerOptions ForReflector(InformerOptions options, const std::function<void(Json&)>& prune) {
-  options.selector.prune = prune;
-  return options;
+// Moves a Json on. Null, and a warning, for what is no T: it stays as it is.
+template <class T>
+std::shared_ptr<const T> Decode(Json& object) {
+  if constexpr (std::is_same_v<T, Json>) {
+    return std::make_shared<const Json>(std::move(object));
+  } else {
+    Result<T> decoded = api::ReadJson<T>(object);
+    if (decoded) return std::make_shared<const T>(*std::move(decoded));
+    LogWarn("object does not parse", {{"kind", StringAt(object, "/kind")},
+                                      {"namespace", NamespaceOf(object)},
+                                      {"name", NameOf(object)},
+                                      {"error", decoded.error().message}});
+    return nullptr;
+  }
 }
 
 }  // namespace
 
-class Informer::Impl {
+template <class T>
+class BasicInformer<T>::Impl {
  public:
+  using Change = typename BasicStore<T>::Change;
+
   Impl(Client& client, const Resource& resource, InformerOptions options)
       : resource_(resource),
         ns_(options.ns),
         prune_(WithoutManagedFields(options.prune)),
-        reflector_(client.config(), client.user_agent(), resource,
-                   ForReflector(std::move(options), prune_),
-                   {.on_list = [this](ListResult list) { Take(std::move(list)); },
+        reflector_(client.config(), client.user_agent(), resource, std::move(options),
+                   {.list = {.begin = [this] { listed_.clear(); },
+                             .take = [this](Json item) { TakeItem(std::move(item)); }},
+                    .on_listed = [this](const std::string& version) { Take(version); },
                     .on_event = [this](WatchEvent event) { Take(std::move(event)); },
                     .on_alive = [this] { alive_ = steady_clock::now(); }}) {}
 
@@ -50,15 +66,17 @@ class Informer::Impl {
   }
   void Stop() { reflector_.Stop(); }
 
-  ObjectPtr Pruned(Json object) const {
+  Ptr Kept(Json& object) const {
     prune_(object);
-    return std::make_shared<const Json>(std::move(object));
+    return Decode<T>(object);
   }
 
   void Observe(const Json& written) {
     if (!written.is_object() || NameOf(written).empty()) return;
     if (!ns_.empty() && NamespaceOf(written) != ns_) return;
-    ObjectPtr object = Pruned(written);
+    Json copy = written;
+    Ptr object = Kept(copy);
+    if (object == nullptr) return;
     MutexLock lock(mutex_);
     store_.Observe(std::move(object));
   }
@@ -95,16 +113,15 @@ class Informer::Impl {
   std::vector<Handler> handlers;  // fixed before Start
 
  private:
-  void Take(ListResult list) {
-    std::vector<ObjectPtr> objects;
-    objects.reserve(list.items.size());
-    for (Json& item : list.items) {
-      objects.push_back(std::make_shared<const Json>(std::move(item)));
-    }
-    std::vector<Store::Change> changes;
+  void TakeItem(Json item) {
+    if (Ptr object = Kept(item)) listed_.push_back(std::move(object));
+  }
+
+  void Take(const std::string& list_version) {
+    std::vector<Change> changes;
     {
       MutexLock lock(mutex_);
-      changes = store_.Replace(std::move(objects), list.resource_version);
+      changes = store_.Replace(std::exchange(listed_, {}), list_version);
     }
     Tell(changes);
     MutexLock lock(mutex_);
@@ -113,18 +130,19 @@ class Informer::Impl {
   }
 
   void Take(WatchEvent event) {
-    const bool removed = event.type == WatchEventType::kDeleted;
-    const ObjectPtr object = Pruned(std::move(event.object));
-    std::vector<Store::Change> changes;
+    const Ptr object = Kept(event.object);
+    const bool gone = event.type == WatchEventType::kDeleted || object == nullptr;
+    const Identity identity = object ? IdentityOf(*object) : IdentityOf(event.object);
+    std::vector<Change> changes;
     {
       MutexLock lock(mutex_);
-      changes = removed ? store_.Remove(*object) : store_.Apply(object);
+      changes = gone ? store_.Remove(identity) : store_.Apply(object);
     }
     Tell(changes);
   }
 
-  void Tell(const std::vector<Store::Change>& changes) {
-    for (const Store::Change& change : changes) {
+  void Tell(const std::vector<Change>& changes) {
+    for (const Change& change : changes) {
       for (const Handler& handler : handlers) handler(change.before, change.after);
     }
   }
@@ -135,39 +153,78 @@ class Informer::Impl {
   std::atomic<steady_clock::time_point> alive_{steady_clock::now()};
   Mutex mutex_;
   ConditionVariable changed_;
-  Store store_ LS_GUARDED_BY(mutex_);
+  BasicStore<T> store_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
-  Reflector reflector_;  // last: its thread uses everything above
+  std::vector<Ptr> listed_;  // the list that is being read; of the reflector's thread
+  Reflector reflector_;      // last: its thread uses everything above
 };
 
-Informer::Informer(Client& client, const Resource& resource, InformerOptions options)
+template <class T>
+BasicInformer<T>::BasicInformer(Client& client, const Resource& resource, InformerOptions options)
     : impl_(std::make_unique<Impl>(client, resource, std::move(options))) {}
-Informer::~Informer() { Stop(); }
-
-void Informer::OnChange(Handler handler) { impl_->handlers.push_back(std::move(handler)); }
-void Informer::AddIndex(const std::string& name, IndexFunction keys) {
-  impl_->Read([&](Store& store) { store.AddIndex(name, std::move(keys)); });
+template <class T>
+BasicInformer<T>::~BasicInformer() {
+  impl_->Stop();
 }
 
-void Informer::Start() { impl_->Start(); }
-void Informer::Stop() { impl_->Stop(); }
-bool Informer::synced() const { return impl_->synced(); }
-bool Informer::WaitForSync(milliseconds timeout) const { return impl_->WaitForSync(timeout); }
-milliseconds Informer::staleness() const { return impl_->staleness(); }
-milliseconds Informer::lag() const { return impl_->lag(); }
-const Resource& Informer::resource() const { return impl_->resource(); }
+template <class T>
+void BasicInformer<T>::OnChange(Handler handler) {
+  impl_->handlers.push_back(std::move(handler));
+}
+template <class T>
+void BasicInformer<T>::AddIndex(const std::string& name, IndexFunction keys) {
+  impl_->Read([&](BasicStore<T>& store) { store.AddIndex(name, std::move(keys)); });
+}
 
-ObjectPtr Informer::Get(const std::string& ns, const std::string& name) const {
-  return impl_->Read([&](const Store& store) { return store.Get(ns, name); });
+template <class T>
+auto BasicInformer<T>::Get(const std::string& ns, const std::string& name) const -> Ptr {
+  return impl_->Read([&](const BasicStore<T>& store) { return store.Get(ns, name); });
 }
-std::vector<ObjectPtr> Informer::List() const {
-  return impl_->Read([](const Store& store) { return store.List(); });
+template <class T>
+auto BasicInformer<T>::List() const -> std::vector<Ptr> {
+  return impl_->Read([](const BasicStore<T>& store) { return store.List(); });
 }
-std::vector<ObjectPtr> Informer::ListByIndex(const std::string& index,
-                                             const std::string& value) const {
-  return impl_->Read([&](const Store& store) { return store.ListByIndex(index, value); });
+template <class T>
+auto BasicInformer<T>::ListByIndex(const std::string& index, const std::string& value) const
+    -> std::vector<Ptr> {
+  return impl_->Read([&](const BasicStore<T>& store) { return store.ListByIndex(index, value); });
 }
-void Informer::Observe(const Json& written) { impl_->Observe(written); }
+
+template <class T>
+void BasicInformer<T>::Start() {
+  impl_->Start();
+}
+template <class T>
+void BasicInformer<T>::Stop() {
+  impl_->Stop();
+}
+template <class T>
+bool BasicInformer<T>::synced() const {
+  return impl_->synced();
+}
+template <class T>
+bool BasicInformer<T>::WaitForSync(milliseconds timeout) const {
+  return impl_->WaitForSync(timeout);
+}
+template <class T>
+milliseconds BasicInformer<T>::staleness() const {
+  return impl_->staleness();
+}
+template <class T>
+milliseconds BasicInformer<T>::lag() const {
+  return impl_->lag();
+}
+template <class T>
+const Resource& BasicInformer<T>::resource() const {
+  return impl_->resource();
+}
+template <class T>
+void BasicInformer<T>::Observe(const Json& written) {
+  impl_->Observe(written);
+}
+
+template class BasicInformer<Json>;
+template class BasicInformer<api::BackupPod>;
 
 std::string_view StringAt(const Json& object, const char* json_pointer) {
   const Json* at = &object;

@@ -39,46 +39,68 @@ struct InformerOptions {
   InformerTiming timing;
 };
 
-class Informer {
+// What all informers have in common, whatever they hold. Thread-safe.
+class AnyInformer {
  public:
+  virtual ~AnyInformer() = default;
+
+  virtual void Start() = 0;
+  virtual void Stop() = 0;
+  // Whether the first LIST is in the store and its handlers have run.
+  virtual bool synced() const = 0;
+  virtual bool WaitForSync(std::chrono::milliseconds timeout) const = 0;
+  // Age of the last sign of life from the watch (event, bookmark, relist).
+  virtual std::chrono::milliseconds staleness() const = 0;
+  // Age of the oldest write of ours (Observe) that the watch has not shown yet; zero: it has shown
+  // all of them. What others wrote is then at least so much behind.
+  virtual std::chrono::milliseconds lag() const = 0;
+  virtual const Resource& resource() const = 0;
+  // Puts the result of our own write into the store at once, so that the next reconcile sees it
+  // even before the watch delivers it; older watch events are then ignored by resourceVersion.
+  virtual void Observe(const Json& written) = 0;
+};
+
+// Holds objects as T: Json, or where there are many thousands of them the type that they parse as,
+// which takes a fifth of the memory and no time to read. One that does not parse is logged, and as
+// good as absent. Defined for Json and api::BackupPod.
+template <class T>
+class BasicInformer : public AnyInformer {
+ public:
+  using Ptr = std::shared_ptr<const T>;
+
   // The client must outlive the informer.
-  Informer(Client& client, const Resource& resource, InformerOptions options = {});
-  ~Informer();  // stops
+  BasicInformer(Client& client, const Resource& resource, InformerOptions options = {});
+  ~BasicInformer() override;  // stops
 
   // A handler for changes: `before` is null for an add, `after` for a delete. Called on the
   // informer's thread without a lock held; keep it short (push a key to a WorkQueue). Before Start.
   // Handlers get what LIST and WATCH say, each object's changes in order, also the ones that
   // Observe put into the store before; Get may therefore return something newer than `after`.
-  using Handler = std::function<void(const ObjectPtr& before, const ObjectPtr& after)>;
+  using Handler = std::function<void(const Ptr& before, const Ptr& after)>;
   void OnChange(Handler handler);
   // A secondary index: `keys` gives the index values of an object. Before Start.
-  using IndexFunction = std::function<std::vector<std::string>(const Json&)>;
+  using IndexFunction = std::function<std::vector<std::string>(const T&)>;
   void AddIndex(const std::string& name, IndexFunction keys);
 
-  void Start();
-  void Stop();
-  // Whether the first LIST is in the store and its handlers have run.
-  bool synced() const;
-  bool WaitForSync(std::chrono::milliseconds timeout) const;
-  // Age of the last sign of life from the watch (event, bookmark, relist).
-  std::chrono::milliseconds staleness() const;
-  // Age of the oldest write of ours (Observe) that the watch has not shown yet; zero: it has shown
-  // all of them. What others wrote is then at least so much behind. Thread-safe.
-  std::chrono::milliseconds lag() const;
-  const Resource& resource() const;
+  Ptr Get(const std::string& ns, const std::string& name) const;  // null: unknown
+  std::vector<Ptr> List() const;
+  std::vector<Ptr> ListByIndex(const std::string& index, const std::string& value) const;
 
-  ObjectPtr Get(const std::string& ns, const std::string& name) const;  // null: unknown
-  std::vector<ObjectPtr> List() const;
-  std::vector<ObjectPtr> ListByIndex(const std::string& index, const std::string& value) const;
-
-  // Puts the result of our own write into the store at once, so that the next reconcile sees it
-  // even before the watch delivers it; older watch events are then ignored by resourceVersion.
-  void Observe(const Json& written);
+  void Start() override;
+  void Stop() override;
+  bool synced() const override;
+  bool WaitForSync(std::chrono::milliseconds timeout) const override;
+  std::chrono::milliseconds staleness() const override;
+  std::chrono::milliseconds lag() const override;
+  const Resource& resource() const override;
+  void Observe(const Json& written) override;
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+using Informer = BasicInformer<Json>;
 
 // metadata of any object, without parsing the rest.
 std::string_view NameOf(const Json& object);

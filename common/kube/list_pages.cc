@@ -14,9 +14,12 @@ std::string TextIn(const Json& metadata, const char* field) {
   return found != metadata.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// Appends one page to `result`; the value is the token of the next page, "" at the end.
-Result<std::string> TakePage(Json page, const Resource& resource, const ListOptions& options,
-                             ListResult& result) {
+// What a page says of itself; `next` is the token of the one after it, "" at the end.
+struct PageEnd {
+  std::string version, next;
+};
+
+Result<PageEnd> TakePage(Json page, const Resource& resource, const ListSink& sink) {
   const auto metadata = page.find("metadata");
   const auto items = page.find("items");
   const bool is_list = metadata != page.end() && metadata->is_object() && items != page.end() &&
@@ -29,39 +32,37 @@ Result<std::string> TakePage(Json page, const Resource& resource, const ListOpti
       return Unavailable("list " + std::string(resource.plural) + ": an item is not an object");
     }
     AddType(item, resource);
-    if (options.prune) options.prune(item);
-    result.items.push_back(std::move(item));
+    sink.take(std::move(item));
   }
-  result.resource_version = TextIn(*metadata, "resourceVersion");
-  return TextIn(*metadata, "continue");
+  return PageEnd{TextIn(*metadata, "resourceVersion"), TextIn(*metadata, "continue")};
 }
 
 // One pass over all pages. Errors: kGone when the list changed too much under it.
-Result<ListResult> ListOnce(const Resource& resource, const std::string& base,
-                            const ListOptions& options, bool paged,
-                            const std::function<Result<Json>(const std::string&)>& get) {
-  ListResult result;
-  std::string next;
+Result<std::string> ListOnce(const Resource& resource, const std::string& base, bool paged,
+                             const ListSink& sink,
+                             const std::function<Result<Json>(const std::string&)>& get) {
+  sink.begin();
+  PageEnd end;
   do {
     std::string path = base;
     if (paged) path += "&limit=" + std::to_string(kPageSize);
-    if (!next.empty()) path += "&continue=" + http::UrlEncode(next);
+    if (!end.next.empty()) path += "&continue=" + http::UrlEncode(end.next);
     LS_ASSIGN_OR_RETURN(Json page, get(path));
-    LS_ASSIGN_OR_RETURN(next, TakePage(std::move(page), resource, options, result));
-  } while (!next.empty());
-  return result;
+    LS_ASSIGN_OR_RETURN(end, TakePage(std::move(page), resource, sink));
+  } while (!end.next.empty());
+  return end.version;
 }
 
 }  // namespace
 
-Result<ListResult> ListPages(const Resource& resource, const std::string& ns,
-                             const ListOptions& options,
-                             const std::function<Result<Json>(const std::string&)>& get) {
+Result<std::string> ListPages(const Resource& resource, const std::string& ns,
+                              const ListOptions& options, const ListSink& sink,
+                              const std::function<Result<Json>(const std::string&)>& get) {
   // Paths below only ever append "&name=value".
   const std::string base = ResourcePath(resource, ns) + "?watch=false" + SelectorQuery(options);
   for (int tries = 0;; ++tries) {
     const bool paged = tries < kPagedTries;
-    Result<ListResult> result = ListOnce(resource, base, options, paged, get);
+    Result<std::string> result = ListOnce(resource, base, paged, sink, get);
     if (result.has_value() || !paged || result.error().code != Code::kGone) return result;
   }
 }

@@ -11,11 +11,18 @@
 
 namespace longshore::kube {
 
-// `get` fetches one path as a JSON object. Errors: those of `get`; kUnavailable when the answer is
-// not a list (a sick server or proxy must never look like an empty cluster).
-Result<ListResult> ListPages(const Resource& resource, const std::string& ns,
-                             const ListOptions& options,
-                             const std::function<Result<Json>(const std::string& path)>& get);
+// Takes the items of a list as its pages arrive, so that nobody holds a long one whole.
+struct ListSink {
+  std::function<void()> begin;  // a pass over the pages begins: what came before it counts no more
+  std::function<void(Json item)> take;
+};
+
+// `get` fetches one path as a JSON object. Returns the list's resourceVersion. Errors: those of
+// `get`; kUnavailable when the answer is not a list (a sick server or proxy must never look like an
+// empty cluster).
+Result<std::string> ListPages(const Resource& resource, const std::string& ns,
+                              const ListOptions& options, const ListSink& sink,
+                              const std::function<Result<Json>(const std::string& path)>& get);
 
 // "labelSelector=…&fieldSelector=…" for what is set, each with a leading '&'.
 std::string SelectorQuery(const ListOptions& options);

@@ -10,7 +10,6 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/kube/errors.h"
-#include "common/kube/list_pages.h"
 #include "common/kube/transport.h"
 
 namespace longshore::kube {
@@ -101,10 +100,10 @@ class Reflector::Impl {
       if (body.has_value() && body->is_object()) return body;
       return Unavailable(context + ": the answer is not a JSON object");
     };
-    LS_ASSIGN_OR_RETURN(ListResult list, ListPages(resource_, options_.ns, options_.selector, get));
-    version_ = list.resource_version;
+    LS_ASSIGN_OR_RETURN(version_,
+                        ListPages(resource_, options_.ns, options_.selector, sink_.list, get));
     sink_.on_alive();
-    sink_.on_list(std::move(list));
+    sink_.on_listed(version_);
     return {};
   }
 

@@ -11,6 +11,7 @@
 
 #include "common/kube/client.h"
 #include "common/kube/informer.h"
+#include "common/kube/list_pages.h"
 #include "common/kube/watch_decoder.h"
 
 namespace longshore::kube {
@@ -18,9 +19,10 @@ namespace longshore::kube {
 class Reflector {
  public:
   struct Sink {
-    std::function<void(ListResult)> on_list;   // replaces everything known
-    std::function<void(WatchEvent)> on_event;  // added, modified, deleted
-    std::function<void()> on_alive;            // the server has said something
+    ListSink list;                                              // items as they come
+    std::function<void(const std::string& version)> on_listed;  // they replace everything known
+    std::function<void(WatchEvent)> on_event;                   // added, modified, deleted
+    std::function<void()> on_alive;                             // the server has said something
   };
 
   Reflector(const Config& config, std::string user_agent, const Resource& resource,

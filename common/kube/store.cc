@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/kube/store.h"
 
+#include "common/api/request.h"
 #include "common/base/strings.h"
 
 namespace longshore::kube {
@@ -14,8 +15,15 @@ std::string KeyOf(std::string_view ns, std::string_view name) {
   return key += name;
 }
 
-std::string_view VersionOf(const Json& object) {
-  return StringAt(object, "/metadata/resourceVersion");
+template <class T>
+std::string KeyOf(const std::shared_ptr<const T>& object) {
+  const Identity identity = IdentityOf(*object);
+  return KeyOf(identity.ns, identity.name);
+}
+
+template <class T>
+std::string_view VersionOf(const std::shared_ptr<const T>& object) {
+  return IdentityOf(*object).version;
 }
 
 // Whether version `a` is known to be newer than `b`. Kubernetes compares them as integers since
@@ -25,17 +33,26 @@ bool Newer(std::string_view a, std::string_view b) {
   return x.has_value() && y.has_value() && *x > *y;
 }
 
-bool SameUid(const ObjectPtr& object, std::string_view uid) {
-  return object != nullptr && UidOf(*object) == uid;
+template <class T>
+bool SameUid(const std::shared_ptr<const T>& object, std::string_view uid) {
+  return object != nullptr && IdentityOf(*object).uid == uid;
 }
 
 }  // namespace
 
-void Store::AddIndex(const std::string& name, Informer::IndexFunction keys) {
+Identity IdentityOf(const Json& object) {
+  return {NamespaceOf(object), NameOf(object), UidOf(object),
+          StringAt(object, "/metadata/resourceVersion")};
+}
+
+template <class T>
+void BasicStore<T>::AddIndex(const std::string& name,
+                             typename BasicInformer<T>::IndexFunction keys) {
   indexes_[name].keys = std::move(keys);
 }
 
-void Store::SetCurrent(const std::string& key, Entry& entry, ObjectPtr object) {
+template <class T>
+void BasicStore<T>::SetCurrent(const std::string& key, Entry& entry, Ptr object) {
   for (auto& [name, index] : indexes_) {
     if (entry.current != nullptr) {
       for (const std::string& value : index.keys(*entry.current)) {
@@ -52,7 +69,8 @@ void Store::SetCurrent(const std::string& key, Entry& entry, ObjectPtr object) {
   entry.current = std::move(object);
 }
 
-void Store::Bury(std::string_view uid, std::string_view version) {
+template <class T>
+void BasicStore<T>::Bury(std::string_view uid, std::string_view version) {
   if (uid.empty()) return;
   const auto [buried, added] = buried_.insert_or_assign(std::string(uid), std::string(version));
   if (added) burials_.push_back(buried->first);
@@ -61,22 +79,23 @@ void Store::Bury(std::string_view uid, std::string_view version) {
   burials_.pop_front();
 }
 
-std::vector<Store::Change> Store::Apply(ObjectPtr object) {
+template <class T>
+auto BasicStore<T>::Apply(Ptr object) -> std::vector<Change> {
   std::vector<Change> changes;
-  const std::string key = KeyOf(NamespaceOf(*object), NameOf(*object));
+  const std::string key = KeyOf(object);
   Entry& entry = entries_[key];
-  if (entry.delivered != nullptr && !SameUid(entry.delivered, UidOf(*object))) {
-    Bury(UidOf(*entry.delivered), VersionOf(*object));
+  if (entry.delivered != nullptr && !SameUid(entry.delivered, IdentityOf(*object).uid)) {
+    Bury(IdentityOf(*entry.delivered).uid, VersionOf(object));
     changes.push_back({std::exchange(entry.delivered, nullptr), nullptr});
   }
-  const std::string_view version = VersionOf(*object);
+  const std::string_view version = VersionOf(object);
   if (entry.delivered != nullptr) {
-    const std::string_view last = VersionOf(*entry.delivered);
+    const std::string_view last = VersionOf(entry.delivered);
     if (last == version || Newer(last, version)) return changes;  // a relist says it once more
   }
   changes.push_back({entry.delivered, object});
   entry.delivered = object;
-  if (entry.current == nullptr || !Newer(VersionOf(*entry.current), version)) {
+  if (entry.current == nullptr || !Newer(VersionOf(entry.current), version)) {
     unseen_.erase(key);
     SetCurrent(key, entry, std::move(object));
   } else if (const auto unseen = unseen_.find(key); unseen != unseen_.end()) {
@@ -85,18 +104,19 @@ std::vector<Store::Change> Store::Apply(ObjectPtr object) {
   return changes;
 }
 
-std::vector<Store::Change> Store::Remove(const Json& object) {
+template <class T>
+auto BasicStore<T>::Remove(const Identity& object) -> std::vector<Change> {
   std::vector<Change> changes;
-  const std::string key = KeyOf(NamespaceOf(object), NameOf(object));
+  const std::string key = KeyOf(object.ns, object.name);
   // The event carries the version of the delete itself: all that is older than it is over.
-  Bury(UidOf(object), VersionOf(object));
+  Bury(object.uid, object.version);
   const auto found = entries_.find(key);
   if (found == entries_.end()) return changes;
   Entry& entry = found->second;
-  if (SameUid(entry.delivered, UidOf(object))) {
+  if (SameUid(entry.delivered, object.uid)) {
     changes.push_back({std::exchange(entry.delivered, nullptr), nullptr});
   }
-  if (SameUid(entry.current, UidOf(object))) {
+  if (SameUid(entry.current, object.uid)) {
     unseen_.erase(key);
     SetCurrent(key, entry, nullptr);
   }
@@ -104,12 +124,13 @@ std::vector<Store::Change> Store::Remove(const Json& object) {
   return changes;
 }
 
-std::vector<Store::Change> Store::Replace(std::vector<ObjectPtr> objects,
-                                          const std::string& resource_version) {
+template <class T>
+auto BasicStore<T>::Replace(std::vector<Ptr> objects, const std::string& resource_version)
+    -> std::vector<Change> {
   std::vector<Change> changes;
   std::set<std::string> listed;
-  for (ObjectPtr& object : objects) {
-    listed.insert(KeyOf(NamespaceOf(*object), NameOf(*object)));
+  for (Ptr& object : objects) {
+    listed.insert(KeyOf(object));
     for (Change& change : Apply(std::move(object))) changes.push_back(std::move(change));
   }
   for (auto at = entries_.begin(); at != entries_.end();) {
@@ -119,12 +140,12 @@ std::vector<Store::Change> Store::Replace(std::vector<ObjectPtr> objects,
       continue;
     }
     if (entry.delivered != nullptr) {
-      Bury(UidOf(*entry.delivered), resource_version);
+      Bury(IdentityOf(*entry.delivered).uid, resource_version);
       changes.push_back({std::exchange(entry.delivered, nullptr), nullptr});
     }
     // A write of ours that is newer than the list is not refuted by it.
     const bool newer =
-        entry.current != nullptr && Newer(VersionOf(*entry.current), resource_version);
+        entry.current != nullptr && Newer(VersionOf(entry.current), resource_version);
     if (newer) {
       ++at;
     } else {
@@ -136,21 +157,23 @@ std::vector<Store::Change> Store::Replace(std::vector<ObjectPtr> objects,
   return changes;
 }
 
-void Store::Observe(ObjectPtr object, MonotonicTime now) {
-  const std::string_view version = VersionOf(*object);
-  const auto buried = buried_.find(std::string(UidOf(*object)));
+template <class T>
+void BasicStore<T>::Observe(Ptr object, MonotonicTime now) {
+  const std::string_view version = VersionOf(object);
+  const auto buried = buried_.find(std::string(IdentityOf(*object).uid));
   if (buried != buried_.end() && !Newer(version, buried->second)) return;
-  const std::string key = KeyOf(NamespaceOf(*object), NameOf(*object));
+  const std::string key = KeyOf(object);
   Entry& entry = entries_[key];
   if (entry.current != nullptr) {
-    const std::string_view current = VersionOf(*entry.current);
+    const std::string_view current = VersionOf(entry.current);
     if (current == version || Newer(current, version)) return;
   }
   unseen_.try_emplace(key, Unseen{now, now}).first->second.last = now;
   SetCurrent(key, entry, std::move(object));
 }
 
-std::optional<MonotonicTime> Store::OldestUnseen() const {
+template <class T>
+std::optional<MonotonicTime> BasicStore<T>::OldestUnseen() const {
   std::optional<MonotonicTime> oldest;
   for (const auto& [key, unseen] : unseen_) {
     if (!oldest || unseen.first < *oldest) oldest = unseen.first;
@@ -158,13 +181,15 @@ std::optional<MonotonicTime> Store::OldestUnseen() const {
   return oldest;
 }
 
-ObjectPtr Store::Get(const std::string& ns, const std::string& name) const {
+template <class T>
+auto BasicStore<T>::Get(const std::string& ns, const std::string& name) const -> Ptr {
   const auto found = entries_.find(KeyOf(ns, name));
   return found == entries_.end() ? nullptr : found->second.current;
 }
 
-std::vector<ObjectPtr> Store::List() const {
-  std::vector<ObjectPtr> objects;
+template <class T>
+auto BasicStore<T>::List() const -> std::vector<Ptr> {
+  std::vector<Ptr> objects;
   objects.reserve(entries_.size());
   for (const auto& [key, entry] : entries_) {
     if (entry.current != nullptr) objects.push_back(entry.current);
@@ -172,9 +197,10 @@ std::vector<ObjectPtr> Store::List() const {
   return objects;
 }
 
-std::vector<ObjectPtr> Store::ListByIndex(const std::string& index,
-                                          const std::string& value) const {
-  std::vector<ObjectPtr> objects;
+template <class T>
+auto BasicStore<T>::ListByIndex(const std::string& index, const std::string& value) const
+    -> std::vector<Ptr> {
+  std::vector<Ptr> objects;
   const auto found = indexes_.find(index);
   LS_CHECK(found != indexes_.end());
   const auto keys = found->second.objects.find(value);
@@ -182,5 +208,8 @@ std::vector<ObjectPtr> Store::ListByIndex(const std::string& index,
   for (const std::string& key : keys->second) objects.push_back(entries_.at(key).current);
   return objects;
 }
+
+template class BasicStore<Json>;
+template class BasicStore<api::BackupPod>;
 
 }  // namespace longshore::kube

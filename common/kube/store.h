@@ -21,42 +21,55 @@
 
 namespace longshore::kube {
 
-class Store {
+struct Identity {
+  std::string_view ns, name, uid, version;
+};
+Identity IdentityOf(const Json& object);
+template <class Spec, class Status>
+Identity IdentityOf(const api::Object<Spec, Status>& object) {
+  const api::ObjectMeta& meta = object.metadata;
+  return {meta.ns, meta.name, meta.uid, meta.resource_version};
+}
+
+// Defined for the same T as BasicInformer.
+template <class T>
+class BasicStore {
  public:
+  using Ptr = std::shared_ptr<const T>;
   struct Change {
-    ObjectPtr before, after;  // as in Informer::Handler
+    Ptr before, after;  // as in BasicInformer::Handler
   };
 
-  void AddIndex(const std::string& name, Informer::IndexFunction keys);
+  void AddIndex(const std::string& name, typename BasicInformer<T>::IndexFunction keys);
 
   // ADDED or MODIFIED. Several changes when a delete in between was missed.
-  std::vector<Change> Apply(ObjectPtr object);
+  std::vector<Change> Apply(Ptr object);
   // DELETED, by UID: a new object of the same name stays.
-  std::vector<Change> Remove(const Json& object);
+  std::vector<Change> Remove(const Identity& object);
   // All that exist at that resourceVersion; what is missing from it was deleted.
-  std::vector<Change> Replace(std::vector<ObjectPtr> objects, const std::string& resource_version);
+  std::vector<Change> Replace(std::vector<Ptr> objects, const std::string& resource_version);
   // The answer to a write of ours. Ignored when the store has a newer one, or saw it deleted.
-  void Observe(ObjectPtr object, MonotonicTime now = Clock::Real().Monotonic());
+  void Observe(Ptr object, MonotonicTime now = Clock::Real().Monotonic());
 
-  ObjectPtr Get(const std::string& ns, const std::string& name) const;
-  std::vector<ObjectPtr> List() const;
-  std::vector<ObjectPtr> ListByIndex(const std::string& index, const std::string& value) const;
+  Ptr Get(const std::string& ns, const std::string& name) const;
+  std::vector<Ptr> List() const;
+  std::vector<Ptr> ListByIndex(const std::string& index, const std::string& value) const;
   // When the oldest write of ours was observed that LIST and WATCH have not shown yet; empty: they
   // have shown all. Of an object that is written again and again meanwhile, never too early.
   std::optional<MonotonicTime> OldestUnseen() const;
 
  private:
   struct Entry {
-    ObjectPtr current;    // the newest; null: known to be deleted
-    ObjectPtr delivered;  // what LIST and WATCH said last; null: nothing yet
+    Ptr current;    // the newest; null: known to be deleted
+    Ptr delivered;  // what LIST and WATCH said last; null: nothing yet
   };
   using Entries = std::map<std::string, Entry>;
   struct Index {
-    Informer::IndexFunction keys;
+    typename BasicInformer<T>::IndexFunction keys;
     std::map<std::string, std::set<std::string>> objects;  // value -> keys of entries
   };
 
-  void SetCurrent(const std::string& key, Entry& entry, ObjectPtr object);
+  void SetCurrent(const std::string& key, Entry& entry, Ptr object);
   void Bury(std::string_view uid, std::string_view version);
 
   Entries entries_;
@@ -72,5 +85,7 @@ class Store {
   std::deque<std::string> burials_;
   std::unordered_map<std::string, std::string> buried_;
 };
+
+using Store = BasicStore<Json>;
 
 }  // namespace longshore::kube

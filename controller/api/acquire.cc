@@ -8,6 +8,7 @@
 #include "common/base/strings.h"
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
+#include "controller/cluster.h"
 
 namespace longshore::controller {
 namespace {
@@ -23,96 +24,97 @@ struct Wish {
   std::string ns, request, key;
 };
 
-bool WorkerIsFresh(const ApiContext& api, const Json& row) {
-  const int64_t age = api.live.WorkerAgeMs(std::string(kube::StringAt(row, "/status/podUID")));
+bool WorkerIsFresh(const ApiContext& api, const api::BackupPod& row) {
+  const int64_t age = api.live.WorkerAgeMs(row.status.pod_uid);
   return age >= 0 && age <= kWorkerFreshMs;
 }
 
-int TierRank(const Json& row) {
+int TierRank(const api::BackupPod& row) {
   static constexpr std::string_view kTiers[] = {"Node", "Rack", "Zone", "Region"};
-  const auto* found =
-      std::find(std::begin(kTiers), std::end(kTiers), kube::StringAt(row, "/status/tier"));
+  const auto* found = std::find(std::begin(kTiers), std::end(kTiers), row.status.tier);
   return static_cast<int>(found - std::begin(kTiers));
 }
 
-std::vector<kube::ObjectPtr> RowsOf(const ApiContext& api, const Wish& wish) {
-  return api.state.backup_pods.ListByIndex("request", wish.ns + "/" + wish.request);
+std::vector<api::BackupPodPtr> RowsOf(const ApiContext& api, const Wish& wish) {
+  return api.state.backup_pods.ListByIndex(kByRequest, wish.ns + "/" + wish.request);
 }
 
 // Assignable now, nearest to the data first.
-std::vector<kube::ObjectPtr> Assignable(const ApiContext& api, const Wish& wish) {
-  std::vector<kube::ObjectPtr> rows = RowsOf(api, wish);
+std::vector<api::BackupPodPtr> Assignable(const ApiContext& api, const Wish& wish) {
+  std::vector<api::BackupPodPtr> rows = RowsOf(api, wish);
   std::erase_if(rows, [&](const auto& row) {
     return PodState(*row) != api::kAvailable || !WorkerIsFresh(api, *row) ||
-           !kube::StringAt(*row, "/metadata/deletionTimestamp").empty();
+           row->metadata.deleting();
   });
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-    return std::pair(TierRank(*a), kube::NameOf(*a)) < std::pair(TierRank(*b), kube::NameOf(*b));
+    return std::pair(TierRank(*a), std::string_view(a->metadata.name)) <
+           std::pair(TierRank(*b), std::string_view(b->metadata.name));
   });
   return rows;
 }
 
-http::Response AcquiredResponse(const Json& row) {
-  const Json lease = row.at("status").value("lease", Json::object());
-  return JsonResponse({{"namespace", kube::NamespaceOf(row)},
-                       {"pod", kube::NameOf(row)},
-                       {"epoch", lease.value("epoch", int64_t{0})},
-                       {"node", kube::StringAt(row, "/status/nodeName")},
+http::Response AcquiredResponse(const api::BackupPod& row) {
+  const api::PodLease lease = row.status.lease.value_or(api::PodLease());
+  return JsonResponse({{"namespace", row.metadata.ns},
+                       {"pod", row.metadata.name},
+                       {"epoch", lease.epoch},
+                       {"node", row.status.node_name},
                        {"endpoint", {{"pathway", "Relay"}}},
-                       {"expires", lease.value("expires", "")},
-                       {"operation", lease.value("operation", "")}});
+                       {"expires", lease.expires},
+                       {"operation", lease.operation}});
 }
 
 // The pod that this caller holds under this key already. Errors: kConflict when the key was used
 // for another request.
-Result<std::optional<Json>> HeldUnderKey(const ApiContext& api, const Caller& caller,
-                                         const Wish& wish) {
+Result<api::BackupPodPtr> HeldUnderKey(const ApiContext& api, const Caller& caller,
+                                       const Wish& wish) {
   const std::string key_hash = Sha256Hex(wish.key);
-  for (const auto& row : api.state.backup_pods.List()) {
-    if (kube::NamespaceOf(*row) != wish.ns ||
-        kube::StringAt(*row, "/status/lease/key") != key_hash ||
-        kube::StringAt(*row, "/status/lease/holder") != caller.username) {
-      continue;
-    }
-    if (kube::StringAt(*row, "/spec/requestRef/name") != wish.request) {
-      return Conflict("header Idempotency-Key: holds a pod of request " +
-                      std::string(kube::StringAt(*row, "/spec/requestRef/name")) +
-                      "; use a new key for another request");
-    }
-    return std::optional<Json>(*row);
+  for (const auto& row : api.state.backup_pods.ListByIndex(kByNamespace, wish.ns)) {
+    const auto& lease = row->status.lease;
+    if (!lease || lease->key != key_hash || lease->holder != caller.username) continue;
+    const std::string& request = row->spec.request_ref.name;
+    if (request == wish.request) return row;
+    return Conflict("header Idempotency-Key: holds a pod of request " + request +
+                    "; use a new key for another request");
   }
-  return std::optional<Json>();
+  return api::BackupPodPtr();
+}
+
+// Writes the status under the resourceVersion of `row`.
+Result<api::BackupPod> WriteRow(ApiContext& api, api::BackupPod row) {
+  row.status.last_transition_time = FormatTime(api.clock.Now());
+  LS_ASSIGN_OR_RETURN(const Json written,
+                      api.kube.Update(kube::kBackupPods, row.metadata.ns, ToJson(row), "status"));
+  api.state.backup_pods.Observe(written);
+  return api::ReadJson<api::BackupPod>(written);
 }
 
 // Writes the lease into a copy of the row. kConflict: somebody was faster, or the view was stale.
-Result<Json> TakeRow(ApiContext& api, const Caller& caller, const Wish& wish, const Json& row) {
-  Json taken = row;
-  Json& status = taken["status"];
-  const int64_t epoch = status.value("epoch", int64_t{0}) + 1;
-  const WallTime now = api.clock.Now();
-  status["state"] = api::kAssigned;
-  status["epoch"] = epoch;
-  status["lease"] = {{"holder", caller.username},
-                     {"epoch", epoch},
-                     {"expires", FormatTime(now + kLeaseTime)},
-                     {"key", Sha256Hex(wish.key)}};  // rows may be read by many
-  status["reason"] = "Acquired";
-  status["message"] = "acquired by " + caller.username;
-  status["lastTransitionTime"] = FormatTime(now);
-  LS_ASSIGN_OR_RETURN(Json written, api.kube.Update(kube::kBackupPods, wish.ns, taken, "status"));
-  api.state.backup_pods.Observe(written);
-  return written;
+Result<api::BackupPod> TakeRow(ApiContext& api, const Caller& caller, const Wish& wish,
+                               api::BackupPod row) {
+  api::BackupPodStatus& status = row.status;
+  status.state = api::kAssigned;
+  ++status.epoch;
+  status.lease = api::PodLease{.holder = caller.username,
+                               .operation = "",
+                               .epoch = status.epoch,
+                               .expires = FormatTime(api.clock.Now() + kLeaseTime),
+                               .key = Sha256Hex(wish.key)};  // rows may be read by many
+  status.reason = "Acquired";
+  status.message = "acquired by " + caller.username;
+  return WriteRow(api, std::move(row));
 }
 
 // One of the pods that are assignable now; empty when there is none.
-Result<std::optional<Json>> TryAcquire(ApiContext& api, const Caller& caller, const Wish& wish) {
+Result<std::optional<api::BackupPod>> TryAcquire(ApiContext& api, const Caller& caller,
+                                                 const Wish& wish) {
   for (const auto& row : Assignable(api, wish)) {
-    Result<Json> taken = TakeRow(api, caller, wish, *row);
-    if (taken) return std::optional<Json>(std::move(*taken));
+    Result<api::BackupPod> taken = TakeRow(api, caller, wish, *row);
+    if (taken) return std::optional(*std::move(taken));
     const Code code = taken.error().code;
     if (code != Code::kConflict && code != Code::kNotFound) return taken.error();
   }
-  return std::optional<Json>();
+  return std::optional<api::BackupPod>();
 }
 
 // "2 Assigned, 1 Provisioning": what the request's pods do instead of being available.
@@ -200,34 +202,27 @@ Result<http::Response> ReleasePod(ApiContext& api, const Caller& caller,
   LS_RETURN_IF_ERROR(
       api.auth.Allow(caller, {.verb = "acquire", .ns = name.ns, .resource = kube::kBackupPods}));
   // Read from the API server: releasing is rare, and a stale view would refuse or conflict.
-  LS_ASSIGN_OR_RETURN(Json row, api.kube.Get(kube::kBackupPods, name.ns, name.name));
-  const std::string holder(kube::StringAt(row, "/status/lease/holder"));
-  if (holder.empty()) return JsonResponse(PodView(row, std::nullopt));
-  if (holder != caller.username) {
+  LS_ASSIGN_OR_RETURN(const Json read, api.kube.Get(kube::kBackupPods, name.ns, name.name));
+  LS_ASSIGN_OR_RETURN(api::BackupPod row, api::ReadJson<api::BackupPod>(read));
+  if (!row.status.lease) return JsonResponse(PodView(row, std::nullopt));
+  if (row.status.lease->holder != caller.username) {
     return Error{Code::kPermissionDenied, "pod " + name.ns + "/" + name.name +
                                               " is held by another user: only its holder may "
                                               "release it"};
   }
-  if (const auto operation = kube::StringAt(row, "/status/lease/operation"); !operation.empty()) {
-    return Conflict("pod " + name.ns + "/" + name.name + " runs operation " +
-                    std::string(operation) + ": cancel that, or wait for its end");
+  if (const std::string& operation = row.status.lease->operation; !operation.empty()) {
+    return Conflict("pod " + name.ns + "/" + name.name + " runs operation " + operation +
+                    ": cancel that, or wait for its end");
   }
-  Json& status = row["status"];
-  status["state"] = api::kAvailable;
-  status.erase("lease");
-  status["reason"] = "Released";
-  status["message"] = "released by " + caller.username;
-  status["lastTransitionTime"] = FormatTime(api.clock.Now());
-  LS_ASSIGN_OR_RETURN(const Json written,
-                      api.kube.Update(kube::kBackupPods, name.ns, row, "status"));
-  api.state.backup_pods.Observe(written);
+  row.status.state = api::kAvailable;
+  row.status.lease.reset();
+  row.status.reason = "Released";
+  row.status.message = "released by " + caller.username;
+  LS_ASSIGN_OR_RETURN(const api::BackupPod written, WriteRow(api, std::move(row)));
   if (WorkerIsFresh(api, written)) {
-    api.events.Append("PodsAvailable", name.ns,
-                      std::string(kube::StringAt(written, "/spec/requestRef/name")),
-                      std::string(kube::StringAt(written, "/spec/sourceRef/name")),
-                      {{"pods", {name.name}},
-                       {"cause", "Released"},
-                       {"node", kube::StringAt(written, "/status/nodeName")}});
+    api.events.Append(
+        "PodsAvailable", name.ns, written.spec.request_ref.name, written.spec.source_ref.name,
+        {{"pods", {name.name}}, {"cause", "Released"}, {"node", written.status.node_name}});
   }
   return JsonResponse(PodView(written, std::nullopt));
 }

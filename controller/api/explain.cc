@@ -13,16 +13,15 @@ namespace {
 constexpr size_t kSamplesShown = 30;
 
 // Nothing when the source is gone.
-Status AddPlacement(ApiContext& api, const Json& row, const std::string& asked, Json& view) {
-  const std::string ns(kube::NamespaceOf(row));
-  std::string source_ns(kube::StringAt(row, "/spec/sourceRef/namespace"));
-  if (source_ns.empty()) source_ns = ns;
+Status AddPlacement(ApiContext& api, const api::BackupPod& row, const std::string& asked,
+                    Json& view) {
+  const std::string& ns = row.metadata.ns;
   const auto object =
-      api.state.sources.Get(source_ns, std::string(kube::StringAt(row, "/spec/sourceRef/name")));
+      api.state.sources.Get(SourceNamespace(row.spec.source_ref, ns), row.spec.source_ref.name);
   if (!object) return {};
   const auto source = api::ReadJson<api::BackupSource>(*object);
   if (!source) return {};
-  const auto pod = api.state.placement.pods().Get(ns, std::string(kube::NameOf(row)));
+  const auto pod = api.state.placement.pods().Get(ns, row.metadata.name);
   LS_ASSIGN_OR_RETURN(const Json placement,
                       PlacementView(*source, pod.get(), *api.state.placement.Snapshot(),
                                     api.live.NodePressure(), asked));
@@ -52,10 +51,8 @@ Json SamplesView(const std::vector<UsageSample>& samples) {
 }
 
 // The part of the request that led to this pod: which image and why, the last scaling decision.
-Json RequestPart(const ApiContext& api, const Json& row) {
-  const auto request =
-      api.state.requests.Get(std::string(kube::NamespaceOf(row)),
-                             std::string(kube::StringAt(row, "/spec/requestRef/name")));
+Json RequestPart(const ApiContext& api, const api::BackupPod& row) {
+  const auto request = api.state.requests.Get(row.metadata.ns, row.spec.request_ref.name);
   if (!request) return nullptr;
   const Json status = request->value("status", Json::object());
   return {{"name", kube::NameOf(*request)},
@@ -72,14 +69,13 @@ Result<http::Response> ExplainPod(ApiContext& api, const Caller& caller,
   LS_ASSIGN_OR_RETURN(const ObjectName name, PathName(request, "pod"));
   LS_RETURN_IF_ERROR(api.auth.Allow(
       caller, {.verb = "get", .ns = name.ns, .name = name.name, .resource = kube::kBackupPods}));
-  LS_ASSIGN_OR_RETURN(const Json row,
-                      GetObject(api, kube::kBackupPods, api.state.backup_pods, name.ns, name.name));
-  const std::string uid(kube::StringAt(row, "/status/podUID"));
+  LS_ASSIGN_OR_RETURN(const api::BackupPod row, GetRow(api, name.ns, name.name));
+  const std::string& uid = row.status.pod_uid;
   const auto samples =
       uid.empty() ? std::vector<UsageSample>() : api.live.Usage(uid, kSamplesShown);
   Json view = {
       {"pod", PodView(row, samples.empty() ? std::nullopt : std::optional(samples.back()))},
-      {"spec", row.value("spec", Json::object())},
+      {"spec", api::WriteJson(row.spec)},
       {"request", RequestPart(api, row)},
       {"workerAgeMs", uid.empty() ? Json() : Json(api.live.WorkerAgeMs(uid))},
       {"location", nullptr},

@@ -77,15 +77,28 @@ Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted) {
   return CreatedObject{std::move(present), false};
 }
 
-Result<Json> GetObject(ApiContext& api, const kube::Resource& resource,
-                       const kube::Informer& informer, const std::string& ns,
-                       const std::string& name) {
-  if (const kube::ObjectPtr known = informer.Get(ns, name)) return *known;
+namespace {
+Result<Json> FetchObject(ApiContext& api, const kube::Resource& resource, const std::string& ns,
+                         const std::string& name) {
   Result<Json> object = api.kube.Get(resource, ns, name);
   if (!object && object.error().code == Code::kNotFound) {
     return NotFound(std::string(resource.kind) + " " + ns + "/" + name + " does not exist");
   }
   return object;
+}
+}  // namespace
+
+Result<Json> GetObject(ApiContext& api, const kube::Resource& resource,
+                       const kube::Informer& informer, const std::string& ns,
+                       const std::string& name) {
+  if (const kube::ObjectPtr known = informer.Get(ns, name)) return *known;
+  return FetchObject(api, resource, ns, name);
+}
+
+Result<api::BackupPod> GetRow(ApiContext& api, const std::string& ns, const std::string& name) {
+  if (const api::BackupPodPtr row = api.state.backup_pods.Get(ns, name)) return *row;
+  LS_ASSIGN_OR_RETURN(const Json row, FetchObject(api, kube::kBackupPods, ns, name));
+  return api::ReadJson<api::BackupPod>(row);
 }
 
 Result<std::vector<kube::ObjectPtr>> ListAllowed(ApiContext& api, const Caller& caller,

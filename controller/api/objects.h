@@ -55,6 +55,9 @@ Result<Json> GetObject(ApiContext& api, const kube::Resource& resource,
                        const kube::Informer& informer, const std::string& ns,
                        const std::string& name);
 
+// Likewise.
+Result<api::BackupPod> GetRow(ApiContext& api, const std::string& ns, const std::string& name);
+
 // Objects of one namespace, or of all when `ns` is empty, after checking that the caller may list
 // them there.
 Result<std::vector<kube::ObjectPtr>> ListAllowed(ApiContext& api, const Caller& caller,

@@ -90,7 +90,7 @@ Status CheckReferences(ApiContext& api, const Caller& caller, const api::Operati
   }
   if (spec.pod_ref.name.empty()) return {};
   const auto pod = api.state.backup_pods.Get(ns, spec.pod_ref.name);
-  if (!pod || kube::StringAt(*pod, "/status/lease/holder") != caller.username) {
+  if (!pod || !pod->status.lease || pod->status.lease->holder != caller.username) {
     return FailedPrecondition("spec.podRef.name: you do not hold pod " + spec.pod_ref.name +
                               "; acquire it first, or leave podRef out");
   }

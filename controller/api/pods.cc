@@ -7,8 +7,8 @@
 namespace longshore::controller {
 namespace {
 
-std::optional<UsageSample> NewestUsage(const ApiContext& api, const Json& row) {
-  const std::string uid(kube::StringAt(row, "/status/podUID"));
+std::optional<UsageSample> NewestUsage(const ApiContext& api, const api::BackupPod& row) {
+  const std::string& uid = row.status.pod_uid;
   if (uid.empty()) return std::nullopt;
   std::vector<UsageSample> samples = api.live.Usage(uid, 1);
   if (samples.empty()) return std::nullopt;
@@ -38,13 +38,14 @@ Result<http::Response> ListPods(ApiContext& api, const Caller& caller,
   const std::string state = request.Query("state");
   LS_RETURN_IF_ERROR(CheckState(state));
   const std::string cursor = CurrentCursor(api);
-  LS_ASSIGN_OR_RETURN(const auto rows,
-                      ListAllowed(api, caller, kube::kBackupPods, api.state.backup_pods, ns));
+  LS_RETURN_IF_ERROR(
+      api.auth.Allow(caller, {.verb = "list", .ns = ns, .resource = kube::kBackupPods}));
+  const auto rows = ns.empty() ? api.state.backup_pods.List()
+                               : api.state.backup_pods.ListByIndex(kByNamespace, ns);
   std::vector<Json> items;
   for (const auto& row : rows) {
-    if (!of_request.empty() && kube::StringAt(*row, "/spec/requestRef/name") != of_request)
-      continue;
-    if (!source.empty() && kube::StringAt(*row, "/spec/sourceRef/name") != source) continue;
+    if (!of_request.empty() && row->spec.request_ref.name != of_request) continue;
+    if (!source.empty() && row->spec.source_ref.name != source) continue;
     if (!state.empty() && PodState(*row) != state) continue;
     items.push_back(PodView(*row, NewestUsage(api, *row)));
   }

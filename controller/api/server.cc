@@ -73,9 +73,7 @@ class ApiServer::Impl {
         server_(ServerOptionsFor(options_)) {
     // The informer may run longer than this server, so the signal is shared.
     state.backup_pods.OnChange(
-        [changed = pods_changed_](const kube::ObjectPtr&, const kube::ObjectPtr&) {
-          changed->Notify();
-        });
+        [changed = pods_changed_](const auto&, const auto&) { changed->Notify(); });
     for (size_t i = 0; i < Routes().size(); ++i) {
       server_.Handle(Routes()[i].method, Routes()[i].pattern,
                      [this, i](const http::Request& request) { return Serve(i, request); });

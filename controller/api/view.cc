@@ -35,9 +35,9 @@ Json ObjectView(const Json& object) {
   return view;
 }
 
-std::string PodState(const Json& backup_pod) {
-  const auto state = kube::StringAt(backup_pod, "/status/state");
-  return state.empty() ? "Planned" : std::string(state);
+std::string PodState(const api::BackupPod& backup_pod) {
+  const std::string& state = backup_pod.status.state;
+  return state.empty() ? api::kPlanned : state;
 }
 
 std::string OperationState(const Json& operation) {
@@ -66,30 +66,29 @@ Json UsageView(const UsageSample& sample) {
   return usage;
 }
 
-Json PodView(const Json& row, const std::optional<UsageSample>& usage) {
-  const Json& status = At(row, "status");
-  const Json& lease = At(status, "lease");
+Json PodView(const api::BackupPod& row, const std::optional<UsageSample>& usage) {
+  const api::BackupPodStatus& status = row.status;
   Json view = {
-      {"namespace", kube::NamespaceOf(row)},
-      {"name", kube::NameOf(row)},
-      {"request", kube::StringAt(row, "/spec/requestRef/name")},
-      {"source", kube::StringAt(row, "/spec/sourceRef/name")},
+      {"namespace", row.metadata.ns},
+      {"name", row.metadata.name},
+      {"request", row.spec.request_ref.name},
+      {"source", row.spec.source_ref.name},
       {"state", PodState(row)},
-      {"node", TextOrNull(kube::StringAt(row, "/status/nodeName"))},
-      {"tier", TextOrNull(kube::StringAt(row, "/status/tier"))},
-      {"epoch", status.value("epoch", int64_t{0})},
-      {"lease", lease.empty() ? Json() : lease},
-      {"reason", TextOrNull(kube::StringAt(row, "/status/reason"))},
-      {"message", TextOrNull(kube::StringAt(row, "/status/message"))},
-      {"since", TextOrNull(kube::StringAt(row, "/status/lastTransitionTime"))},
-      {"cause", TextOrNull(kube::StringAt(row, "/spec/cause"))},
-      {"vetting", TextOrNull(kube::StringAt(row, "/status/vetting"))},
+      {"node", TextOrNull(status.node_name)},
+      {"tier", TextOrNull(status.tier)},
+      {"epoch", status.epoch},
+      {"lease", status.lease ? api::WriteJson(*status.lease) : Json()},
+      {"reason", TextOrNull(status.reason)},
+      {"message", TextOrNull(status.message)},
+      {"since", TextOrNull(status.last_transition_time)},
+      {"cause", TextOrNull(row.spec.cause)},
+      {"vetting", TextOrNull(status.vetting)},
       {"usage", usage && usage->age_ms <= kFreshUsageMs ? UsageView(*usage) : Json()},
   };
   // The idempotency key is its owner's: whoever knows it could take over the answer.
   if (view["lease"].is_object()) view["lease"].erase("key");
-  if (const Json& inputs = At(status, "decisionInputs"); !inputs.empty()) {
-    view["decisionInputs"] = inputs;
+  for (const api::DecisionInput& input : status.decision_inputs) {
+    view["decisionInputs"].push_back(api::WriteJson(input));
   }
   return view;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/api/operation.h"
+#include "common/api/request.h"
 #include "common/http/server.h"
 #include "common/kube/informer.h"
 #include "controller/live_view.h"
@@ -21,7 +22,7 @@ Json ObjectView(const Json& object);
 // With the progress that the worker reported last, where that is newer than the object's.
 Json OperationView(const Json& operation, const std::optional<api::OperationProgress>& live);
 // A row of the pod database; `usage` is null when the last sample is older than five seconds.
-Json PodView(const Json& backup_pod, const std::optional<UsageSample>& usage);
+Json PodView(const api::BackupPod& backup_pod, const std::optional<UsageSample>& usage);
 // The copy that a succeeded Backup operation made; null for every other operation.
 Json CopyView(const Json& operation);
 
@@ -29,7 +30,7 @@ Json CopyView(const Json& operation);
 Json UsageView(const UsageSample& sample);
 
 // The state of a BackupPod or an Operation, which is its first one while status is empty.
-std::string PodState(const Json& backup_pod);
+std::string PodState(const api::BackupPod& backup_pod);
 std::string OperationState(const Json& operation);
 bool IsTerminal(std::string_view operation_state);
 

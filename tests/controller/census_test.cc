@@ -19,14 +19,19 @@ kube::ObjectPtr Object(Json status) {
   return std::make_shared<const Json>(Json{{"status", std::move(status)}});
 }
 
-kube::ObjectPtr Draining(seconds since) {
-  return Object({{"state", "Draining"}, {"lastTransitionTime", FormatTime(kNow - since)}});
+api::BackupPodPtr Row(Json status) {
+  return std::make_shared<const api::BackupPod>(
+      *api::ReadJson<api::BackupPod>(Json{{"status", std::move(status)}}));
+}
+
+api::BackupPodPtr Draining(seconds since) {
+  return Row({{"state", "Draining"}, {"lastTransitionTime", FormatTime(kNow - since)}});
 }
 
 TEST(CensusTest, CountsByStateAndWhatHasNoneYetByItsFirst) {
   const auto blank = std::make_shared<const Json>(Json::object());
   const Census census =
-      TakeCensus({}, {blank, Object({{"state", "Available"}}), Object({{"state", "Available"}})},
+      TakeCensus({}, {Row({}), Row({{"state", "Available"}}), Row({{"state", "Available"}})},
                  {blank, Object({{"state", ""}}), Object({{"state", "Running"}})}, kNow);
   EXPECT_EQ(census.pods, (std::map<std::string, int>{{"Available", 2}, {"Planned", 1}}));
   EXPECT_EQ(census.operations, (std::map<std::string, int>{{"Queued", 2}, {"Running", 1}}));
@@ -36,17 +41,17 @@ TEST(CensusTest, TellsAcquiredPodsFromThoseThatWork) {
   const Json acquired = {{"holder", "manager"}, {"epoch", 1}};
   const Json works = {{"holder", "longshore"}, {"operation", "op"}, {"epoch", 1}};
   const Census census = TakeCensus({},
-                                   {Object({{"state", "Assigned"}, {"lease", acquired}}),
-                                    Object({{"state", "Assigned"}, {"lease", works}}),
-                                    Object({{"state", "Assigned"}, {"lease", works}}),
-                                    Object({{"state", "Available"}, {"lease", nullptr}})},
+                                   {Row({{"state", "Assigned"}, {"lease", acquired}}),
+                                    Row({{"state", "Assigned"}, {"lease", works}}),
+                                    Row({{"state", "Assigned"}, {"lease", works}}),
+                                    Row({{"state", "Available"}, {"lease", nullptr}})},
                                    {}, kNow);
   EXPECT_EQ(census.leases_acquired, 1);
   EXPECT_EQ(census.leases_working, 2);
 }
 
 TEST(CensusTest, TheOldestDrainIsTheOneThatHasLastedLongest) {
-  EXPECT_EQ(TakeCensus({}, {Object({{"state", "Available"}})}, {}, kNow).oldest_drain, seconds(0));
+  EXPECT_EQ(TakeCensus({}, {Row({{"state", "Available"}})}, {}, kNow).oldest_drain, seconds(0));
   const Census census = TakeCensus(
       {}, {Draining(seconds(5)), Draining(seconds(70)), Draining(seconds(-3))}, {}, kNow);
   EXPECT_EQ(census.oldest_drain, seconds(70));

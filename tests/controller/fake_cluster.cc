@@ -77,6 +77,12 @@ void FakeCluster::Observe(const kube::Resource& resource, const Key& key, kube::
   } else {
     cached_.erase(key);
   }
+  if (resource.plural == kube::kBackupPods.plural) {
+    rows_.erase(key.second);
+    if (auto row = ReadObject<api::BackupPod>(now)) {
+      rows_[key.second] = std::make_shared<const api::BackupPod>(*std::move(row));
+    }
+  }
   if (watch_ && (before || now)) watch_(resource, before, now);
 }
 
@@ -158,17 +164,36 @@ std::vector<kube::ObjectPtr> FakeCluster::List(const kube::Resource& resource) c
   return OfPlural(cached_, resource.plural);
 }
 
-std::vector<kube::ObjectPtr> FakeCluster::OfRequest(const kube::Resource& resource,
-                                                    const std::string& ns,
-                                                    const std::string& request) const {
-  std::vector<kube::ObjectPtr> all;
-  for (const kube::ObjectPtr& object : List(resource)) {
-    const auto spec = object->find("spec");
-    if (spec == object->end() || !spec->contains("requestRef")) continue;
-    const bool named = (*spec)["requestRef"].value("name", "") == request;
-    if (named && kube::NamespaceOf(*object) == ns) all.push_back(object);
+api::BackupPodPtr FakeCluster::Row(const std::string& ns, const std::string& name) const {
+  const auto found = rows_.find(ns + "/" + name);
+  return found == rows_.end() ? nullptr : found->second;
+}
+
+std::vector<api::BackupPodPtr> FakeCluster::Rows(const std::string& ns) const {
+  std::vector<api::BackupPodPtr> rows;
+  for (const auto& [key, row] : rows_) {
+    if (row->metadata.ns == ns) rows.push_back(row);
   }
-  return all;
+  return rows;
+}
+
+std::vector<api::BackupPodPtr> FakeCluster::RowsOf(const std::string& ns,
+                                                   const std::string& request) const {
+  std::vector<api::BackupPodPtr> rows;
+  for (const auto& [key, row] : rows_) {
+    if (row->spec.request_ref.name == request && row->metadata.ns == ns) rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<kube::ObjectPtr> FakeCluster::OperationsOf(const std::string& ns,
+                                                       const std::string& request) const {
+  std::vector<kube::ObjectPtr> operations = List(kube::kOperations);
+  std::erase_if(operations, [&](const auto& operation) {
+    return kube::NamespaceOf(*operation) != ns ||
+           kube::StringAt(*operation, "/spec/requestRef/name") != request;
+  });
+  return operations;
 }
 
 Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::string& ns,

@@ -81,8 +81,12 @@ class FakeCluster : public Cluster {
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;
   std::vector<kube::ObjectPtr> List(const kube::Resource& resource) const override;
-  std::vector<kube::ObjectPtr> OfRequest(const kube::Resource& resource, const std::string& ns,
-                                         const std::string& request) const override;
+  api::BackupPodPtr Row(const std::string& ns, const std::string& name) const override;
+  std::vector<api::BackupPodPtr> Rows(const std::string& ns) const override;
+  std::vector<api::BackupPodPtr> RowsOf(const std::string& ns,
+                                        const std::string& request) const override;
+  std::vector<kube::ObjectPtr> OperationsOf(const std::string& ns,
+                                            const std::string& request) const override;
   std::shared_ptr<const placement::View> View() const override { return view_; }
   Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
                           const std::string& name) override;
@@ -116,6 +120,7 @@ class FakeCluster : public Cluster {
   std::shared_ptr<placement::FakeView> view_ = std::make_shared<placement::FakeView>();
   Watch watch_;
   std::map<Key, kube::ObjectPtr> objects_, cached_;
+  std::map<std::string, api::BackupPodPtr> rows_;           // of those in cached_, by "NS/NAME"
   std::map<std::string, const kube::Resource*> resources_;  // by plural, of all that was stored
   bool lag_ = false;
   Refuse refuse_;

@@ -145,7 +145,7 @@ class StreamHubTest : public ::testing::Test {
                         },
                         TokenLimits{}, clock_};
   StreamAuthenticator authenticator_{tokens_};
-  kube::ObjectPtr row_;  // of the worker that dials
+  api::BackupPodPtr row_;  // of the worker that dials
   bool synced_ = true;
   std::atomic<int> reviews_{0};
   longshore::testing::TestAuthority authority_;
@@ -173,7 +173,9 @@ TEST_F(StreamHubTest, FloodOfBogusTokensIsTurnedAwayAndStarvesNobody) {
 // dial before its row is known here, and has to try again.
 TEST_F(StreamHubTest, OnlyPodsWithARowMaySpeakAsWorkers) {
   const auto row = [](const char* uid) {
-    return std::make_shared<const api::Json>(api::Json{{"status", {{"podUID", uid}}}});
+    api::BackupPod row;
+    row.status.pod_uid = uid;
+    return std::make_shared<const api::BackupPod>(std::move(row));
   };
   const std::string token = "pod:ns/backup-0/uid-1";
   EXPECT_EQ(Decide(kWorkersPath, token),

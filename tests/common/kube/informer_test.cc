@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "common/api/request.h"
 #include "common/base/files.h"
 #include "common/base/strings.h"
 #include "tests/common/kube/fake_api.h"
@@ -98,6 +99,41 @@ TEST_F(InformerTest, WhatNobodyReadsIsTakenOutOfListsAndEvents) {
   }
   informer_.reset();
   EXPECT_EQ(pruned, (std::map<std::string, int>{{"a1", 1}, {"b2", 1}, {"c8", 1}}));
+}
+
+// Kept as their type. One that is none is as good as absent until it is put right.
+TEST_F(InformerTest, RowsAreHeldAsTheirType) {
+  const auto row = [](const char* name, int version, Json slot) {
+    Json object = Map(name, version);
+    object["kind"] = "BackupPod";
+    object["spec"] = {{"requestRef", {{"name", "r"}}}, {"slot", std::move(slot)}};
+    return object;
+  };
+  api_.OnList(ListOf({row("a", 1, 4), row("b", 2, "four")}, 7));
+  api_.OnWatch(
+      WatchThatStays(Event("MODIFIED", row("a", 8, "five")) + Event("MODIFIED", row("b", 9, 6)) +
+                     Event("DELETED", row("b", 10, 6)) + Event("MODIFIED", row("a", 11, 7))));
+  client_ = *Client::Create(api_.config(), "longshore-test");
+  BasicInformer<api::BackupPod> rows(*client_, kConfigMaps, {.ns = "n"});
+  rows.AddIndex("request", [](const api::BackupPod& row) {
+    return std::vector<std::string>{row.spec.request_ref.name};
+  });
+  rows.OnChange([this](const api::BackupPodPtr& before, const api::BackupPodPtr& after) {
+    const auto slot = [](const api::BackupPodPtr& row) {
+      return row ? row->metadata.name + std::to_string(row->spec.slot) : "";
+    };
+    MutexLock lock(mutex_);
+    told_.push_back(slot(before) + ">" + slot(after));
+  });
+  rows.Start();
+  ASSERT_TRUE(Told(5));
+  EXPECT_THAT(told(), ElementsAre(">a4", "a4>", ">b6", "b6>", ">a7"));
+  ASSERT_EQ(rows.ListByIndex("request", "r").size(), 1u);
+  EXPECT_EQ(rows.Get("n", "a")->spec.slot, 7);
+  rows.Observe(row("a", 12, 8));
+  EXPECT_EQ(rows.Get("n", "a")->spec.slot, 8);
+  rows.Observe(row("a", 13, "nine"));
+  EXPECT_EQ(rows.Get("n", "a")->spec.slot, 8);
 }
 
 TEST_F(InformerTest, ExpiredContinueTokenStartsTheListAgain) {

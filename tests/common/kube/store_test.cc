@@ -99,7 +99,7 @@ TEST_F(StoreTest, AnObjectThatIsWrittenAgainAndAgainAgesOnlyWhileTheWatchIsSilen
 TEST_F(StoreTest, WhatWasDeletedOrListedIsNoLongerUnseen) {
   const MonotonicTime start;
   store_.Observe(Make("a", "8"), start);
-  store_.Remove(*Make("a", "9"));
+  store_.Remove(IdentityOf(*Make("a", "9")));
   EXPECT_EQ(store_.OldestUnseen(), std::nullopt);
   store_.Observe(Make("b", "10"), start);
   store_.Replace({}, "9");
@@ -110,7 +110,7 @@ TEST_F(StoreTest, WhatWasDeletedOrListedIsNoLongerUnseen) {
 
 TEST_F(StoreTest, LateObserveDoesNotBringBackTheDead) {
   store_.Apply(Make("a", "5"));
-  EXPECT_THAT(Lines(store_.Remove(*Make("a", "9"))), ElementsAre("5>"));
+  EXPECT_THAT(Lines(store_.Remove(IdentityOf(*Make("a", "9")))), ElementsAre("5>"));
   store_.Observe(Make("a", "8"));
   EXPECT_EQ(Current(), "none");
   store_.Observe(Make("a", "12", "new uid"));  // another object of the same name
@@ -128,10 +128,10 @@ TEST_F(StoreTest, LateObserveDoesNotBringBackWhatARelistMissed) {
 TEST_F(StoreTest, DeleteOfTheOldUidLeavesTheNewObject) {
   store_.Apply(Make("a", "5", "old"));
   store_.Observe(Make("a", "9", "new"));
-  EXPECT_THAT(Lines(store_.Remove(*Make("a", "8", "old"))), ElementsAre("5>"));
+  EXPECT_THAT(Lines(store_.Remove(IdentityOf(*Make("a", "8", "old")))), ElementsAre("5>"));
   EXPECT_EQ(Current(), "9");
   EXPECT_THAT(Lines(store_.Apply(Make("a", "9", "new"))), ElementsAre(">9"));
-  EXPECT_THAT(Lines(store_.Remove(*Make("a", "8", "old"))), IsEmpty());
+  EXPECT_THAT(Lines(store_.Remove(IdentityOf(*Make("a", "8", "old")))), IsEmpty());
   EXPECT_EQ(Current(), "9");
 }
 
@@ -151,7 +151,7 @@ TEST_F(StoreTest, RelistTellsOnlyWhatChanged) {
 }
 
 TEST_F(StoreTest, RemoveOfTheUnknownIsNothing) {
-  EXPECT_THAT(store_.Remove(*Make("a", "5")), IsEmpty());
+  EXPECT_THAT(store_.Remove(IdentityOf(*Make("a", "5"))), IsEmpty());
   EXPECT_TRUE(store_.List().empty());
 }
 
@@ -179,7 +179,7 @@ TEST_F(StoreTest, IndexesFollow) {
   store_.Observe(Make("a", "4", "u1", "blue"));
   EXPECT_EQ(store_.ListByIndex("color", "red").size(), 1u);
   EXPECT_EQ(store_.ListByIndex("color", "blue").size(), 1u);
-  store_.Remove(*Make("b", "5", "u2"));
+  store_.Remove(IdentityOf(*Make("b", "5", "u2")));
   EXPECT_TRUE(store_.ListByIndex("color", "red").empty());
   store_.Replace({}, "9");
   EXPECT_TRUE(store_.ListByIndex("color", "blue").empty());

@@ -141,7 +141,7 @@ class ApiIntegrationTest : public kube::RealClusterTest {
     ASSERT_TRUE(updated.has_value()) << updated.error().ToString();
     ASSERT_TRUE(Eventually([&] {
       const auto seen = state_->backup_pods.Get(ns_, name);
-      return seen && kube::StringAt(*seen, "/status/state") == "Available";
+      return seen && seen->status.state == "Available";
     }));
   }
 
