@@ -17,10 +17,13 @@ constexpr const char* kCauses[] = {api::kCauseRequested, api::kCauseThreshold,
                                    api::kCausePodBusy,   api::kCauseDemand,
                                    api::kCauseWarmPods,  api::kCauseDeadline,
                                    api::kCauseFutile,    kOther};
-// Reasons of condition ScalingLimited.
-constexpr const char* kLimits[] = {"MaxPods", "SourceCap", "RepositoryCap", api::kCauseFutile,
-                                   kOther};
 constexpr const char* kKinds[] = {kRequestKey, kPodKey, kOperationKey, kSourceKey};
+
+std::vector<const char*> WithOther(std::span<const char* const> names) {
+  std::vector<const char*> all(names.begin(), names.end());
+  all.push_back(kOther);
+  return all;
+}
 
 std::map<std::string, metrics::Counter*> MakeCounters(metrics::Registry& registry,
                                                       const std::string& name,
@@ -67,7 +70,7 @@ ControllerMetrics::ControllerMetrics(metrics::Registry& registry)
                               "Changes of the wanted number of pods", "cause", kCauses)),
       limits_(MakeCounters(registry, "longshore_controller_scaling_limited_total",
                            "Times that a crew wanted more pods than a limit allows it", "limit",
-                           kLimits)),
+                           WithOther(api::kLimits))),
       reconciles_(MakeReconciles(registry)),
       crossing_to_decision_(registry.MakeHistogram(
           "longshore_controller_crossing_to_decision_seconds",

@@ -263,7 +263,7 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   };
   if (const api::Condition* limited = turned("ScalingLimited")) {
     env_.tally.limited(limited->reason);
-    if (limited->reason == api::kCauseFutile) {
+    if (limited->reason == api::kLimitFutile) {
       env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
     }
   }

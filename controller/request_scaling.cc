@@ -104,7 +104,7 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
       CapsOf(env_.cluster, visit.request, *visit.acceptance.references, true, env_.clock.Now());
   api::ScalingLimit cap = scaling::TightestCap(visit.request.spec.pods.max, caps);
   if (memory.growth.futile_until && status.desired_pods < cap.pods) {
-    cap = {api::kCauseFutile, status.desired_pods, memory.growth.message};
+    cap = {api::kLimitFutile, status.desired_pods, memory.growth.message};
   }
   const std::string before = memory.deadline.reason;
   memory.deadline = scaling::EstimateDeadline(

@@ -12,7 +12,7 @@ namespace {
 // While it holds, whoever asks.
 std::optional<api::ScalingLimit> Futile(const ScalingInput& in, const GrowthMemory& memory) {
   if (!memory.futile_until) return std::nullopt;
-  return api::ScalingLimit{api::kCauseFutile, in.desired, memory.message};
+  return api::ScalingLimit{api::kLimitFutile, in.desired, memory.message};
 }
 
 std::vector<api::ScalingCandidate> Record(const std::vector<Candidate>& candidates) {
@@ -116,7 +116,7 @@ std::vector<std::string> Silent(const ScalingInput& in) {
 }  // namespace
 
 api::ScalingLimit TightestCap(int max, const std::vector<api::ScalingLimit>& others) {
-  api::ScalingLimit tightest{"MaxPods", max,
+  api::ScalingLimit tightest{api::kLimitMaxPods, max,
                              "spec.pods.max is " + std::to_string(max) + ": raise it"};
   for (const api::ScalingLimit& limit : others) {
     if (limit.pods < tightest.pods) tightest = limit;

@@ -77,6 +77,14 @@ TEST_F(MetricsTest, TotalsOfOthersAreCounters) {
   EXPECT_EQ(Value("announcements_total{type=\"PodsAvailable\"}"), 6);
 }
 
+TEST_F(MetricsTest, EachLimitHasItsSeries) {
+  const Tally tally = counted_.MakeTally();
+  for (const char* limit : api::kLimits) {
+    tally.limited(limit);
+    EXPECT_EQ(Value("scaling_limited_total{limit=\"" + std::string(limit) + "\"}"), 1) << limit;
+  }
+}
+
 // Another version's limit must not make another series.
 TEST_F(MetricsTest, AnUnknownNameIsCountedAsOther) {
   const Tally tally = counted_.MakeTally();
