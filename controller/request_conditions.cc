@@ -80,7 +80,7 @@ api::Condition ScalingActive(const ConditionInput& in) {
     return Make("ScalingActive", "False", "NotConfigured", "spec.scaling.signals is empty");
   }
   if (!in.scaling.silent.empty()) {
-    return Make("ScalingActive", "False", "SignalsMissing",
+    return Make("ScalingActive", "False", kReasonSignalsMissing,
                 "no fresh usage of " + Join(in.scaling.silent, ", ") +
                     "; unknown usage neither grows nor shrinks anything: is the node agent of "
                     "their nodes running and connected?");

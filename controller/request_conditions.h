@@ -15,6 +15,9 @@
 
 namespace longshore::controller {
 
+// Reason of ScalingActive: some pods' usage is not fresh.
+inline constexpr char kReasonSignalsMissing[] = "SignalsMissing";
+
 struct ConditionInput {
   const Crew& crew;
   const scaling::ScalingVerdict& scaling;

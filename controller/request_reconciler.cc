@@ -19,6 +19,8 @@ using std::chrono::seconds;
 
 constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
+// So long status may name pods without fresh usage that are no longer, or not yet, the right ones.
+constexpr seconds kSilentListStays{10};
 
 Again Sooner(Again a, Again b) {
   if (!a) return b;
@@ -198,6 +200,21 @@ Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
   return {};
 }
 
+// Reports that are late come and go with each second: were each change of the list a write, a
+// machine that is too busy to take them in time would get the API server's work on top.
+void RequestReconciler::KeepSilentList(const Visit& visit, api::Condition& condition) const {
+  if (condition.reason != kReasonSignalsMissing) return;
+  const MonotonicTime now = env_.clock.Monotonic();
+  const api::Condition* before =
+      api::FindCondition(visit.request.status.conditions, condition.type);
+  const bool same = before != nullptr && before->reason == condition.reason;
+  if (same && now - visit.memory->silent_told < kSilentListStays) {
+    condition.message = before->message;
+  } else if (!same || before->message != condition.message) {
+    visit.memory->silent_told = now;
+  }
+}
+
 Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
                                                const api::ComputeRequestStatus& before) {
   api::ComputeRequestStatus& status = visit.request.status;
@@ -228,6 +245,7 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   for (api::Condition& condition : conditions) {
     condition.observed_generation = generation;
     condition.message = Clip(condition.message);
+    KeepSilentList(visit, condition);
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
   if (api::WriteJson(status) == api::WriteJson(before)) return {};

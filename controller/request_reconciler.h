@@ -35,6 +35,7 @@ class RequestReconciler {
     scaling::GrowthMemory growth;
     scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
     MonotonicTime deadline_made;
+    MonotonicTime silent_told;  // when status last said anew whose usage is not fresh
     std::string deadline_of;
     int may_run = 0;    // pods, when it was visited last
     bool held = false;  // it wanted more than its namespace's cap let it make
@@ -67,6 +68,7 @@ class RequestReconciler {
   scaling::ScalingInput InputOf(const Visit& visit);
   void EstimateFinish(Visit& visit);
   void EvaluateUsage(Visit& visit);
+  void KeepSilentList(const Visit& visit, api::Condition& condition) const;
   Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
 

@@ -146,6 +146,28 @@ TEST_F(ReconcileTest, SilentAgentsShrinkNothingAndAConditionSaysSo) {
   EXPECT_EQ(world.Condition("r", "ScalingActive")->reason, "SignalsMissing");
 }
 
+// On a machine that is too busy the list changes with each second, and each write makes it busier.
+TEST_F(ReconcileTest, TheListOfSilentPodsIsNotWrittenAtEachChange) {
+  world.AddBasics();
+  world.AddRequest("r", 3, 3, 600);
+  ASSERT_TRUE(Available("r", 3));
+  world.Run(seconds(20));
+  const std::vector<std::string> pods = world.PodNames();
+  world.unmeasured = {pods[0]};
+  const auto active = [&] { return *world.Condition("r", "ScalingActive"); };
+  ASSERT_TRUE(world.RunUntil([&] { return active().reason == "SignalsMissing"; }));
+  std::vector<int> changes = {0};
+  std::string told = active().message;
+  for (int second = 1; second <= 120; ++second) {
+    world.unmeasured = {pods[0], pods[second / 8 % 2 + 1]};  // silent after 5 s
+    world.Run(seconds(1));
+    ASSERT_EQ(active().reason, "SignalsMissing");
+    if (std::exchange(told, active().message) != told) changes.push_back(second);
+  }
+  EXPECT_GE(changes.size(), 3u);
+  for (size_t i = 1; i < changes.size(); ++i) EXPECT_GE(changes[i] - changes[i - 1], 10);
+}
+
 TEST_F(ReconcileTest, BusyPodIsNeverRetiredByTheDeletionOfItsRequest) {
   world.AddBasics();
   world.AddRequest("r", 2, 2, 600);

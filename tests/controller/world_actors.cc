@@ -181,6 +181,7 @@ void World::RunAgents() {
   report.set_interval_end_ns(clock.Monotonic().time_since_epoch().count());
   report.set_wall_end_ns(std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
   for (const auto& [uid, worker] : workers_) {
+    if (unmeasured.contains(worker.pod)) continue;
     const auto set = cpu.find(worker.pod);
     cpu_ns_[uid] +=
         static_cast<uint64_t>(static_cast<int64_t>((set == cpu.end() ? 5 : set->second) * 1e6));
