@@ -74,22 +74,22 @@ api::Condition Available(const ConditionInput& in) {
 
 api::Condition ScalingActive(const ConditionInput& in) {
   if (!in.accepted) {
-    return Make("ScalingActive", "False", "NotAccepted", "nothing is scaled; Accepted says why");
+    return Make(kScalingActive, "False", "NotAccepted", "nothing is scaled; Accepted says why");
   }
   if (!in.has_rules) {
-    return Make("ScalingActive", "False", "NotConfigured", "spec.scaling.signals is empty");
+    return Make(kScalingActive, "False", "NotConfigured", "spec.scaling.signals is empty");
   }
   if (!in.scaling.silent.empty()) {
-    return Make("ScalingActive", "False", kReasonSignalsMissing,
+    return Make(kScalingActive, "False", kReasonSignalsMissing,
                 "no fresh usage of " + Join(in.scaling.silent, ", ") +
                     "; unknown usage neither grows nor shrinks anything: is the node agent of "
                     "their nodes running and connected?");
   }
   if (in.restarted) {
-    return Make("ScalingActive", "True", "ControllerRestarted",
+    return Make(kScalingActive, "True", "ControllerRestarted",
                 "grows; takes nothing away before a whole idle time was seen");
   }
-  return Make("ScalingActive", "True", "SignalsFresh", "usage of every pod is fresh");
+  return Make(kScalingActive, "True", "SignalsFresh", "usage of every pod is fresh");
 }
 
 api::Condition ScalingLimited(const ConditionInput& in) {

@@ -15,6 +15,7 @@
 
 namespace longshore::controller {
 
+inline constexpr char kScalingActive[] = "ScalingActive";
 // Reason of ScalingActive: some pods' usage is not fresh.
 inline constexpr char kReasonSignalsMissing[] = "SignalsMissing";
 

@@ -19,7 +19,8 @@ using std::chrono::seconds;
 
 constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
-// So long status may name pods without fresh usage that are no longer, or not yet, the right ones.
+// So long status may go on naming pods without fresh usage that are no longer, or not yet, the
+// ones.
 constexpr seconds kSilentListStays{10};
 
 Again Sooner(Again a, Again b) {
@@ -203,14 +204,16 @@ Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
 // Reports that are late come and go with each second: were each change of the list a write, a
 // machine that is too busy to take them in time would get the API server's work on top.
 void RequestReconciler::KeepSilentList(const Visit& visit, api::Condition& condition) const {
-  if (condition.reason != kReasonSignalsMissing) return;
   const MonotonicTime now = env_.clock.Monotonic();
   const api::Condition* before =
       api::FindCondition(visit.request.status.conditions, condition.type);
-  const bool same = before != nullptr && before->reason == condition.reason;
-  if (same && now - visit.memory->silent_told < kSilentListStays) {
-    condition.message = before->message;
-  } else if (!same || before->message != condition.message) {
+  const bool was_missing = before != nullptr && before->reason == kReasonSignalsMissing;
+  const bool missing = condition.reason == kReasonSignalsMissing;
+  if (missing) visit.memory->silent_seen = now;
+  const MonotonicTime since = missing ? visit.memory->silent_told : visit.memory->silent_seen;
+  if (was_missing && now - since < kSilentListStays) {
+    condition = *before;
+  } else if (missing && (!was_missing || before->message != condition.message)) {
     visit.memory->silent_told = now;
   }
 }
@@ -243,9 +246,9 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {
-    condition.observed_generation = generation;
     condition.message = Clip(condition.message);
-    KeepSilentList(visit, condition);
+    if (condition.type == kScalingActive) KeepSilentList(visit, condition);
+    condition.observed_generation = generation;
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
   if (api::WriteJson(status) == api::WriteJson(before)) return {};

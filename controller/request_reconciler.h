@@ -35,7 +35,8 @@ class RequestReconciler {
     scaling::GrowthMemory growth;
     scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
     MonotonicTime deadline_made;
-    MonotonicTime silent_told;  // when status last said anew whose usage is not fresh
+    // When some pods' usage was not fresh, and when status last said anew of which.
+    MonotonicTime silent_seen, silent_told;
     std::string deadline_of;
     int may_run = 0;    // pods, when it was visited last
     bool held = false;  // it wanted more than its namespace's cap let it make

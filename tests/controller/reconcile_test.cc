@@ -159,9 +159,10 @@ TEST_F(ReconcileTest, TheListOfSilentPodsIsNotWrittenAtEachChange) {
   std::vector<int> changes = {0};
   std::string told = active().message;
   for (int second = 1; second <= 120; ++second) {
-    world.unmeasured = {pods[0], pods[second / 8 % 2 + 1]};  // silent after 5 s
+    // Silent after 5 s, in the first minute besides one that always is; then each by turns.
+    world.unmeasured = {pods[second / 8 % 2 + 1]};
+    if (second < 60) world.unmeasured.insert(pods[0]);
     world.Run(seconds(1));
-    ASSERT_EQ(active().reason, "SignalsMissing");
     if (std::exchange(told, active().message) != told) changes.push_back(second);
   }
   EXPECT_GE(changes.size(), 3u);
