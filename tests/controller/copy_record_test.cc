@@ -2,17 +2,14 @@
 //
 // The Operation of a backup is where it is kept which record the backup wrote: what a worker must
 // say to succeed, and what restores are held to.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
 
-class CopyRecordTest : public testing::Test {
+class CopyRecordTest : public WorldTest {
  protected:
   void SetUp() override {
     world.AddBasics();
@@ -20,11 +17,6 @@ class CopyRecordTest : public testing::Test {
     world.cluster.Edit(kube::kBackupSources, kNs, "orders", [](api::Json& object) {
       object["spec"]["restoreCredentialsRef"]["name"] = "login";
     });
-  }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  std::string StateOf(const std::string& operation) {
-    const auto found = world.Operation(operation);
-    return found ? found->status.state : "gone";
   }
   // Runs a backup and returns its copy.
   api::CopySummary Backup(const std::string& name) {
@@ -43,7 +35,6 @@ class CopyRecordTest : public testing::Test {
     EXPECT_NE(worker, nullptr);
     return worker == nullptr ? messages::Assign() : worker->assign;
   }
-  World world;
 };
 
 // Restores are held to the record that the backup wrote: an Operation that succeeded names it.

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A request with a deadline, in the miniature cluster.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -15,7 +12,7 @@ using testing::HasSubstr;
 
 constexpr int64_t kBytes = 600'000;  // of an operation, in 60 s
 
-class DeadlineTest : public testing::Test {
+class DeadlineTest : public WorldTest {
  protected:
   void SetUp() override {
     world.AddBasics();
@@ -23,7 +20,6 @@ class DeadlineTest : public testing::Test {
     world.bytes_of_work = kBytes;
     world.next_copy.set_bytes(kBytes);
   }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
   void SetDeadline(seconds in) {
     world.cluster.Edit(kube::kComputeRequests, kNs, "r", [&](Json& object) {
       object["spec"]["deadline"] = FormatTimeSeconds(world.clock.Now() + in);
@@ -46,7 +42,6 @@ class DeadlineTest : public testing::Test {
   void Queue(int count) {
     for (int i = 0; i < count; ++i) world.AddOperation("op-" + std::to_string(i), "r");
   }
-  World world;
 };
 
 TEST_F(DeadlineTest, CrewGrowsAsFarAsTheDeadlineTakesAndNoFurther) {

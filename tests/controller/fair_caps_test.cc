@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Requests that compete for what their namespace may have, in the miniature cluster.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -13,11 +10,9 @@ using api::Json;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
-class FairCapsTest : public testing::Test {
+class FairCapsTest : public WorldTest {
  protected:
   FairCapsTest() { world.AddBasics(); }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-
   void CapNamespace(int most) {
     world.max_pods = most;
     world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
@@ -26,9 +21,6 @@ class FairCapsTest : public testing::Test {
   void SetSpec(const std::string& request, const std::function<void(Json&)>& edit) {
     world.cluster.Edit(kube::kComputeRequests, kNs, request,
                        [&](Json& object) { edit(object["spec"]); });
-  }
-  bool Available(const std::string& request, int count) {
-    return world.RunUntil([&] { return world.InState(request, api::kAvailable) == count; });
   }
   // Neither ended nor leaving.
   int Pods(const std::string& request) {
@@ -46,7 +38,6 @@ class FairCapsTest : public testing::Test {
   std::string State(const std::string& operation) {
     return world.Operation(operation)->status.state;
   }
-  World world;
 };
 
 TEST_F(FairCapsTest, ANamespaceGetsNoMorePodsThanItMayHaveAndItIsSaidWhy) {

@@ -2,10 +2,7 @@
 //
 // What makes a crew grow, in the miniature cluster: signals of every kind, and what wins when
 // several speak.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -13,18 +10,13 @@ namespace {
 using api::Json;
 using std::chrono::seconds;
 
-class GrowthTest : public testing::Test {
+class GrowthTest : public WorldTest {
  protected:
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  bool Available(int count) {
-    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; });
-  }
   api::ScalingDecision Decision() const { return world.Request("r")->status.last_decision; }
   void SetScaling(const std::function<void(Json&)>& edit) {
     world.cluster.Edit(kube::kComputeRequests, kNs, "r",
                        [&](Json& object) { edit(object["spec"]["scaling"]); });
   }
-  World world;
 };
 
 TEST_F(GrowthTest, NetworkBytesOfAPodBringAnotherOne) {

@@ -3,10 +3,7 @@
 // How fast pods are made: at most ten a second, and one by one after a failure.
 #include "controller/pace.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -42,13 +39,9 @@ TEST(TokenBucketTest, GivesABurstAndThenOneAnInterval) {
   }
 }
 
-class PaceTest : public testing::Test {
+class PaceTest : public WorldTest {
  protected:
   void SetUp() override { world.AddBasics(); }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  bool Available(int count, seconds limit = seconds(60)) {
-    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; }, limit);
-  }
   void RefusePods(const std::function<bool()>& refuse) {
     world.cluster.RefuseWrites([this, refuse](const kube::Resource& resource,
                                               const std::string& verb) -> std::optional<Error> {
@@ -57,7 +50,6 @@ class PaceTest : public testing::Test {
       return Error{Code::kResourceExhausted, "exceeded quota"};
     });
   }
-  World world;
   int tried_ = 0;  // creations of Pods
 };
 

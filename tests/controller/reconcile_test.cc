@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reconcilers in a miniature cluster: the story of a request, and what must hold when things go
-// wrong in the middle of it.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "controller/pod_names.h"
-#include "tests/controller/world.h"
+// The reconcilers in a miniature cluster: the story of a request and its pods, and what must hold
+// when things go wrong in the middle of it.
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -14,18 +10,7 @@ namespace {
 using api::Json;
 using std::chrono::seconds;
 
-class ReconcileTest : public testing::Test {
- protected:
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  bool Available(const std::string& request, int count) {
-    return world.RunUntil([&] { return world.InState(request, api::kAvailable) == count; });
-  }
-  std::string StateOf(const std::string& operation) {
-    const auto found = world.Operation(operation);
-    return found ? found->status.state : "gone";
-  }
-  World world;
-};
+using ReconcileTest = WorldTest;
 
 // The beginning of the story: rows, Pods beside the data, availability announced with its cause.
 TEST_F(ReconcileTest, RequestBecomesAvailablePodsBesideTheData) {
@@ -63,20 +48,6 @@ TEST_F(ReconcileTest, AReplacedAuthorityReachesTheNamespaceAtOnce) {
   EXPECT_EQ(copied(), world.ca_pem);
 }
 
-TEST_F(ReconcileTest, OperationsRunOnFreePodsAndFreeThemAgain) {
-  world.AddBasics();
-  world.AddRequest("r", 2, 2, 600);
-  for (const char* name : {"a", "b", "c"}) world.AddOperation(name, "r");
-  ASSERT_TRUE(world.RunUntil([&] {
-    return StateOf("a") == api::kSucceeded && StateOf("b") == api::kSucceeded &&
-           StateOf("c") == api::kSucceeded;
-  }));
-  ASSERT_TRUE(Available("r", 2));
-  EXPECT_EQ(world.Announced("OperationStarted").size(), 3u);
-  EXPECT_EQ(world.Announced("OperationFinished").size(), 3u);
-  EXPECT_FALSE(world.Announced("OperationProgress").empty());
-}
-
 // Thresholds: one more pod with its cause, and away again when nothing is used for the idle time.
 TEST_F(ReconcileTest, GrowsOverTheThresholdAndShrinksWhenIdle) {
   world.AddBasics();
@@ -97,22 +68,6 @@ TEST_F(ReconcileTest, GrowsOverTheThresholdAndShrinksWhenIdle) {
   }
   EXPECT_EQ(world.Announced("PodDeconstructed").size(), 2u);
   EXPECT_EQ(world.Announced("PodsWithdrawn").size(), 2u);
-}
-
-// Progress is written now and then, so what ended is settled: no phase, and what the copy holds.
-TEST_F(ReconcileTest, EndedOperationShowsItsCopysSizeAndNoPhase) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  world.next_result.set_succeeded(true);
-  world.next_result.mutable_copy()->set_id("copy-1");
-  world.next_result.mutable_copy()->set_bytes(1234);
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
-  const api::OperationProgress progress = world.Operation("a")->status.progress;
-  EXPECT_EQ(progress.phase, "");
-  EXPECT_EQ(progress.bytes_done, 1234);
-  EXPECT_EQ(progress.bytes_total, 1234);
-  EXPECT_EQ(progress.eta_seconds, -1);
 }
 
 // Of a request that is not accepted no condition claims that all is well, or blames another field.
@@ -187,103 +142,6 @@ TEST_F(ReconcileTest, BusyPodIsNeverRetiredByTheDeletionOfItsRequest) {
   EXPECT_EQ(world.LivePods(), 0);
 }
 
-TEST_F(ReconcileTest, LostPodInterruptsItsOperationWhichSucceedsElsewhere) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 2, 600);
-  ASSERT_TRUE(Available("r", 1));
-  world.seconds_of_work = 10;
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kRunning; }));
-  const std::string first = world.Operation("a")->status.pod;
-  world.cluster.Remove(kube::kPods, kNs, first);
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
-  EXPECT_EQ(world.Operation("a")->status.attempt, 2);
-  EXPECT_NE(world.Operation("a")->status.pod, first);
-  EXPECT_EQ(world.InState("r", api::kLost), 1);
-  EXPECT_EQ(world.Announced("PodLost").size(), 1u);
-  EXPECT_EQ(world.Rows("r").size(), 2u);
-}
-
-// The container restarts under the same Pod: what ran is dead, and must not be assigned as if new.
-TEST_F(ReconcileTest, RestartedContainerInterruptsItsOperation) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  ASSERT_TRUE(Available("r", 1));
-  world.seconds_of_work = 10;
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kRunning; }));
-  FakeWorker& worker = *world.WorkerOf(world.Operation("a")->status.pod);
-  worker.last_epoch = worker.running_epoch = 0;
-  worker.connection = 0;
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
-  EXPECT_EQ(world.Operation("a")->status.attempt, 2);
-}
-
-TEST_F(ReconcileTest, CancelEndsWaitingAndRunningOperations) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  world.seconds_of_work = 100;
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kRunning; }));
-  world.AddOperation("b", "r");
-  world.Run(seconds(2));
-  for (const char* name : {"a", "b"}) {
-    world.cluster.Edit(kube::kOperations, kNs, name,
-                       [](Json& object) { object["spec"]["cancel"] = true; });
-  }
-  ASSERT_TRUE(world.RunUntil(
-      [&] { return StateOf("a") == api::kCancelled && StateOf("b") == api::kCancelled; }));
-  EXPECT_TRUE(Available("r", 1));
-}
-
-TEST_F(ReconcileTest, FailedOperationIsRetriedOnlyWhenThatCanHelp) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  world.next_result.set_succeeded(false);
-  world.next_result.set_error_class("Authentication");
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kOperationFailed; }));
-  EXPECT_EQ(world.Operation("a")->status.attempt, 1);
-  EXPECT_EQ(world.Operation("a")->status.error->error_class, "Authentication");
-  world.next_result.set_error_class("Unreachable");
-  world.next_result.set_retryable(true);
-  world.AddOperation("b", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("b") == api::kOperationFailed; }));
-  EXPECT_EQ(world.Operation("b")->status.attempt, 3);
-  EXPECT_TRUE(Available("r", 1));
-}
-
-// What a worker says is written only as far as the API server takes it, and which copy an operation
-// made is not the worker's to say: rights to restore hang on it.
-TEST_F(ReconcileTest, AWorkersWordsAreNotTakenAsTheyAre) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  world.next_result.mutable_copy()->set_id("copy-of-somebody-else");
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
-  EXPECT_EQ(world.Operation("a")->status.copy->id, CopyId(world.Operation("a")->metadata.uid));
-  for (const std::string& odd : {std::string("no, not a word"), std::string(200, 'x')}) {
-    world.next_result.Clear();
-    world.next_result.set_error_class(odd);
-    const std::string name = "odd-" + std::to_string(odd.size());
-    world.AddOperation(name, "r");
-    ASSERT_TRUE(world.RunUntil([&] { return StateOf(name) == api::kOperationFailed; }));
-    EXPECT_EQ(world.Operation(name)->status.error->error_class, "Internal");
-  }
-}
-
-TEST_F(ReconcileTest, MissingSecretAtAssignmentFailsTheOperationAndReturnsThePod) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  ASSERT_TRUE(Available("r", 1));
-  world.cluster.Remove(kube::kSecrets, kNs, "login");
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kOperationFailed; }));
-  EXPECT_EQ(world.Operation("a")->status.error->error_class, "Configuration");
-  EXPECT_THAT(world.Operation("a")->status.error->message, testing::HasSubstr("Secret login"));
-  EXPECT_TRUE(Available("r", 1));
-}
-
 TEST_F(ReconcileTest, WhatIsMissingIsNamedAndLookedForAgain) {
   world.AddRequest("r", 1, 1);
   world.Run(seconds(1));
@@ -346,53 +204,6 @@ TEST_F(ReconcileTest, SilentWorkerIsWithdrawnUntilItIsBack) {
   EXPECT_EQ(world.Announced("PodsAvailable").back().data["cause"], "Reconnected");
 }
 
-TEST_F(ReconcileTest, AcquiredPodIsFreeAgainWhenItsLeaseExpires) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  ASSERT_TRUE(Available("r", 1));
-  const std::string pod = world.Rows("r")[0].metadata.name;
-  const std::string expires = FormatTime(world.clock.Now() + seconds(30));
-  world.cluster.Edit(kube::kBackupPods, kNs, pod, [&](Json& object) {
-    object["status"]["state"] = "Assigned";
-    object["status"]["epoch"] = 1;
-    object["status"]["lease"] = {{"holder", "manager"}, {"epoch", 1}, {"expires", expires}};
-  });
-  world.AddOperation("other", "r");
-  world.Run(seconds(20));
-  EXPECT_EQ(world.InState("r", api::kAssigned), 1);
-  EXPECT_EQ(StateOf("other"), api::kQueued);  // an acquired pod is its holder's
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("other") == api::kSucceeded; }));
-}
-
-// Whoever may create operations with kubectl cannot take a pod that another one has acquired: the
-// annotation says on whose behalf an operation was made, and only the API may set it.
-TEST_F(ReconcileTest, AcquiredPodRunsItsHoldersOperationsOnly) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  ASSERT_TRUE(Available("r", 1));
-  const std::string pod = world.Rows("r")[0].metadata.name;
-  const std::string expires = FormatTime(world.clock.Now() + seconds(300));
-  world.cluster.Edit(kube::kBackupPods, kNs, pod, [&](Json& object) {
-    object["status"]["state"] = "Assigned";
-    object["status"]["epoch"] = 1;
-    object["status"]["lease"] = {{"holder", "manager"}, {"epoch", 1}, {"expires", expires}};
-  });
-  for (const char* name : {"anonymous", "of-another", "of-the-holder"}) {
-    world.AddOperation(name, "r");
-    world.cluster.Edit(kube::kOperations, kNs, name, [&](Json& object) {
-      object["spec"]["podRef"] = {{"name", pod}};
-      const std::string made_by = name == std::string("of-another") ? "thief" : "manager";
-      if (name == std::string("anonymous")) return;
-      object["metadata"]["annotations"] = {{api::kAnnotationCreatedBy, made_by}};
-    });
-    if (name == std::string("of-the-holder")) break;
-    world.Run(seconds(10));
-    EXPECT_EQ(StateOf(name), api::kQueued);
-  }
-  world.Run(seconds(2));
-  EXPECT_EQ(world.Rows("r")[0].status.lease->operation, "of-the-holder");
-}
-
 // A row that somebody deletes must not leave its worker in memory for ever, whether a new one comes
 // under its name or none does.
 TEST_F(ReconcileTest, WorkerIsForgottenWhenItsRowAndPodAreGone) {
@@ -416,7 +227,6 @@ TEST_F(ReconcileTest, WorkerIsForgottenWhenItsRowAndPodAreGone) {
   EXPECT_EQ(world.KnownWorkers(), 0u);
 }
 
-// A restart loses nothing and repeats nothing: what ran goes on under its epoch.
 // Each pod's samples take some 20 KB: those of pods long gone must not add up.
 TEST_F(ReconcileTest, UsageOfPodsThatHaveGoneIsForgotten) {
   world.AddBasics();
@@ -430,81 +240,6 @@ TEST_F(ReconcileTest, UsageOfPodsThatHaveGoneIsForgotten) {
   }
   EXPECT_LE(world.PodsWithUsage(), 2u);
 }
-
-TEST_F(ReconcileTest, RestartedControllerFindsItsWorkersAtWork) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 600);
-  world.seconds_of_work = 10;
-  world.AddOperation("a", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kRunning; }));
-  world.Restart();
-  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kSucceeded; }));
-  EXPECT_EQ(world.Operation("a")->status.attempt, 1);
-  EXPECT_EQ(world.WorkerOf(world.Operation("a")->status.pod)->began, 1);
-  EXPECT_EQ(world.cluster.created_pods().size(), 1u);
-}
-
-TEST_F(ReconcileTest, NewLeaderTakesNothingAwayBeforeAWholeIdleTime) {
-  world.AddBasics();
-  world.AddRequest("r", 1, 1, 20);
-  ASSERT_TRUE(Available("r", 1));
-  world.Run(seconds(15));
-  world.Restart();
-  world.Run(seconds(18));
-  EXPECT_EQ(world.InState("r", api::kAvailable), 1);
-  EXPECT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }));
-}
-
-// The whole story, with the controller killed at each of its writes, once before the write is
-// applied and once after. Everything ends as it should, with each Pod created once and each
-// operation done once.
-class CrashTest : public testing::TestWithParam<bool> {};
-
-TEST_P(CrashTest, KillAtEachWriteLosesAndDoublesNothing) {
-  for (int n = 1; n < 200; ++n) {
-    SCOPED_TRACE("killed at write " + std::to_string(n));
-    World world;
-    world.max_pods = 3;
-    world.AddBasics();
-    world.AddRequest("r", 2, 3, 8);
-    for (const char* name : {"a", "b", "c"}) world.AddOperation(name, "r");
-    world.cluster.CrashAtWrite(n, GetParam());
-    const auto finished = [&] {
-      for (const char* name : {"a", "b", "c"}) {
-        const auto operation = world.Operation(name);
-        if (!operation || operation->status.state != api::kSucceeded) return false;
-      }
-      return world.LivePods() == 0;
-    };
-    bool crashed = false;
-    // Runs on to the goal, over the crash if it comes on the way.
-    const auto get_there = [&](const std::function<bool()>& goal) {
-      world.RunUntil([&] { return world.cluster.crashed() || goal(); }, seconds(120));
-      if (world.cluster.crashed()) {
-        crashed = true;
-        world.Run(seconds(1));
-        world.Restart();
-      }
-      return world.RunUntil(goal, seconds(120));
-    };
-    ASSERT_TRUE(get_there(finished));
-    ASSERT_THAT(world.violations, testing::IsEmpty());
-    std::set<std::string> names(world.cluster.created_pods().begin(),
-                                world.cluster.created_pods().end());
-    EXPECT_EQ(names.size(), world.cluster.created_pods().size()) << "a Pod was created twice";
-    EXPECT_EQ(names.size(), 2u);
-    for (const char* name : {"a", "b", "c"}) {
-      EXPECT_EQ(world.Operation(name)->status.attempt, 1) << name;
-    }
-    world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
-    ASSERT_TRUE(get_there([&] { return !world.Request("r"); }));
-    if (!crashed) return;  // the story has fewer writes than n: all were tried
-  }
-  FAIL() << "the story never got by without a crash";
-}
-
-INSTANTIATE_TEST_SUITE_P(BeforeAndAfterTheWrite, CrashTest, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Applied" : "NotApplied"; });
 
 }  // namespace
 }  // namespace longshore::controller

@@ -2,10 +2,7 @@
 //
 // Required nearness that is given up after spec.placement.requireTimeoutSeconds. Numbers in names
 // are those of the list of edge cases in docs/placement.md.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -19,14 +16,12 @@ using testing::Not;
 using testing::SizeIs;
 
 // No pod is bound unless a test says so.
-class RequireTimeoutTest : public testing::Test {
+class RequireTimeoutTest : public WorldTest {
  protected:
   RequireTimeoutTest() {
     world.AddBasics();
     world.kubelets_work = false;
   }
-  ~RequireTimeoutTest() override { EXPECT_THAT(world.violations, IsEmpty()); }
-
   void Require(const std::string& tier, std::optional<int> timeout) {
     world.cluster.Edit(kube::kBackupSources, kNs, "orders", [&](api::Json& source) {
       api::Json& placement = source["spec"]["placement"];
@@ -56,8 +51,6 @@ class RequireTimeoutTest : public testing::Test {
     const auto pod = world.cluster.Get(kube::kPods, kNs, row.metadata.name);
     return pod ? std::string(kube::AnnotationOf(*pod, api::kAnnotationPlacementMode)) : "no pod";
   }
-
-  World world;
 };
 
 TEST_F(RequireTimeoutTest, Case41_RequirementBecomesAPreferenceAfterItsTime) {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A request that is resized while its pods run (PATCH, `longshore request scale`).
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -12,12 +9,8 @@ namespace {
 using api::Json;
 using std::chrono::seconds;
 
-class ResizeTest : public testing::Test {
+class ResizeTest : public WorldTest {
  protected:
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  bool Available(int count) {
-    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; });
-  }
   bool Running(const std::vector<std::string>& operations) {
     return world.RunUntil([&] {
       for (const std::string& name : operations) {
@@ -30,7 +23,6 @@ class ResizeTest : public testing::Test {
     world.cluster.Edit(kube::kComputeRequests, kNs, "r",
                        [&](Json& object) { object["spec"]["pods"]["initial"] = initial; });
   }
-  World world;
 };
 
 TEST_F(ResizeTest, ChangedInitialBringsPodsAndTakesFreeOnesAway) {

@@ -3,20 +3,17 @@
 // What the scenarios of docs/failure-scenarios.md have in common.
 #pragma once
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <set>
 
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 
-class Scenario : public testing::Test {
+class Scenario : public WorldTest {
  protected:
   void TearDown() override {
-    EXPECT_THAT(world.violations, testing::IsEmpty());
+    WorldTest::TearDown();
     const auto& created = world.cluster.created_pods();
     EXPECT_EQ(std::set<std::string>(created.begin(), created.end()).size(), created.size())
         << "a Pod was created twice";
@@ -28,10 +25,7 @@ class Scenario : public testing::Test {
     world.AddRequest("r", pods, max, 100'000);
     ASSERT_TRUE(Available(pods));
   }
-  bool Available(int count) {
-    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; },
-                          std::chrono::seconds(120));
-  }
+  bool Available(int count) { return WorldTest::Available(count, std::chrono::seconds(120)); }
   std::string State(const std::string& operation) const {
     const auto found = world.Operation(operation);
     return found ? found->status.state : "";
@@ -52,8 +46,6 @@ class Scenario : public testing::Test {
   int AttemptOf(const std::string& operation) const {
     return world.Operation(operation)->status.attempt;
   }
-
-  World world;
 };
 
 }  // namespace longshore::controller

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a source's condition says: whether there is an image for it, and what its checks proved.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -12,9 +9,8 @@ namespace {
 using api::Json;
 using std::chrono::seconds;
 
-class SourceReconcileTest : public testing::Test {
+class SourceReconcileTest : public WorldTest {
  protected:
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
   api::Condition Ready(const std::string& source) {
     const auto found = Find<api::BackupSource>(world.cluster, kNs, source);
     const api::Condition* ready =
@@ -39,7 +35,6 @@ class SourceReconcileTest : public testing::Test {
     });
     world.Run(seconds(1));
   }
-  World world;
 };
 
 TEST_F(SourceReconcileTest, SourceOfAKindWithoutAnImageSaysWhichKindsThereAre) {

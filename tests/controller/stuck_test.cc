@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Operations that neither get on nor end, and pods that must not be evicted while they work.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "controller/busy_budget.h"
 #include "controller/pod_reconciler.h"
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -16,7 +13,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-class StuckTest : public testing::Test {
+class StuckTest : public WorldTest {
  protected:
   void SetUp() override {
     world.AddBasics();
@@ -27,7 +24,6 @@ class StuckTest : public testing::Test {
     world.AddOperation("op", "r");
     ASSERT_TRUE(world.RunUntil([&] { return State() == api::kRunning; }));
   }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
   void Limit(int no_progress_seconds) {
     world.cluster.Edit(kube::kPodPolicies, kNs, "standard", [&](Json& object) {
       object["spec"]["operationLimits"] = {{"noProgressSeconds", no_progress_seconds},
@@ -36,7 +32,6 @@ class StuckTest : public testing::Test {
   }
   std::string State() const { return world.Operation("op")->status.state; }
   FakeWorker& Worker() { return *world.WorkerOf(world.Operation("op")->status.pod); }
-  World world;
 };
 
 TEST_F(StuckTest, TheWorkerIsToldItsLimits) {

@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the reconcilers count, in the miniature cluster.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "tests/common/metrics/exposed.h"
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
 
 using std::chrono::seconds;
 
-class TallyTest : public testing::Test {
+class TallyTest : public WorldTest {
  protected:
   TallyTest() { world.AddBasics(); }
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
-  bool Available(int count) {
-    return world.RunUntil([&] { return world.InState("r", api::kAvailable) == count; });
-  }
   double Value(const std::string& series) {
     return metrics::ValueOf(world.registry.Text(), "longshore_controller_" + series);
   }
-  World world;
 };
 
 TEST_F(TallyTest, ACrossingIsTimedToItsDecisionAndToThePodThatItBrought) {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What queued operations say they wait for.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "tests/controller/world.h"
+#include "tests/controller/world_test.h"
 
 namespace longshore::controller {
 namespace {
@@ -12,9 +9,8 @@ namespace {
 using api::Json;
 using std::chrono::seconds;
 
-class WaitingTest : public testing::Test {
+class WaitingTest : public WorldTest {
  protected:
-  void TearDown() override { EXPECT_THAT(world.violations, testing::IsEmpty()); }
   // "PodsBusy: 1 of 1 pods of request r are busy"
   std::string Waits(const std::string& name) {
     const auto operation = world.Operation(name);
@@ -28,7 +24,6 @@ class WaitingTest : public testing::Test {
   std::string VersionOf(const std::string& name) {
     return world.Operation(name)->metadata.resource_version;
   }
-  World world;
 };
 
 TEST_F(WaitingTest, QueuedOperationSaysThatThePodsAreBusyOnceAndThenRuns) {
