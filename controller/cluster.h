@@ -13,7 +13,6 @@
 #include "common/api/operation.h"
 #include "common/api/request.h"
 #include "common/api/source.h"
-#include "common/base/log.h"
 #include "common/base/result.h"
 #include "common/kube/client.h"
 #include "common/kube/informer.h"
@@ -94,14 +93,7 @@ inline const kube::Resource& ResourceOf<api::Operation>() {
 // The typed object; empty when it is not there or does not parse (which is logged).
 template <class T>
 std::optional<T> ReadObject(const kube::ObjectPtr& object) {
-  if (!object) return std::nullopt;
-  auto parsed = api::ReadJson<T>(*object);
-  if (parsed) return *std::move(parsed);
-  LogWarn("object does not parse", {{"kind", ResourceOf<T>().kind},
-                                    {"namespace", kube::NamespaceOf(*object)},
-                                    {"name", kube::NameOf(*object)},
-                                    {"error", parsed.error().message}});
-  return std::nullopt;
+  return object ? kube::ReadOrWarn<T>(*object) : std::nullopt;
 }
 
 template <class T>

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Everything the controller reads from the cluster: one informer per resource, shared by the
-// reconcilers and the storage manager API, and typed access to what they hold.
+// reconcilers and the storage manager API.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "common/api/operation.h"
 #include "common/api/request.h"
-#include "common/api/source.h"
 #include "common/kube/informer.h"
 #include "common/placement/cluster_view.h"
 

@@ -12,11 +12,9 @@ namespace {
 
 constexpr char kOther[] = "Other";
 
-constexpr const char* kCauses[] = {api::kCauseRequested, api::kCauseThreshold,
-                                   api::kCauseIdle,      api::kCauseResized,
-                                   api::kCausePodBusy,   api::kCauseDemand,
-                                   api::kCauseWarmPods,  api::kCauseDeadline,
-                                   api::kCauseFutile,    kOther};
+constexpr const char* kCauses[] = {api::kCauseRequested, api::kCauseThreshold, api::kCauseIdle,
+                                   api::kCauseResized,   api::kCausePodBusy,   api::kCauseDemand,
+                                   api::kCauseWarmPods,  api::kCauseDeadline,  api::kCauseFutile};
 constexpr const char* kKinds[] = {kRequestKey, kPodKey, kOperationKey, kSourceKey};
 
 std::vector<const char*> WithOther(std::span<const char* const> names) {
@@ -67,7 +65,7 @@ ControllerMetrics::ControllerMetrics(metrics::Registry& registry)
                                     "Writes of operations by their state", "state",
                                     kOperationStates)),
       decisions_(MakeCounters(registry, "longshore_controller_scaling_decisions_total",
-                              "Changes of the wanted number of pods", "cause", kCauses)),
+                              "Changes of the wanted number of pods", "cause", WithOther(kCauses))),
       limits_(MakeCounters(registry, "longshore_controller_scaling_limited_total",
                            "Times that a crew wanted more pods than a limit allows it", "limit",
                            WithOther(api::kLimits))),

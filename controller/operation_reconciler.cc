@@ -42,10 +42,10 @@ Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::s
 Result<Again> OperationReconciler::OnWaiting(api::Operation& operation) {
   if (Leased(operation)) {
     // A row has it, but was not told yet (or cancel came in between): the pod reconciler goes on.
-    for (const api::BackupPod& row : OfRequest<api::BackupPod>(env_.cluster, operation.metadata.ns,
-                                                               operation.spec.request_ref.name)) {
-      if (row.status.lease && row.status.lease->operation == operation.metadata.name) {
-        env_.Wake(kPodKey, row.metadata.ns, row.metadata.name);
+    for (const api::BackupPodPtr& row :
+         env_.cluster.RowsOf(operation.metadata.ns, operation.spec.request_ref.name)) {
+      if (row->status.lease && row->status.lease->operation == operation.metadata.name) {
+        env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
       }
     }
     return Again(kLookAgain);
@@ -91,10 +91,10 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
                                  " that admits namespace " + ns +
                                  "; make it, or add the namespace to its allowedNamespaces"};
   }
-  const auto rows = OfRequest<api::BackupPod>(env_.cluster, ns, operation.spec.request_ref.name);
+  const auto rows = env_.cluster.RowsOf(ns, operation.spec.request_ref.name);
   const std::string& wanted = operation.spec.pod_ref.name;
   const bool found = wanted.empty() || std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
-                       return row.metadata.name == wanted;
+                       return row->metadata.name == wanted;
                      });
   if (!found)
     return {"PodNotFound", "spec.podRef: the request has no BackupPod " + wanted +
@@ -166,9 +166,9 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
 }
 
 bool OperationReconciler::Leased(const api::Operation& operation) const {
-  for (const api::BackupPod& row : OfRequest<api::BackupPod>(env_.cluster, operation.metadata.ns,
-                                                             operation.spec.request_ref.name)) {
-    if (row.status.lease && row.status.lease->operation == operation.metadata.name) return true;
+  for (const api::BackupPodPtr& row :
+       env_.cluster.RowsOf(operation.metadata.ns, operation.spec.request_ref.name)) {
+    if (row->status.lease && row->status.lease->operation == operation.metadata.name) return true;
   }
   return false;
 }

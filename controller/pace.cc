@@ -44,8 +44,8 @@ void Pace::Reached(const api::BackupPod& row, Step step) {
   if (slow == slow_.end() || slow->second.step != step) return;
   ++slow->second.at_once;  // for each of the last that were tried: twice as many
   const std::string &ns = row.metadata.ns, &request = row.spec.request_ref.name;
-  for (const api::BackupPod& other : OfRequest<api::BackupPod>(env_.cluster, ns, request)) {
-    if (IsPlanned(other)) env_.Wake(kPodKey, ns, other.metadata.name);
+  for (const api::BackupPodPtr& other : env_.cluster.RowsOf(ns, request)) {
+    if (IsPlanned(*other)) env_.Wake(kPodKey, ns, other->metadata.name);
   }
   env_.Wake(kRequestKey, ns, request);
 }
@@ -53,13 +53,13 @@ void Pace::Reached(const api::BackupPod& row, Step step) {
 int Pace::UnderWay(const std::string& ns, const std::string& request, Step step,
                    const api::BackupPod* row) const {
   int count = 0;
-  for (const api::BackupPod& other : OfRequest<api::BackupPod>(env_.cluster, ns, request)) {
-    const bool before = row == nullptr || std::tie(other.spec.slot, other.spec.attempt) <
+  for (const api::BackupPodPtr& other : env_.cluster.RowsOf(ns, request)) {
+    const bool before = row == nullptr || std::tie(other->spec.slot, other->spec.attempt) <
                                               std::tie(row->spec.slot, row->spec.attempt);
     // One that has trouble already is not waited for: another may fare better on another node.
-    const bool starts = step == Step::kWorks && other.status.state == api::kProvisioning &&
-                        other.status.reason == kReasonPodCreated;
-    if (starts || (before && IsPlanned(other))) ++count;
+    const bool starts = step == Step::kWorks && other->status.state == api::kProvisioning &&
+                        other->status.reason == kReasonPodCreated;
+    if (starts || (before && IsPlanned(*other))) ++count;
   }
   return count;
 }

@@ -4,6 +4,7 @@
 // operation Preparing with e -> Assign(e) sent -> ... -> operation's end written -> Released(e)
 // sent
 // -> row free. A crash between any two is continued from what the objects and the worker say.
+#include "common/base/log.h"
 #include "controller/announcements.h"
 #include "controller/assignment.h"
 #include "controller/known_copy.h"

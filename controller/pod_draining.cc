@@ -3,6 +3,7 @@
 // PodReconciler: the end of a pod, and what all states share. A pod goes in four steps: withdrawn
 // and said so, asked to retire, deleted once it has agreed that nothing runs, and deconstructed
 // when its Pod is gone. A worker that is busy refuses, and then nothing is deleted.
+#include "common/base/log.h"
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/known_copy.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/pod_reconciler.h"
 
+#include "common/base/log.h"
 #include "controller/acceptance.h"
 #include "controller/announcements.h"
 #include "controller/clip.h"

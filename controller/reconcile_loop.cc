@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "common/base/log.h"
 #include "common/base/strings.h"
 
 namespace longshore::controller {

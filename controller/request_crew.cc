@@ -4,6 +4,7 @@
 // are written before a row is made or drained; after a crash in between, the same functions go on.
 #include <algorithm>
 
+#include "common/base/log.h"
 #include "controller/announcements.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_names.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/log.h"
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/copies_apart.h"
@@ -19,9 +20,8 @@ using std::chrono::seconds;
 
 constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
-// So long status may go on naming pods without fresh usage that are no longer, or not yet, the
-// ones.
-constexpr seconds kSilentListStays{10};
+// Between two writes of which pods' usage is not fresh, and from the last such pod to its end.
+constexpr seconds kSignalsMissingHolds{10};
 
 Again Sooner(Again a, Again b) {
   if (!a) return b;
@@ -201,9 +201,9 @@ Status RequestReconciler::EnsureCaConfigMap(const std::string& ns) {
   return {};
 }
 
-// Reports that are late come and go with each second: were each change of the list a write, a
-// machine that is too busy to take them in time would get the API server's work on top.
-void RequestReconciler::KeepSilentList(const Visit& visit, api::Condition& condition) const {
+// Reports that are late come and go with each second: were each change a write, a machine that is
+// too busy to take them in time would get the API server's work on top.
+void RequestReconciler::HoldSignalsMissing(const Visit& visit, api::Condition& condition) const {
   const MonotonicTime now = env_.clock.Monotonic();
   const api::Condition* before =
       api::FindCondition(visit.request.status.conditions, condition.type);
@@ -211,7 +211,7 @@ void RequestReconciler::KeepSilentList(const Visit& visit, api::Condition& condi
   const bool missing = condition.reason == kReasonSignalsMissing;
   if (missing) visit.memory->silent_seen = now;
   const MonotonicTime since = missing ? visit.memory->silent_told : visit.memory->silent_seen;
-  if (was_missing && now - since < kSilentListStays) {
+  if (was_missing && now - since < kSignalsMissingHolds) {
     condition = *before;
   } else if (missing && (!was_missing || before->message != condition.message)) {
     visit.memory->silent_told = now;
@@ -247,7 +247,7 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   }
   for (api::Condition& condition : conditions) {
     condition.message = Clip(condition.message);
-    if (condition.type == kScalingActive) KeepSilentList(visit, condition);
+    if (condition.type == kScalingActive) HoldSignalsMissing(visit, condition);
     condition.observed_generation = generation;
     api::SetCondition(status.conditions, condition, env_.NowText());
   }

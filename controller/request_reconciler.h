@@ -35,9 +35,9 @@ class RequestReconciler {
     scaling::GrowthMemory growth;
     scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
     MonotonicTime deadline_made;
+    std::string deadline_of;
     // When some pods' usage was not fresh, and when status last said anew of which.
     MonotonicTime silent_seen, silent_told;
-    std::string deadline_of;
     int may_run = 0;    // pods, when it was visited last
     bool held = false;  // it wanted more than its namespace's cap let it make
     // Namespace and name of a row that may have been made: nobody answered.
@@ -69,7 +69,7 @@ class RequestReconciler {
   scaling::ScalingInput InputOf(const Visit& visit);
   void EstimateFinish(Visit& visit);
   void EvaluateUsage(Visit& visit);
-  void KeepSilentList(const Visit& visit, api::Condition& condition) const;
+  void HoldSignalsMissing(const Visit& visit, api::Condition& condition) const;
   Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
 

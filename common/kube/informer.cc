@@ -32,13 +32,8 @@ std::shared_ptr<const T> Decode(Json& object) {
   if constexpr (std::is_same_v<T, Json>) {
     return std::make_shared<const Json>(std::move(object));
   } else {
-    Result<T> decoded = api::ReadJson<T>(object);
-    if (decoded) return std::make_shared<const T>(*std::move(decoded));
-    LogWarn("object does not parse", {{"kind", StringAt(object, "/kind")},
-                                      {"namespace", NamespaceOf(object)},
-                                      {"name", NameOf(object)},
-                                      {"error", decoded.error().message}});
-    return nullptr;
+    std::optional<T> read = ReadOrWarn<T>(object);
+    return read ? std::make_shared<const T>(*std::move(read)) : nullptr;
   }
 }
 
@@ -245,6 +240,13 @@ std::string_view StringAt(const Json& object, const char* json_pointer) {
     at = &*found;
   }
   return at->is_string() ? std::string_view(at->get_ref<const std::string&>()) : "";
+}
+
+void WarnUnreadable(const Json& object, const Error& error) {
+  LogWarn("object does not parse", {{"kind", StringAt(object, "/kind")},
+                                    {"namespace", NamespaceOf(object)},
+                                    {"name", NameOf(object)},
+                                    {"error", error.message}});
 }
 
 std::string_view NameOf(const Json& object) { return StringAt(object, "/metadata/name"); }

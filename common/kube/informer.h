@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,8 +62,8 @@ class AnyInformer {
 };
 
 // Holds objects as T: Json, or where there are many thousands of them the type that they parse as,
-// which takes a fifth of the memory and no time to read. One that does not parse is logged, and as
-// good as absent. Defined for Json and api::BackupPod.
+// which takes less memory and is parsed once. One that does not parse is logged, and as good as
+// absent. Defined for Json and api::BackupPod.
 template <class T>
 class BasicInformer : public AnyInformer {
  public:
@@ -110,5 +111,16 @@ std::string_view LabelOf(const Json& object, const std::string& key);
 std::string_view AnnotationOf(const Json& object, const std::string& key);
 // A string at a path like "/spec/nodeName", or "".
 std::string_view StringAt(const Json& object, const char* json_pointer);
+
+// Logs that the object does not parse as its kind.
+void WarnUnreadable(const Json& object, const Error& error);
+// The object as its type; empty, and logged, when it does not parse.
+template <class T>
+std::optional<T> ReadOrWarn(const Json& object) {
+  Result<T> read = api::ReadJson<T>(object);
+  if (read) return *std::move(read);
+  WarnUnreadable(object, read.error());
+  return std::nullopt;
+}
 
 }  // namespace longshore::kube

@@ -46,11 +46,11 @@ Result<CreatedObject> CreateOnce(ApiContext& api, const NewObject& wanted);
 void AddLabel(std::map<std::string, std::string>& labels, const char* key,
               const std::string& value);
 
-// From the informer, and from the API server when the informer doesn't have it (yet).
 // The schema's refusal of an object ("create … is invalid: spec.pods.max: …") without what comes
 // before the field: the caller made a spec and knows no object of ours yet. Others as they are.
 Error FieldFirst(Error error);
 
+// From the informer, and from the API server when the informer doesn't have it (yet).
 Result<Json> GetObject(ApiContext& api, const kube::Resource& resource,
                        const kube::Informer& informer, const std::string& ns,
                        const std::string& name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations in a miniature cluster: which pod has them, how they end, and who may use a pod that was
-// acquired.
+// Operations in a miniature cluster: which pod has them, how they end, and who may use a pod that
+// was acquired.
 #include "controller/pod_names.h"
 #include "tests/controller/world_test.h"
 
