@@ -32,7 +32,7 @@ Outcome Decode(std::string_view bytes, size_t piece, Store* store) {
     if (event.type == WatchEventType::kError) {
       (void)longshore::kube::ErrorFromStatus(event.object, "watch");
     } else if (event.type == WatchEventType::kDeleted) {
-      store->Remove(IdentityOf(event.object));
+      store->Remove(longshore::kube::IdentityOf(event.object));
     } else {
       store->Apply(std::make_shared<const Json>(std::move(event.object)));
     }
