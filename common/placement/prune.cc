@@ -41,17 +41,30 @@ void PruneVolumes(Json& spec) {
   spec["volumes"] = std::move(claims);
 }
 
+// What the pod asks for, in place of its containers.
+void AddUpRequests(Json& spec, const PodRecord& read) {
+  KeepOnly(spec, {"nodeName", "volumes"});
+  spec["resources"] = {{"requests",
+                        {{"cpu", std::to_string(read.cpu_milli) + "m"},
+                         {"memory", std::to_string(read.memory_bytes)}}}};
+}
+
+// Conditions keep their places: one is written by its place in the list.
+void PruneCondition(Json& condition) {
+  const std::string_view type = kube::StringAt(condition, "/type");
+  const bool is_true = kube::StringAt(condition, "/status") == "True";
+  const bool tells = (type == "PodScheduled" && !is_true) || type == "DisruptionTarget";
+  if (tells) return KeepOnly(condition, {"type", "status", "reason", "message"});
+  if (type == "Ready" || type.starts_with(api::kGroup))
+    return KeepOnly(condition, {"type", "status"});
+  condition = nullptr;
+}
+
 void PruneOurs(Json& pod) {
-  KeepOnly(pod["spec"],
-           {"nodeName", "containers", "initContainers", "overhead", "resources", "volumes"});
-  for (const char* list : {"containers", "initContainers"}) {
-    Each(pod["spec"], list,
-         [](Json& container) { KeepOnly(container, {"resources", "restartPolicy"}); });
-  }
+  AddUpRequests(pod["spec"], ReadPod(pod));
   Json& status = pod["status"];
   KeepOnly(status, {"phase", "reason", "message", "podIP", "conditions", "containerStatuses"});
-  Each(status, "conditions",
-       [](Json& condition) { KeepOnly(condition, {"type", "status", "reason", "message"}); });
+  Each(status, "conditions", PruneCondition);
   Each(status, "containerStatuses",
        [](Json& container) { KeepOnly(container, {"state", "restartCount"}); });
 }
@@ -60,11 +73,7 @@ void PruneOther(Json& pod) {
   const PodRecord read = ReadPod(pod);
   Json& metadata = pod["metadata"];
   if (metadata.contains("annotations")) KeepOnly(metadata["annotations"], {kStaticPodHash});
-  Json& spec = pod["spec"];
-  KeepOnly(spec, {"nodeName", "volumes"});
-  spec["resources"] = {{"requests",
-                        {{"cpu", std::to_string(read.cpu_milli) + "m"},
-                         {"memory", std::to_string(read.memory_bytes)}}}};
+  AddUpRequests(pod["spec"], read);
   Json& status = pod["status"];
   KeepOnly(status, {"phase", "conditions"});
   if (status.is_object() && status.contains("conditions")) {

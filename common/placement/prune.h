@@ -13,8 +13,8 @@ namespace longshore::placement {
 void PruneNode(api::Json& node);
 
 // Leaves what ReadPod reads, with the resource requests of all containers added up in
-// spec.resources; of our own backup pods also annotations, containers' resources, conditions and
-// the states of the containers.
+// spec.resources; of our own backup pods also annotations, the conditions that the controller goes
+// by, in their places, and the states of the containers.
 void PrunePod(api::Json& pod);
 
 }  // namespace longshore::placement

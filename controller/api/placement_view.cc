@@ -4,6 +4,7 @@
 #include "common/base/strings.h"
 #include "common/placement/changed_view.h"
 #include "common/placement/counterfactual.h"
+#include "common/placement/records.h"
 
 namespace longshore::controller {
 namespace {
@@ -19,24 +20,17 @@ Json ScoreView(const placement::NodeScore& score) {
           {"reasons", score.reasons}};
 }
 
-// The requests of the Pod's containers, zero where it asks for nothing, and how it is placed.
+// What the Pod asks for, zero where that is nothing, and how it is placed.
 placement::PodDemand DemandOf(const Json& pod, const placement::View& view) {
   placement::PodDemand demand;
   demand.max_backup_pods = static_cast<int>(
       ParseInt(kube::AnnotationOf(pod, api::kAnnotationMaxPodsPerNode)).value_or(0));
   demand.relaxed = kube::AnnotationOf(pod, api::kAnnotationPlacementMode) == api::kPrefer;
-  const Json containers = pod.value("/spec/containers"_json_pointer, Json::array());
-  for (const Json& container : containers) {
-    const Json requests = container.value("/resources/requests"_json_pointer, Json::object());
-    const auto quantity = [&](const char* name) {
-      return ParseQuantityMilli(requests.value(name, "0")).value_or(0);
-    };
-    demand.cpu_milli += quantity("cpu");
-    demand.memory_bytes += quantity("memory") / 1000;
-  }
-  for (const Json& volume : pod.value("/spec/volumes"_json_pointer, Json::array())) {
-    const std::string claim(kube::StringAt(volume, "/persistentVolumeClaim/claimName"));
-    if (claim.empty() || !demand.attached_to.empty()) continue;
+  const placement::PodRecord read = placement::ReadPod(pod);
+  demand.cpu_milli = read.cpu_milli;
+  demand.memory_bytes = read.memory_bytes;
+  for (const std::string& claim : read.claims) {
+    if (!demand.attached_to.empty()) break;
     demand.attached_to = view.AttachedTo(std::string(kube::NamespaceOf(pod)), claim);
   }
   return demand;

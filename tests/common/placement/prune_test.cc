@@ -77,17 +77,24 @@ TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
   Json pod = SomebodysPod();
   pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "longshore";
   pod["metadata"]["labels"]["longshore.dev/source"] = "orders";
+  for (const char* type : {"DisruptionTarget", "PodScheduled", "longshore.dev/Available"}) {
+    pod["status"]["conditions"].push_back(
+        {{"type", type}, {"status", "False"}, {"reason", "r"}, {"message", "m"}});
+  }
   ExpectReadsTheSame(pod);
   const Json kept = Pruned(pod);
   for (const char* path :
        {"/metadata/annotations", "/status/reason", "/status/message", "/status/podIP",
-        "/status/conditions/1/message", "/status/containerStatuses/0/state",
-        "/status/containerStatuses/0/restartCount", "/spec/containers/0/resources"}) {
+        "/status/conditions/1/status", "/status/conditions/2/message",
+        "/status/conditions/3/message", "/status/conditions/4/status",
+        "/status/containerStatuses/0/state", "/status/containerStatuses/0/restartCount"}) {
     const Json::json_pointer pointer(path);
     ASSERT_TRUE(kept.contains(pointer)) << path;
     EXPECT_EQ(kept.at(pointer), pod.at(pointer)) << path;
   }
-  EXPECT_FALSE(kept.contains("/spec/containers/0/env"_json_pointer));
+  EXPECT_TRUE(kept["status"]["conditions"][0].is_null()) << "keeps its place only";
+  EXPECT_FALSE(kept["spec"].contains("containers"));
+  EXPECT_LT(kept.dump().size() * 2, pod.dump().size());
 }
 
 TEST(PruneTest, NodesKeepTheirLabelsRoomAndConditions) {
