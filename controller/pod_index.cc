@@ -5,14 +5,14 @@
 
 namespace longshore::controller {
 
-std::optional<IndexedPod> PodIndex::OnChange(const kube::ObjectPtr& before,
-                                             const kube::ObjectPtr& after) {
+PodIndex::Ptr PodIndex::OnChange(const kube::ObjectPtr& before, const kube::ObjectPtr& after) {
   const kube::ObjectPtr& any = after ? after : before;
-  if (!any || kube::LabelOf(*any, api::kLabelManagedBy) != "longshore") return std::nullopt;
-  IndexedPod pod{std::string(kube::NamespaceOf(*any)), std::string(kube::NameOf(*any)),
+  if (!any || kube::LabelOf(*any, api::kLabelManagedBy) != "longshore") return nullptr;
+  const auto pod = std::make_shared<const IndexedPod>(
+      IndexedPod{std::string(kube::NamespaceOf(*any)), std::string(kube::NameOf(*any)),
                  std::string(kube::LabelOf(*any, api::kLabelRequest)),
                  std::string(kube::LabelOf(*any, api::kLabelRequestUid)),
-                 std::string(kube::StringAt(*any, "/spec/nodeName"))};
+                 std::string(kube::StringAt(*any, "/spec/nodeName"))});
   MutexLock lock(mutex_);
   if (before && (!after || kube::UidOf(*before) != kube::UidOf(*after))) {
     by_uid_.erase(std::string(kube::UidOf(*before)));
@@ -21,11 +21,10 @@ std::optional<IndexedPod> PodIndex::OnChange(const kube::ObjectPtr& before,
   return pod;
 }
 
-std::optional<IndexedPod> PodIndex::Find(const std::string& uid) const {
+PodIndex::Ptr PodIndex::Find(const std::string& uid) const {
   MutexLock lock(mutex_);
   const auto found = by_uid_.find(uid);
-  if (found == by_uid_.end()) return std::nullopt;
-  return found->second;
+  return found == by_uid_.end() ? nullptr : found->second;
 }
 
 }  // namespace longshore::controller

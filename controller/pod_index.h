@@ -4,7 +4,7 @@
 // at thousands of samples a second without parsing objects. Fed by the pods' informer.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -20,14 +20,16 @@ struct IndexedPod {
 // Thread-safe.
 class PodIndex {
  public:
+  using Ptr = std::shared_ptr<const IndexedPod>;
+
   // As an informer's handler: null `before` is an add, null `after` a delete. Returns our pod that
-  // changed, or nothing when the pod isn't ours.
-  std::optional<IndexedPod> OnChange(const kube::ObjectPtr& before, const kube::ObjectPtr& after);
-  std::optional<IndexedPod> Find(const std::string& uid) const;
+  // changed, or null when the pod isn't ours.
+  Ptr OnChange(const kube::ObjectPtr& before, const kube::ObjectPtr& after);
+  Ptr Find(const std::string& uid) const;
 
  private:
   mutable Mutex mutex_;
-  std::unordered_map<std::string, IndexedPod> by_uid_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Ptr> by_uid_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller

@@ -15,44 +15,50 @@ int Permille(uint64_t now_us, uint64_t before_us, double interval_us) {
       std::min(1000.0, static_cast<double>(now_us - before_us) * 1000.0 / interval_us));
 }
 
-// Totals that fell began anew: unknown.
-bool Fell(const messages::PressureTotals& before, const messages::PressureTotals& now) {
-  return now.cpu_some_us() < before.cpu_some_us() || now.io_some_us() < before.io_some_us() ||
-         now.memory_some_us() < before.memory_some_us();
-}
-
-placement::Pressure Rates(const messages::NodeCounters& before, const messages::NodeCounters& now,
-                          std::chrono::nanoseconds length) {
-  const double ns = static_cast<double>(length.count());
-  placement::Pressure p;
-  p.cpu_used_milli =
-      static_cast<int>(static_cast<double>(now.cpu_ns() - before.cpu_ns()) * 1000 / ns);
-  p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli());
-  const messages::PressureTotals &earlier = before.pressure(), &later = now.pressure();
-  p.psi_valid = before.has_pressure() && now.has_pressure() && !Fell(earlier, later);
-  p.psi_cpu_permille = Permille(later.cpu_some_us(), earlier.cpu_some_us(), ns / 1000);
-  p.psi_io_permille = Permille(later.io_some_us(), earlier.io_some_us(), ns / 1000);
-  p.psi_memory_permille = Permille(later.memory_some_us(), earlier.memory_some_us(), ns / 1000);
-  return p;
-}
-
 int64_t AgeMs(MonotonicTime now, MonotonicTime heard) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now - heard).count();
 }
 
 }  // namespace
 
+PressureStore::Counters PressureStore::Read(const messages::NodeCounters& node) {
+  return {.cpu_ns = node.cpu_ns(),
+          .has_pressure = node.has_pressure(),
+          .cpu_some_us = node.pressure().cpu_some_us(),
+          .io_some_us = node.pressure().io_some_us(),
+          .memory_some_us = node.pressure().memory_some_us(),
+          .memory_available_bytes = node.memory_available_bytes(),
+          .memory_capacity_bytes = node.memory_capacity_bytes(),
+          .cpu_capacity_milli = node.cpu_capacity_milli()};
+}
+
+placement::Pressure PressureStore::Rates(const Counters& before, const Counters& now,
+                                         std::chrono::nanoseconds length) {
+  const double ns = static_cast<double>(length.count());
+  placement::Pressure p;
+  p.cpu_used_milli = static_cast<int>(static_cast<double>(now.cpu_ns - before.cpu_ns) * 1000 / ns);
+  p.cpu_capacity_milli = static_cast<int>(now.cpu_capacity_milli);
+  // Totals that fell began anew: unknown.
+  const bool fell = now.cpu_some_us < before.cpu_some_us || now.io_some_us < before.io_some_us ||
+                    now.memory_some_us < before.memory_some_us;
+  p.psi_valid = before.has_pressure && now.has_pressure && !fell;
+  p.psi_cpu_permille = Permille(now.cpu_some_us, before.cpu_some_us, ns / 1000);
+  p.psi_io_permille = Permille(now.io_some_us, before.io_some_us, ns / 1000);
+  p.psi_memory_permille = Permille(now.memory_some_us, before.memory_some_us, ns / 1000);
+  return p;
+}
+
 PressureStore::PressureStore(const Clock& clock) : clock_(clock) {}
 
 void PressureStore::Add(const AgentStream& from, const messages::UsageReport& report) {
   if (!report.has_node()) return;
-  const messages::NodeCounters& now = report.node();
+  const Counters now = Read(report.node());
   MutexLock lock(mutex_);
   Node& node = nodes_[from.node];
   const auto verdict = node.order.Take(from, report, clock_.Monotonic());
   if (verdict == ReportOrder::Verdict::kStale) return;
   if (verdict == ReportOrder::Verdict::kBegin) node.known = false;
-  if (verdict == ReportOrder::Verdict::kFollows && now.cpu_ns() >= node.last.cpu_ns()) {
+  if (verdict == ReportOrder::Verdict::kFollows && now.cpu_ns >= node.last.cpu_ns) {
     node.pressure = Rates(node.last, now, node.order.length());
     node.known = true;
     node.made = node.order.made();
@@ -83,8 +89,8 @@ messages::PressureSnapshot PressureStore::Snapshot() const {
     out.set_node(name);
     out.set_cpu_used_milli(static_cast<uint32_t>(node.pressure.cpu_used_milli));
     out.set_cpu_capacity_milli(static_cast<uint32_t>(node.pressure.cpu_capacity_milli));
-    out.set_memory_available_bytes(node.last.memory_available_bytes());
-    out.set_memory_capacity_bytes(node.last.memory_capacity_bytes());
+    out.set_memory_available_bytes(node.last.memory_available_bytes);
+    out.set_memory_capacity_bytes(node.last.memory_capacity_bytes);
     out.set_psi_cpu_permille(static_cast<uint32_t>(node.pressure.psi_cpu_permille));
     out.set_psi_io_permille(static_cast<uint32_t>(node.pressure.psi_io_permille));
     out.set_psi_memory_permille(static_cast<uint32_t>(node.pressure.psi_memory_permille));

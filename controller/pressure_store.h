@@ -4,8 +4,10 @@
 // the extenders each second by the pressure hub.
 #pragma once
 
-#include <map>
+#include <chrono>
+#include <cstdint>
 #include <string>
+#include <unordered_map>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
@@ -28,16 +30,26 @@ class PressureStore {
   messages::PressureSnapshot Snapshot() const;
 
  private:
+  // What is read of the newest report.
+  struct Counters {
+    uint64_t cpu_ns = 0;
+    bool has_pressure = false;
+    uint64_t cpu_some_us = 0, io_some_us = 0, memory_some_us = 0;
+    uint64_t memory_available_bytes = 0, memory_capacity_bytes = 0, cpu_capacity_milli = 0;
+  };
+  static Counters Read(const messages::NodeCounters& node);
+  static placement::Pressure Rates(const Counters& before, const Counters& now,
+                                   std::chrono::nanoseconds length);
   struct Node {
     ReportOrder order;
-    messages::NodeCounters last;
+    Counters last;
     placement::Pressure pressure;
     bool known = false;
     MonotonicTime made;  // the report that `pressure` is of
   };
   const Clock& clock_;
   mutable Mutex mutex_;
-  std::map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::controller

@@ -38,9 +38,9 @@ StreamHub::Counts StreamHub::counts() const {
   Counts counts = counts_;
   counts.known_workers = known_workers;
   for (const auto& [id, peer] : peers_) {
-    if (peer.path == kAgentsPath) ++counts.agents;
-    if (peer.path == kWorkersPath) ++counts.workers;
-    if (peer.path == kPressurePath) ++counts.extenders;
+    if (peer->path == kAgentsPath) ++counts.agents;
+    if (peer->path == kWorkersPath) ++counts.workers;
+    if (peer->path == kPressurePath) ++counts.extenders;
   }
   return counts;
 }
@@ -88,7 +88,7 @@ Status StreamHub::Admit(const std::string& identity) {
 void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::string& identity) {
   {
     MutexLock lock(mutex_);
-    peers_[id] = Peer{.path = path, .identity = identity};
+    peers_[id] = std::make_shared<Peer>(Peer{.path = path, .identity = identity});
   }
   LogInfo("stream opened", {{"path", path}, {"peer", identity}});
   if (path == kWorkersPath) {
@@ -98,7 +98,7 @@ void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::stri
 }
 
 void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
-  Peer peer;
+  PeerPtr peer;
   {
     MutexLock lock(mutex_);
     const auto found = peers_.find(id);
@@ -106,16 +106,16 @@ void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
     peer = found->second;
   }
   Status taken;
-  if (peer.path == kAgentsPath) {
-    taken = OnAgentMessage(id, peer, message);
-  } else if (peer.path == kWorkersPath) {
+  if (peer->path == kAgentsPath) {
+    taken = OnAgentMessage(id, *peer, message);
+  } else if (peer->path == kWorkersPath) {
     taken = stores_.workers.OnMessage(id, message);
   } else {
     taken = OnPressureMessage(message);
   }
   if (taken) return;
   LogWarn("stream closed for its message",
-          {{"path", peer.path}, {"peer", peer.identity}, {"error", taken.error().message}});
+          {{"path", peer->path}, {"peer", peer->identity}, {"error", taken.error().message}});
   {
     MutexLock lock(mutex_);
     ++counts_.bad_messages;
@@ -124,7 +124,7 @@ void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
 }
 
 void StreamHub::OnClose(ConnectionId id, const std::string& reason) {
-  Peer peer;
+  PeerPtr peer;
   std::vector<ConnectionId> replaced;
   {
     MutexLock lock(mutex_);
@@ -132,10 +132,10 @@ void StreamHub::OnClose(ConnectionId id, const std::string& reason) {
     if (found == peers_.end()) return;
     peer = std::move(found->second);
     peers_.erase(found);
-    replaced = RemoveAgent(id, peer.identity);
+    replaced = RemoveAgent(id, peer->identity);
   }
-  LogInfo("stream closed", {{"path", peer.path}, {"peer", peer.identity}, {"reason", reason}});
-  if (peer.path == kWorkersPath) stores_.workers.OnClose(id);
+  LogInfo("stream closed", {{"path", peer->path}, {"peer", peer->identity}, {"reason", reason}});
+  if (peer->path == kWorkersPath) stores_.workers.OnClose(id);
   for (const ConnectionId other : replaced) server_.Close(other, "come again: the node is free");
 }
 
@@ -152,7 +152,7 @@ std::vector<ConnectionId> StreamHub::RemoveAgent(ConnectionId id, const std::str
   return replaced;
 }
 
-Status StreamHub::OnAgentMessage(ConnectionId id, const Peer& peer, std::string_view bytes) {
+Status StreamHub::OnAgentMessage(ConnectionId id, Peer& peer, std::string_view bytes) {
   // A report has hundreds of small parts, and all go together.
   google::protobuf::Arena arena;
   auto& message = *google::protobuf::Arena::CreateMessage<messages::AgentMessage>(&arena);
@@ -161,10 +161,10 @@ Status StreamHub::OnAgentMessage(ConnectionId id, const Peer& peer, std::string_
   }
   if (message.has_hello()) return OnHello(id, peer, message.hello());
   if (!message.has_usage()) return {};  // of a newer agent
-  return OnUsage(id, peer, *message.mutable_usage());
+  return OnUsage(peer, *message.mutable_usage());
 }
 
-Status StreamHub::OnHello(ConnectionId id, const Peer& peer, const messages::AgentHello& hello) {
+Status StreamHub::OnHello(ConnectionId id, Peer& peer, const messages::AgentHello& hello) {
   if (hello.node() != peer.identity) {
     return InvalidArgument("the hello is for node " + hello.node());
   }
@@ -172,29 +172,31 @@ Status StreamHub::OnHello(ConnectionId id, const Peer& peer, const messages::Age
   size_t claims = 0;
   {
     MutexLock lock(mutex_);
-    peers_[id].epoch = hello.epoch();
+    peer.agent = {peer.identity, hello.epoch(), id};
     auto& agents = agents_[peer.identity];
     agents.insert(id);
     claims = agents.size();
+    for (const ConnectionId each : agents) {
+      if (const auto found = peers_.find(each); found != peers_.end()) {
+        found->second->superseded = each != *agents.rbegin();
+      }
+    }
   }
   // Mostly the agent itself, whose old stream is dead and not yet noticed.
   if (claims > 1) LogWarn("several streams claim one node", {{"node", peer.identity}});
   return {};
 }
 
-Status StreamHub::OnUsage(ConnectionId id, const Peer& peer, messages::UsageReport& report) {
-  if (peer.epoch.empty()) return InvalidArgument("usage before hello");
-  {
+Status StreamHub::OnUsage(const Peer& peer, messages::UsageReport& report) {
+  if (peer.agent.epoch.empty()) return InvalidArgument("usage before hello");
+  if (peer.superseded) {
     MutexLock lock(mutex_);
-    if (*agents_[peer.identity].rbegin() != id) {
-      ++counts_.superseded;
-      return {};
-    }
+    ++counts_.superseded;
+    return {};
   }
   const uint64_t foreign = KeepOwn(report, peer.identity);
-  const AgentStream from{peer.identity, peer.epoch, id};
-  stores_.pressure.Add(from, report);
-  const auto sampled = stores_.usage.Add(from, report);
+  stores_.pressure.Add(peer.agent, report);
+  const auto sampled = stores_.usage.Add(peer.agent, report);
   {
     MutexLock lock(mutex_);
     ++counts_.reports;
@@ -252,7 +254,7 @@ void StreamHub::SendPressure() {
   {
     MutexLock lock(mutex_);
     for (const auto& [id, peer] : peers_) {
-      if (peer.path == kPressurePath) extenders.push_back(id);
+      if (peer->path == kPressurePath) extenders.push_back(id);
     }
   }
   if (extenders.empty()) return;
@@ -269,11 +271,11 @@ void StreamHub::SendInstructions() {
   {
     MutexLock lock(mutex_);
     for (auto& [id, peer] : peers_) {
-      if (peer.path != kAgentsPath || peer.epoch.empty()) continue;
-      const auto found = watched->find(peer.identity);
+      if (peer->path != kAgentsPath || peer->agent.epoch.empty()) continue;
+      const auto found = watched->find(peer->identity);
       const std::vector<std::string>& uids = found == watched->end() ? nobody : found->second;
-      if (peer.told_watched == uids) continue;
-      peer.told_watched = uids;
+      if (peer->told_watched == uids) continue;
+      peer->told_watched = uids;
       changed.emplace_back(id, uids);
     }
   }

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/log_limit.h"
@@ -74,13 +75,16 @@ class StreamHub : public streams::ServerHandler {
 
  private:
   struct Peer {
-    std::string path, identity;
-    std::string epoch;                                     // agents: of the hello
-    std::optional<std::vector<std::string>> told_watched;  // agents: nothing was said yet
+    const std::string path, identity;
+    // Of agents; written under mutex_ on the server's thread, which alone reads it without.
+    AgentStream agent;                                     // by the hello; without an epoch before
+    bool superseded = false;                               // a later stream speaks for the node
+    std::optional<std::vector<std::string>> told_watched;  // empty: nothing was said yet
   };
-  Status OnAgentMessage(streams::ConnectionId id, const Peer& peer, std::string_view bytes);
-  Status OnHello(streams::ConnectionId id, const Peer& peer, const messages::AgentHello& hello);
-  Status OnUsage(streams::ConnectionId id, const Peer& peer, messages::UsageReport& report);
+  using PeerPtr = std::shared_ptr<Peer>;
+  Status OnAgentMessage(streams::ConnectionId id, Peer& peer, std::string_view bytes);
+  Status OnHello(streams::ConnectionId id, Peer& peer, const messages::AgentHello& hello);
+  Status OnUsage(const Peer& peer, messages::UsageReport& report);
   std::vector<streams::ConnectionId> RemoveAgent(streams::ConnectionId id, const std::string& node)
       LS_REQUIRES(mutex_);
   uint64_t KeepOwn(messages::UsageReport& report, const std::string& node) const;
@@ -96,7 +100,7 @@ class StreamHub : public streams::ServerHandler {
   HubStores stores_;
   LogLimit refusals_;
   mutable Mutex mutex_;
-  std::map<streams::ConnectionId, Peer> peers_ LS_GUARDED_BY(mutex_);
+  std::unordered_map<streams::ConnectionId, PeerPtr> peers_ LS_GUARDED_BY(mutex_);
   // Agents that have said hello, by node. Of several, the last to connect speaks for the node.
   std::map<std::string, std::set<streams::ConnectionId>> agents_ LS_GUARDED_BY(mutex_);
   Counts counts_ LS_GUARDED_BY(mutex_);

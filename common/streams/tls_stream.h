@@ -19,6 +19,7 @@
 #include <boost/beast/core/role.hpp>
 #include <boost/beast/websocket/teardown.hpp>
 #include <memory>
+#include <optional>
 #include <utility>  // before Asio of Boost 1.74, which forgets it
 
 #include "common/tls/context.h"
@@ -122,31 +123,38 @@ class TlsStream {
   struct Operation {
     TlsStream& stream;
     Step step;
-    bool started = false;
+    bool started = false, finished = false;
+    ErrorCode outcome;
+    size_t done = 0;
 
     template <class Self>
     void operator()(Self& self, ErrorCode error = {}, size_t = 0) {
-      if (!std::exchange(started, true)) {
-        return boost::asio::post(stream.get_executor(), std::move(self));
-      }
+      if (finished) return self.complete(outcome, done);
+      const bool inside_the_call = !std::exchange(started, true);
+      const auto wait = error ? std::nullopt : Try(error);
+      if (wait) return stream.socket_.async_wait(*wait, std::move(self));
+      if (!inside_the_call) return self.complete(error, done);
+      finished = true;
+      outcome = error;
+      boost::asio::post(stream.get_executor(), std::move(self));
+    }
+
+    // One step. What to wait for before the next one; empty: it is over, with that error or none.
+    std::optional<Socket::wait_type> Try(ErrorCode& error) {
       // A closed descriptor's number may be another connection's by now, so OpenSSL must not
       // touch it.
-      if (!error && (!stream.socket_.is_open() || !stream.usable_)) {
+      if (!stream.socket_.is_open() || !stream.usable_) {
         error = boost::asio::error::operation_aborted;
+        return std::nullopt;
       }
-      if (error) return self.complete(error, 0);
-      size_t done = 0;
       ERR_clear_error();
       const int result = step(stream.ssl_.get(), done);
-      if (result == 1) return self.complete({}, done);
+      if (result == 1) return std::nullopt;
       const int reason = SSL_get_error(stream.ssl_.get(), result);
-      if (reason == SSL_ERROR_WANT_READ) {
-        return stream.socket_.async_wait(Socket::wait_read, std::move(self));
-      }
-      if (reason == SSL_ERROR_WANT_WRITE) {
-        return stream.socket_.async_wait(Socket::wait_write, std::move(self));
-      }
-      self.complete(stream.Failure(reason), 0);
+      if (reason == SSL_ERROR_WANT_READ) return Socket::wait_read;
+      if (reason == SSL_ERROR_WANT_WRITE) return Socket::wait_write;
+      error = stream.Failure(reason);
+      return std::nullopt;
     }
   };
 
