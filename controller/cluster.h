@@ -117,22 +117,6 @@ std::vector<T> ReadAll(const std::vector<kube::ObjectPtr>& objects) {
   return all;
 }
 
-// BackupPods or Operations.
-template <class T>
-std::vector<T> OfRequest(const Cluster& cluster, const std::string& ns, const std::string& name);
-template <>
-inline std::vector<api::BackupPod> OfRequest(const Cluster& cluster, const std::string& ns,
-                                             const std::string& name) {
-  std::vector<api::BackupPod> rows;
-  for (const api::BackupPodPtr& row : cluster.RowsOf(ns, name)) rows.push_back(*row);
-  return rows;
-}
-template <>
-inline std::vector<api::Operation> OfRequest(const Cluster& cluster, const std::string& ns,
-                                             const std::string& name) {
-  return ReadAll<api::Operation>(cluster.OperationsOf(ns, name));
-}
-
 template <class T>
 api::Json ToJson(const T& object) {
   api::Json json = api::WriteJson(object);

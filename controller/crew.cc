@@ -16,7 +16,7 @@ bool Failure(const CrewMember& member) {
 }
 
 bool GivenUp(const CrewMember& member) {
-  const std::string& reason = member.row.status.reason;
+  const std::string& reason = member.row->status.reason;
   return reason == kReasonUnplaced || reason == kReasonRequireTimedOut;
 }
 
@@ -62,7 +62,7 @@ int Crew::FreeSlot() const {
   std::set<int> taken;
   for (const CrewMember& member : members) {
     // A Pod that was given up goes, and its slot is tried again at once.
-    if (member.may_run() && !GivenUp(member)) taken.insert(member.row.spec.slot);
+    if (member.may_run() && !GivenUp(member)) taken.insert(member.row->spec.slot);
   }
   int slot = 0;
   while (taken.contains(slot)) ++slot;
@@ -72,31 +72,31 @@ int Crew::FreeSlot() const {
 const CrewMember* Crew::Newest(int slot) const {
   const CrewMember* newest = nullptr;
   for (const CrewMember& member : members) {
-    if (member.row.spec.slot == slot) newest = &member;  // sorted by attempt
+    if (member.row->spec.slot == slot) newest = &member;  // sorted by attempt
   }
   return newest;
 }
 
 int Crew::NextAttempt(int slot) const {
   const CrewMember* newest = Newest(slot);
-  return newest == nullptr ? 0 : newest->row.spec.attempt + 1;
+  return newest == nullptr ? 0 : newest->row->spec.attempt + 1;
 }
 
 Search Crew::SearchOf(int slot, int attempt) const {
   Search search;
   for (const CrewMember& member : members) {
-    const api::BackupPodSpec& spec = member.row.spec;
+    const api::BackupPodSpec& spec = member.row->spec;
     if (spec.slot != slot || spec.attempt >= attempt) continue;
     if (!GivenUp(member)) {
       search = {};
       continue;
     }
-    const bool timed_out = member.row.status.reason == kReasonRequireTimedOut;
+    const bool timed_out = member.row->status.reason == kReasonRequireTimedOut;
     search.widening = timed_out ? 1 : search.widening + 1;
     search.relaxed = timed_out || !spec.placement_mode.empty();
     if (search.since.empty()) {
       search.first_attempt = spec.attempt;
-      search.since = member.row.metadata.creation_timestamp;
+      search.since = member.row->metadata.creation_timestamp;
     }
   }
   return search;
@@ -105,14 +105,14 @@ Search Crew::SearchOf(int slot, int attempt) const {
 std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
   int failures = 0;
   for (const CrewMember& member : members) {
-    if (member.row.spec.slot != slot) continue;
+    if (member.row->spec.slot != slot) continue;
     const bool counts = Failure(member) && !GivenUp(member);
     failures = counts ? failures + 1 : 0;
   }
   if (failures < 2) return std::chrono::milliseconds(0);
   const auto wanted = std::min<std::chrono::nanoseconds>(
       kLongestBackOff, std::chrono::seconds(1 << std::min(failures - 1, 10)));
-  const auto waited = Since(Newest(slot)->row.status.last_transition_time, now);
+  const auto waited = Since(Newest(slot)->row->status.last_transition_time, now);
   return std::chrono::duration_cast<std::chrono::milliseconds>(
       std::max<std::chrono::nanoseconds>(wanted - waited, std::chrono::nanoseconds(0)));
 }
@@ -120,28 +120,32 @@ std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
 std::vector<const CrewMember*> Crew::Prunable(WallTime now, std::chrono::seconds age) const {
   std::vector<const CrewMember*> old;
   for (const CrewMember& member : members) {
-    const CrewMember* newest = Newest(member.row.spec.slot);
+    const CrewMember* newest = Newest(member.row->spec.slot);
     if (member.may_run() || newest == &member ||
-        Since(member.row.status.last_transition_time, now) <= age) {
+        Since(member.row->status.last_transition_time, now) <= age) {
       continue;
     }
-    const Search search = SearchOf(member.row.spec.slot, newest->row.spec.attempt);
-    if (member.row.spec.attempt != search.first_attempt) old.push_back(&member);
+    const Search search = SearchOf(member.row->spec.slot, newest->row->spec.attempt);
+    if (member.row->spec.attempt != search.first_attempt) old.push_back(&member);
   }
   return old;
 }
 
-Crew MakeCrew(std::vector<api::BackupPod> rows,
+void Crew::Add(api::BackupPodPtr row, PodLife life) {
+  const auto order = [](const api::BackupPod& r) { return std::pair(r.spec.slot, r.spec.attempt); };
+  const auto after = std::find_if(members.begin(), members.end(), [&](const CrewMember& member) {
+    return order(*row) < order(*member.row);
+  });
+  members.insert(after, {std::move(row), life.alive, std::move(life.started)});
+}
+
+Crew MakeCrew(std::vector<api::BackupPodPtr> rows,
               const std::function<PodLife(const api::BackupPod&)>& life_of) {
   Crew crew;
-  for (api::BackupPod& row : rows) {
-    PodLife life = life_of(row);
-    crew.members.push_back({std::move(row), life.alive, std::move(life.started)});
+  for (api::BackupPodPtr& row : rows) {
+    PodLife life = life_of(*row);
+    crew.Add(std::move(row), std::move(life));
   }
-  std::sort(crew.members.begin(), crew.members.end(), [](const CrewMember& a, const CrewMember& b) {
-    return std::pair(a.row.spec.slot, a.row.spec.attempt) <
-           std::pair(b.row.spec.slot, b.row.spec.attempt);
-  });
   return crew;
 }
 

@@ -35,11 +35,11 @@ struct PodLife {
 };
 
 struct CrewMember {
-  api::BackupPod row;
+  api::BackupPodPtr row;  // never null
   bool pod_alive = false;
   std::string pod_started = {};
 
-  const std::string& state() const { return row.status.state; }
+  const std::string& state() const { return row->status.state; }
   bool ended() const;   // Deconstructed, Failed or Lost
   bool counts() const;  // toward the desired number: neither ended nor draining
   bool may_run() const { return !ended() || pod_alive; }
@@ -50,6 +50,7 @@ struct CrewMember {
 struct Crew {
   std::vector<CrewMember> members;  // by slot, then attempt
 
+  void Add(api::BackupPodPtr row, PodLife life);
   int Counting() const;
   int MayRun() const;
   int OnTheirWay() const;
@@ -68,7 +69,7 @@ struct Crew {
   std::vector<const CrewMember*> Prunable(WallTime now, std::chrono::seconds age) const;
 };
 
-Crew MakeCrew(std::vector<api::BackupPod> rows,
+Crew MakeCrew(std::vector<api::BackupPodPtr> rows,
               const std::function<PodLife(const api::BackupPod&)>& life_of);
 
 }  // namespace longshore::controller

@@ -48,7 +48,7 @@ std::vector<api::Operation> ActiveOperations(const Cluster& cluster) {
 // What one round of dispatching sees and has given out so far.
 struct Dispatcher::Round {
   std::optional<api::ComputeRequest> request;
-  std::vector<api::BackupPod> rows;
+  std::vector<api::BackupPodPtr> rows;
   std::vector<api::Operation> waiting;        // due or not, in order
   std::map<std::string, int> busy_by_source;  // operations that pods have now
   std::string repository;                     // the request's
@@ -71,12 +71,12 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
   Round round;
   round.request = Find<api::ComputeRequest>(env_.cluster, ns, request);
   if (!round.request) return round;
-  round.rows = OfRequest<api::BackupPod>(env_.cluster, ns, request);
+  round.rows = env_.cluster.RowsOf(ns, request);
   std::set<std::string> leased;
-  for (const api::BackupPod& row : round.rows) {
-    if (row.status.lease) leased.insert(row.status.lease->operation);
+  for (const api::BackupPodPtr& row : round.rows) {
+    if (row->status.lease) leased.insert(row->status.lease->operation);
   }
-  for (api::Operation& operation : OfRequest<api::Operation>(env_.cluster, ns, request)) {
+  for (auto& operation : ReadAll<api::Operation>(env_.cluster.OperationsOf(ns, request))) {
     if (Waiting(operation) && !operation.spec.cancel && !leased.contains(operation.metadata.name)) {
       round.waiting.push_back(std::move(operation));
     }
@@ -145,13 +145,13 @@ Dispatcher::Wait Dispatcher::NoPodFor(const api::Operation& operation, const Rou
   const std::string& wanted = operation.spec.pod_ref.name;
   if (!wanted.empty()) {
     const auto row = std::find_if(round.rows.begin(), round.rows.end(),
-                                  [&](const auto& r) { return r.metadata.name == wanted; });
+                                  [&](const auto& r) { return r->metadata.name == wanted; });
     if (row == round.rows.end()) return {};
-    return {"PodBusy", "pod " + wanted + " is " + row->status.state};
+    return {"PodBusy", "pod " + wanted + " is " + (*row)->status.state};
   }
   const auto in_state = [&](const char* state) {
     return std::count_if(round.rows.begin(), round.rows.end(),
-                         [&](const auto& row) { return row.status.state == state; });
+                         [&](const auto& row) { return row->status.state == state; });
   };
   const auto busy = in_state(api::kAssigned), working = busy + in_state(api::kAvailable);
   const std::string of_request = " of request " + round.request->metadata.name;
@@ -195,19 +195,20 @@ bool Dispatcher::AcquiredFor(const api::BackupPod& row, const api::Operation& op
          made_by->second == row.status.lease->holder;
 }
 
-api::BackupPod* Dispatcher::PodFor(const api::Operation& operation, Round& round) const {
+api::BackupPodPtr* Dispatcher::PodFor(const api::Operation& operation, Round& round) const {
   const std::string& wanted = operation.spec.pod_ref.name;
-  for (api::BackupPod& row : round.rows) {
-    const bool free = row.status.state == api::kAvailable;
+  for (api::BackupPodPtr& row : round.rows) {
+    const bool free = row->status.state == api::kAvailable;
     const bool fits = wanted.empty()
                           ? free
-                          : row.metadata.name == wanted && (free || AcquiredFor(row, operation));
-    if (fits && Usable(row.status.pod_uid)) return &row;
+                          : row->metadata.name == wanted && (free || AcquiredFor(*row, operation));
+    if (fits && Usable(row->status.pod_uid)) return &row;
   }
   return nullptr;
 }
 
-Status Dispatcher::Assign(api::Operation& operation, api::BackupPod& row, Round& round) {
+Status Dispatcher::Assign(api::Operation& operation, api::BackupPodPtr& chosen, Round& round) {
+  api::BackupPod row = *chosen;
   api::PodLease lease = row.status.lease.value_or(api::PodLease{});
   if (lease.holder.empty()) lease.holder = "longshore";
   lease.operation = operation.metadata.name;
@@ -226,6 +227,7 @@ Status Dispatcher::Assign(api::Operation& operation, api::BackupPod& row, Round&
   env_.Wake(kRequestKey, row.metadata.ns, row.spec.request_ref.name);
   ++round.busy_by_source[SourceKey(operation)];
   if (operation.spec.type == api::kBackup) ++round.writers;
+  chosen = std::make_shared<const api::BackupPod>(std::move(row));
   return {};
 }
 
@@ -242,7 +244,7 @@ Result<Again> Dispatcher::Dispatch(const std::string& ns, const std::string& req
       continue;
     }
     Wait wait = OverCaps(operation, round);
-    api::BackupPod* row = wait.first.empty() ? PodFor(operation, round) : nullptr;
+    api::BackupPodPtr* row = wait.first.empty() ? PodFor(operation, round) : nullptr;
     if (row != nullptr) wait = AnothersTurn(operation, round);
     if (row != nullptr && wait.first.empty()) {
       LS_RETURN_IF_ERROR(Assign(operation, *row, round));

@@ -33,8 +33,9 @@ class Dispatcher {
   Wait NoPodFor(const api::Operation& operation, const Round& round) const;
   // Writes it if it is news. Returns whether it was.
   Result<bool> Say(api::Operation& operation, const Wait& wait);
-  api::BackupPod* PodFor(const api::Operation& operation, Round& round) const;
-  Status Assign(api::Operation& operation, api::BackupPod& row, Round& round);
+  api::BackupPodPtr* PodFor(const api::Operation& operation, Round& round) const;
+  // Replaces the row by what it has become.
+  Status Assign(api::Operation& operation, api::BackupPodPtr& chosen, Round& round);
   bool Usable(const std::string& pod_uid) const;
   static bool AcquiredFor(const api::BackupPod& row, const api::Operation& operation);
 

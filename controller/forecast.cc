@@ -18,8 +18,8 @@ constexpr size_t kPastOperations = 5;          // that say how fast it was befor
 api::OperationProgress ProgressOf(const Environment& env, const api::Operation& operation,
                                   const Crew& crew) {
   for (const CrewMember& member : crew.members) {
-    if (member.row.metadata.name != operation.status.pod) continue;
-    const auto worker = env.workers.Facts(member.row.status.pod_uid);
+    if (member.row->metadata.name != operation.status.pod) continue;
+    const auto worker = env.workers.Facts(member.row->status.pod_uid);
     if (worker && worker->progress &&
         static_cast<int64_t>(worker->progress->epoch()) == operation.status.epoch) {
       return FromMessage(*worker->progress, FormatTime(worker->progress_time));

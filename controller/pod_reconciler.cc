@@ -168,9 +168,8 @@ std::optional<std::chrono::nanoseconds> PodReconciler::RequirementLeft(const See
   if (!source || !spec.placement_mode.empty()) return std::nullopt;
   // Since when is not looked for where it does not matter.
   if (!controller::RequirementLeft(*source, std::chrono::nanoseconds(0))) return std::nullopt;
-  const Crew crew =
-      MakeCrew(OfRequest<api::BackupPod>(env_.cluster, seen.row.metadata.ns, spec.request_ref.name),
-               [](const api::BackupPod&) { return false; });
+  const Crew crew = MakeCrew(env_.cluster.RowsOf(seen.row.metadata.ns, spec.request_ref.name),
+                             [](const api::BackupPod&) { return false; });
   const std::string& since = crew.SearchOf(spec.slot, spec.attempt).since;
   return controller::RequirementLeft(
       *source,
@@ -292,8 +291,8 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
   env_.workers.Forget(seen.row.status.pod_uid);
   env_.usage.Sweep();  // of this one later, with one that ends then
   // Operations that were interrupted here may be tried elsewhere now.
-  for (const api::Operation& operation : OfRequest<api::Operation>(
-           env_.cluster, seen.row.metadata.ns, seen.row.spec.request_ref.name)) {
+  for (const auto& operation : ReadAll<api::Operation>(
+           env_.cluster.OperationsOf(seen.row.metadata.ns, seen.row.spec.request_ref.name))) {
     if (operation.status.pod == seen.row.metadata.name && !api::Terminal(operation.status.state)) {
       env_.Wake(kOperationKey, operation.metadata.ns, operation.metadata.name);
     }

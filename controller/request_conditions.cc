@@ -19,7 +19,7 @@ api::Condition Make(const char* type, const char* status, std::string reason, st
 // A row that is on its way and has something to say beyond that.
 const CrewMember* Troubled(const Crew& crew) {
   for (const CrewMember& member : crew.members) {
-    const std::string& reason = member.row.status.reason;
+    const std::string& reason = member.row->status.reason;
     const bool normal = reason.empty() || reason == "PodCreated" || !member.on_its_way() ||
                         member.state() == api::kDraining;
     if (!normal) return &member;
@@ -44,8 +44,8 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
                     "mode to Prefer");
   }
   if (const CrewMember* member = Troubled(in.crew)) {
-    return Make("PodsProvisioned", "False", member->row.status.reason,
-                count + "; " + member->row.metadata.name + ": " + member->row.status.message);
+    return Make("PodsProvisioned", "False", member->row->status.reason,
+                count + "; " + member->row->metadata.name + ": " + member->row->status.message);
   }
   if (in.held) {
     return Make("PodsProvisioned", "False", in.held->reason, count + "; " + in.held->message);
@@ -120,12 +120,12 @@ api::Condition PlacementVetted(const ConditionInput& in) {
   int vetted = 0;
   for (const CrewMember& member : in.crew.members) {
     if (member.ended()) continue;
-    const api::BackupPodStatus& status = member.row.status;
-    if (status.vetting == "WithoutExtender") without.push_back(member.row.metadata.name);
+    const api::BackupPodStatus& status = member.row->status;
+    if (status.vetting == "WithoutExtender") without.push_back(member.row->metadata.name);
     if (status.vetting == "Extender") ++vetted;
     const bool unbound = status.node_name.empty() && !status.pod_uid.empty();
     if (unbound && Since(status.last_transition_time, in.now) > kUnboundIsNews) {
-      waiting.push_back(member.row.metadata.name);
+      waiting.push_back(member.row->metadata.name);
     }
   }
   if (!without.empty()) {

@@ -37,7 +37,7 @@ int WithinLimits(int number, const api::PodCounts& pods) {
 
 const CrewMember* FindMember(const Crew& crew, const std::string& name) {
   for (const CrewMember& member : crew.members) {
-    if (member.row.metadata.name == name) return &member;
+    if (member.row->metadata.name == name) return &member;
   }
   return nullptr;
 }
@@ -81,7 +81,7 @@ void RequestReconciler::Decide(Visit& visit) {
   const int counting = visit.crew.Counting();
   if (victim != nullptr && victim->state() == api::kAssigned && counting > status.desired_pods) {
     return DecideSize(visit, std::min(counting, pods.max), api::kCausePodBusy,
-                      victim->row.metadata.name + " was given work before it could go");
+                      victim->row->metadata.name + " was given work before it could go");
   }
   EvaluateUsage(visit);
 }
@@ -95,18 +95,20 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
   if (victim != nullptr && victim->counts()) {
     if (victim->state() != api::kAvailable) return {};
-    api::BackupPod row = victim->row;
+    api::BackupPod row = *victim->row;
     return pods_.BeginDraining(row, kReasonIdle, status.last_decision.message,
                                status.last_decision.inputs);
   }
   for (const bool started : {false, true}) {
     for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend(); ++member) {
       const bool may_go = member->counts() && member->state() != api::kAssigned &&
-                          !member->row.status.lease &&
+                          !member->row->status.lease &&
                           (member->state() == api::kAvailable) == started;
       if (!may_go || surplus-- <= 0) continue;
+      api::BackupPod row = *member->row;
       LS_RETURN_IF_ERROR(pods_.BeginDraining(
-          member->row, kReasonResized, "more pods than wanted: " + status.last_decision.message));
+          row, kReasonResized, "more pods than wanted: " + status.last_decision.message));
+      member->row = std::make_shared<const api::BackupPod>(std::move(row));
     }
   }
   return {};
@@ -173,7 +175,7 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
     if (relaxed) wanted.spec.placement_mode = api::kPrefer;
     if (const auto wait = pace_.Take(request.metadata); wait.count() > 0) return Again(wait);
     visit.memory->unanswered = {wanted.metadata.ns, wanted.metadata.name};
-    const auto row = CreateObject(env_.cluster, wanted);
+    auto row = CreateObject(env_.cluster, wanted);
     if (!row) {
       // Ours from before, not in the cache yet.
       if (row.error().code == Code::kAlreadyExists) return Again(kSoon);
@@ -193,12 +195,7 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
                              visit.no_node);
     }
     env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
-    visit.crew.members.push_back({*row, false});
-    std::sort(visit.crew.members.begin(), visit.crew.members.end(),
-              [](const auto& a, const auto& b) {
-                return std::pair(a.row.spec.slot, a.row.spec.attempt) <
-                       std::pair(b.row.spec.slot, b.row.spec.attempt);
-              });
+    visit.crew.Add(std::make_shared<const api::BackupPod>(*std::move(row)), false);
   }
   return again;
 }
@@ -206,11 +203,11 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
 void RequestReconciler::Prune(const Visit& visit) {
   for (const CrewMember* member : visit.crew.Prunable(env_.clock.Now(), kKeepEndedRows)) {
     kube::DeleteOptions options;
-    options.uid = member->row.metadata.uid;
-    options.resource_version = member->row.metadata.resource_version;
+    options.uid = member->row->metadata.uid;
+    options.resource_version = member->row->metadata.resource_version;
     // Only tidying: what fails is tried again with the next visit.
-    (void)env_.cluster.Delete(kube::kBackupPods, member->row.metadata.ns, member->row.metadata.name,
-                              options);
+    (void)env_.cluster.Delete(kube::kBackupPods, member->row->metadata.ns,
+                              member->row->metadata.name, options);
   }
 }
 

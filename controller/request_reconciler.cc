@@ -110,12 +110,11 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   const std::string ns = request.metadata.ns, name = request.metadata.name;
   visit.acceptance = Accept(env_.cluster, request);
   visit.acceptance.condition.observed_generation = request.metadata.generation;
-  visit.crew =
-      MakeCrew(OfRequest<api::BackupPod>(env_.cluster, ns, name), [&](const api::BackupPod& row) {
-        const PodFacts pod = FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name));
-        return PodLife(pod.alive(), pod.started);
-      });
-  visit.operations = OfRequest<api::Operation>(env_.cluster, ns, name);
+  visit.crew = MakeCrew(env_.cluster.RowsOf(ns, name), [&](const api::BackupPod& row) {
+    const PodFacts pod = FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name));
+    return PodLife(pod.alive(), pod.started);
+  });
+  visit.operations = ReadAll<api::Operation>(env_.cluster.OperationsOf(ns, name));
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
   visit.memory = &memory->second;
   // A check is part of accepting a source, not load that more pods could share.
@@ -141,7 +140,7 @@ Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) 
   for (const CrewMember& member : visit.crew.members) {
     if (!member.may_run()) continue;
     working = true;
-    env_.Wake(kPodKey, member.row.metadata.ns, member.row.metadata.name);
+    env_.Wake(kPodKey, member.row->metadata.ns, member.row->metadata.name);
   }
   const api::ComputeRequestStatus before = visit.request.status;
   visit.acceptance.condition = {"Accepted", "False", meta.deleting() ? "Deleting" : "Expired",
@@ -251,7 +250,7 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
     condition.observed_generation = generation;
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
-  if (api::WriteJson(status) == api::WriteJson(before)) return {};
+  if (status == before) return {};
   return WriteStatus(env_.cluster, visit.request);
 }
 

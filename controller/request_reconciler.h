@@ -65,7 +65,7 @@ class RequestReconciler {
 
   void Decide(Visit& visit);
   void DecideSize(Visit& visit, int to, const char* cause, const std::string& message);
-  scaling::PodUsage UsageOf(const CrewMember& member, std::chrono::seconds span) const;
+  scaling::PodUsage UsageOf(const CrewMember& member, const scaling::Policy& policy) const;
   scaling::ScalingInput InputOf(const Visit& visit);
   void EstimateFinish(Visit& visit);
   void EvaluateUsage(Visit& visit);

@@ -21,8 +21,8 @@ constexpr WallTime::duration kNews = seconds(30);
 int Queued(const std::vector<api::Operation>& operations, const Crew& crew) {
   const auto leased = [&](const api::Operation& operation) {
     return std::any_of(crew.members.begin(), crew.members.end(), [&](const CrewMember& member) {
-      return member.row.status.lease &&
-             member.row.status.lease->operation == operation.metadata.name;
+      return member.row->status.lease &&
+             member.row->status.lease->operation == operation.metadata.name;
     });
   };
   return static_cast<int>(
@@ -47,17 +47,18 @@ void CountReaction(const Tally& tally, const scaling::ScalingInput& in,
 }  // namespace
 
 scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
-                                             std::chrono::seconds span) const {
-  const api::BackupPodStatus& status = member.row.status;
-  const api::ObjectMeta& meta = member.row.metadata;
+                                             const scaling::Policy& policy) const {
+  const api::BackupPodStatus& status = member.row->status;
+  const api::ObjectMeta& meta = member.row->metadata;
   const WallTime now = env_.clock.Now();
   scaling::PodUsage usage;
   usage.name = meta.name;
-  usage.slot = member.row.spec.slot;
+  usage.slot = member.row->spec.slot;
   usage.idle = member.state() == api::kAvailable;
   usage.age = Since(status.last_transition_time, now);
   usage.uptime =
       Since(member.pod_started.empty() ? meta.creation_timestamp : member.pod_started, now);
+  const seconds span = scaling::SpanNeeded(policy, usage.idle);
   usage.samples = env_.usage.Last(status.pod_uid, span);
   env_.usage.Keep(status.pod_uid, span);
   return usage;
@@ -80,9 +81,8 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
   in.growth = visit.memory->growth;
   in.deadline_pods = visit.memory->deadline.wanted;
   in.deadline_message = visit.memory->deadline.message;
-  const seconds span = scaling::SpanNeeded(in.policy.idle);
   for (const CrewMember& member : visit.crew.members) {
-    if (member.working()) in.pods.push_back(UsageOf(member, span));
+    if (member.working()) in.pods.push_back(UsageOf(member, in.policy));
   }
   return in;
 }

@@ -102,7 +102,7 @@ Status SourceReconciler::WriteSource(api::BackupSource& source,
   clipped.message = Clip(ready.message);
   api::SetCondition(source.status.conditions, clipped, env_.NowText());
   source.status.observed_generation = source.metadata.generation;
-  if (api::WriteJson(source.status) == api::WriteJson(before)) return {};
+  if (source.status == before) return {};
   LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, source));
   const api::Condition* was = api::FindCondition(before.conditions, kSourceReady);
   if (was != nullptr && was->status == ready.status && was->message == clipped.message) return {};
@@ -131,7 +131,7 @@ Status SourceReconciler::WriteRepository(const api::Operation& check) {
        generation},
       env_.NowText());
   repository->status.observed_generation = generation;
-  if (api::WriteJson(repository->status) == api::WriteJson(before)) return {};
+  if (repository->status == before) return {};
   return WriteStatus(env_.cluster, *repository);
 }
 

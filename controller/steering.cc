@@ -46,11 +46,11 @@ std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranke
 std::map<std::string, int> Reserved(const Crew& crew, const placement::View& view) {
   std::map<std::string, int> reserved;
   for (const CrewMember& member : crew.members) {
-    const api::ObjectMeta& meta = member.row.metadata;
-    const bool unbound = member.on_its_way() && member.row.status.node_name.empty() &&
-                         view.NodeOfPod(meta.ns, meta.name, member.row.status.pod_uid).empty();
-    if (unbound && !member.row.spec.candidate_nodes.empty()) {
-      ++reserved[member.row.spec.candidate_nodes.front()];
+    const api::ObjectMeta& meta = member.row->metadata;
+    const bool unbound = member.on_its_way() && member.row->status.node_name.empty() &&
+                         view.NodeOfPod(meta.ns, meta.name, member.row->status.pod_uid).empty();
+    if (unbound && !member.row->spec.candidate_nodes.empty()) {
+      ++reserved[member.row->spec.candidate_nodes.front()];
     }
   }
   return reserved;

@@ -71,17 +71,21 @@ void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& no
 UsageStore::UsageStore(const Clock& clock, std::chrono::seconds kept)
     : clock_(clock), kept_(kept) {}
 
-const Sample* UsageStore::AddPod(const Taken& taken, const std::string& uid, const Counters& now) {
+UsageStore::Pod& UsageStore::PodOf(const std::string& uid) {
   const auto [found, made] = pods_.try_emplace(uid);
-  Pod& pod = found->second;
-  if (made) pod.kept = kept_;
+  if (made) found->second.kept = kept_;
+  return found->second;
+}
+
+const Sample* UsageStore::AddPod(const Taken& taken, const std::string& uid, Pod& pod,
+                                 const Counters& now) {
   if (pod.node != taken.from.node) {
     if (const auto old = nodes_.find(pod.node); old != nodes_.end()) old->second.pods.erase(uid);
     pod.node = taken.from.node;
     pod.last.reset();
   }
   const std::optional<Counters> before = std::exchange(pod.last, now);
-  taken.node.pods.insert(uid);
+  if (!before) taken.node.pods.insert(uid);
   pod.heard = clock_.Monotonic();
   if (taken.verdict != ReportOrder::Verdict::kFollows || !before) return nullptr;
   if (BeganAnew(*before, now)) return nullptr;
@@ -103,16 +107,13 @@ void UsageStore::Forget(Node& node, const std::string& uid) {
   node.pods.erase(uid);
 }
 
-void UsageStore::AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
-                           std::vector<PodSample>& sampled) {
-  std::vector<std::string> absent;
-  std::set_difference(taken.node.pods.begin(), taken.node.pods.end(), present.begin(),
-                      present.end(), std::back_inserter(absent));
-  for (const std::string& uid : absent) {
+void UsageStore::AddAbsent(const Taken& taken, bool complete, std::vector<PodSample>& sampled) {
+  for (const std::string& uid : std::set<std::string>(taken.node.pods)) {
     const auto pod = pods_.find(uid);
+    if (pod != pods_.end() && pod->second.report == reports_) continue;
     if (complete || pod == pods_.end() || !pod->second.last) {
       Forget(taken.node, uid);
-    } else if (const Sample* made = AddPod(taken, uid, Counters(*pod->second.last))) {
+    } else if (const Sample* made = AddPod(taken, uid, pod->second, Counters(*pod->second.last))) {
       sampled.push_back({uid, *made});
     }
   }
@@ -131,17 +132,24 @@ std::vector<PodSample> UsageStore::Add(const AgentStream& from,
   const Taken taken{from, verdict, node,
                     WallTime(std::chrono::duration_cast<WallTime::duration>(
                         std::chrono::nanoseconds(report.wall_end_ns())))};
+  ++reports_;
   std::vector<PodSample> sampled;
-  std::set<std::string> present;
+  size_t present = 0;
   for (const messages::PodCounters& counters : report.pods()) {
     const std::string& uid = counters.pod_uid();
-    if (uid.empty() || !present.insert(uid).second) continue;
-    if (const Sample* made = AddPod(taken, uid, Read(counters.usage()))) {
+    if (uid.empty()) continue;
+    Pod& pod = PodOf(uid);
+    if (std::exchange(pod.report, reports_) == reports_) continue;
+    if (const Sample* made = AddPod(taken, uid, pod, Read(counters.usage()))) {
       sampled.push_back({uid, *made});
     }
-    if (counters.final()) Forget(node, uid);
+    if (counters.final()) {
+      Forget(node, uid);
+    } else {
+      ++present;
+    }
   }
-  AddAbsent(taken, present, report.complete(), sampled);
+  if (node.pods.size() > present) AddAbsent(taken, report.complete(), sampled);
   return sampled;
 }
 

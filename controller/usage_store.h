@@ -36,7 +36,7 @@ struct PodSample {
 class UsageStore {
  public:
   // `kept`: how far back the samples of each pod reach, unless Keep asks for more.
-  explicit UsageStore(const Clock& clock, std::chrono::seconds kept = std::chrono::seconds(60));
+  explicit UsageStore(const Clock& clock, std::chrono::seconds kept = std::chrono::seconds(40));
 
   // Takes a report of the node's agent. Returns the pods that got a sample, and that.
   std::vector<PodSample> Add(const AgentStream& from, const messages::UsageReport& report);
@@ -67,6 +67,7 @@ class UsageStore {
   struct Pod {
     std::string node;
     std::optional<Counters> last;  // nothing: no sample can be made with the next report
+    uint64_t report = 0;           // the number of the last one that named it
     MonotonicTime heard;
     std::chrono::seconds kept;
     std::deque<Sample> samples;
@@ -83,16 +84,19 @@ class UsageStore {
     Node& node;
     WallTime end;
   };
+  Pod& PodOf(const std::string& uid) LS_REQUIRES(mutex_);
   // Null: the report makes no sample of it.
-  const Sample* AddPod(const Taken& taken, const std::string& uid, const Counters& now)
+  const Sample* AddPod(const Taken& taken, const std::string& uid, Pod& pod, const Counters& now)
       LS_REQUIRES(mutex_);
-  void AddAbsent(const Taken& taken, const std::set<std::string>& present, bool complete,
-                 std::vector<PodSample>& sampled) LS_REQUIRES(mutex_);
+  // Those of the node that the newest report does not name.
+  void AddAbsent(const Taken& taken, bool complete, std::vector<PodSample>& sampled)
+      LS_REQUIRES(mutex_);
   void Forget(Node& node, const std::string& uid) LS_REQUIRES(mutex_);
 
   const Clock& clock_;
   const std::chrono::seconds kept_;
   mutable Mutex mutex_;
+  uint64_t reports_ LS_GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::string, Pod> pods_ LS_GUARDED_BY(mutex_);
   std::unordered_map<std::string, Node> nodes_ LS_GUARDED_BY(mutex_);
 };

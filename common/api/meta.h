@@ -95,6 +95,8 @@ struct Condition {
   std::string message;
   std::string last_transition_time;
   int64_t observed_generation = 0;
+
+  bool operator==(const Condition&) const = default;
 };
 template <class A>
 void Describe(A& a, Condition& v) {

@@ -106,6 +106,8 @@ struct ImageCandidate {
   std::string name;
   bool chosen = false;
   std::string reason;  // why or why not
+
+  bool operator==(const ImageCandidate&) const = default;
 };
 template <class A>
 void Describe(A& a, ImageCandidate& v) {
@@ -119,6 +121,8 @@ struct ImageChoice {
   std::string image;  // reference by digest
   std::string reason;
   std::vector<ImageCandidate> candidates;
+
+  bool operator==(const ImageChoice&) const = default;
 };
 template <class A>
 void Describe(A& a, ImageChoice& v) {
@@ -135,6 +139,8 @@ struct DecisionInput {
   std::string value;      // e.g. "412m", "31457280"
   std::string threshold;  // e.g. "120m"
   int64_t samples = 0;    // how many consecutive samples said so
+
+  bool operator==(const DecisionInput&) const = default;
 };
 template <class A>
 void Describe(A& a, DecisionInput& v) {
@@ -179,6 +185,8 @@ struct ScalingCandidate {
   int pods = 0;         // that it wants
   bool chosen = false;  // it wants most
   std::string message;
+
+  bool operator==(const ScalingCandidate&) const = default;
 };
 template <class A>
 void Describe(A& a, ScalingCandidate& v) {
@@ -193,6 +201,8 @@ struct ScalingLimit {
   std::string reason;  // kLimitMaxPods, …
   int pods = 0;        // no more than these
   std::string message;
+
+  bool operator==(const ScalingLimit&) const = default;
 };
 template <class A>
 void Describe(A& a, ScalingLimit& v) {
@@ -210,6 +220,8 @@ struct ScalingDecision {
   std::vector<DecisionInput> inputs;
   std::vector<ScalingCandidate> candidates;  // all who had a say
   std::optional<ScalingLimit> limit;         // empty: nothing was in the way
+
+  bool operator==(const ScalingDecision&) const = default;
 };
 template <class A>
 void Describe(A& a, ScalingDecision& v) {
@@ -226,6 +238,8 @@ void Describe(A& a, ScalingDecision& v) {
 
 struct PodStateCounts {
   int planned = 0, provisioning = 0, available = 0, assigned = 0, draining = 0, failed = 0;
+
+  bool operator==(const PodStateCounts&) const = default;
 };
 template <class A>
 void Describe(A& a, PodStateCounts& v) {
@@ -247,6 +261,8 @@ struct ComputeRequestStatus {
   std::string predicted_finish_time;  // RFC 3339; empty: no deadline, or no estimate
   std::string location;               // where the data is and how we know, one line
   std::vector<Condition> conditions;
+
+  bool operator==(const ComputeRequestStatus&) const = default;
 };
 template <class A>
 void Describe(A& a, ComputeRequestStatus& v) {

@@ -107,6 +107,8 @@ struct BackupSourceStatus {
   int64_t observed_generation = 0;
   std::string server_version;         // as the last check saw it
   std::vector<Condition> conditions;  // SourceReady
+
+  bool operator==(const BackupSourceStatus&) const = default;
 };
 template <class A>
 void Describe(A& a, BackupSourceStatus& v) {
@@ -269,6 +271,8 @@ void Describe(A& a, BackupRepositorySpec& v) {
 struct BackupRepositoryStatus {
   int64_t observed_generation = 0;
   std::vector<Condition> conditions;  // RepositoryReady
+
+  bool operator==(const BackupRepositoryStatus&) const = default;
 };
 template <class A>
 void Describe(A& a, BackupRepositoryStatus& v) {

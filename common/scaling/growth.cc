@@ -13,7 +13,6 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr nanoseconds kMeasured = seconds(10);  // throughput is a mean over so much
 constexpr nanoseconds kJudged = std::chrono::milliseconds(9000);    // least, after the growth
 constexpr nanoseconds kBaseline = std::chrono::milliseconds(2700);  // least, before it
 constexpr double kLeastGain = 0.1;                                  // of what a pod brought before
@@ -34,7 +33,7 @@ std::optional<double> BytesMoved(const Sample& sample) {
 std::optional<double> RateOf(const PodUsage& pod, const ScalingInput& in, nanoseconds least) {
   if (pod.idle) return std::nullopt;
   const MonotonicTime since =
-      std::max({in.settled_since, in.now - pod.age, in.now - kMeasured - seconds(1)});
+      std::max({in.settled_since, in.now - pod.age, in.now - kThroughputSpan - seconds(1)});
   nanoseconds covered{0};
   double moved = 0;
   for (const Sample& sample : pod.samples) {
@@ -76,7 +75,7 @@ GrowthMemory Judge(const ScalingInput& in) {
   const double wanted = trial.rate + kLeastGain * trial.rate / trial.from * (trial.to - trial.from);
   if (*rate >= wanted) return memory;
   memory.input = {"", "bytesMoved", std::to_string(std::llround(*rate)),
-                  std::to_string(std::llround(wanted)), kMeasured / seconds(1)};
+                  std::to_string(std::llround(wanted)), kThroughputSpan / seconds(1)};
   memory.futile_until = in.now + kHold;
   memory.step_back = trial.to;
   memory.message = "from " + std::to_string(trial.from) + " to " + std::to_string(trial.to) +

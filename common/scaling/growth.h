@@ -5,6 +5,7 @@
 // the limit, and more pods only wait there. Parts of EvaluateScaling.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,8 @@
 namespace longshore::scaling {
 
 struct ScalingInput;
+
+inline constexpr std::chrono::seconds kThroughputSpan{10};  // a throughput is a mean over so much
 
 // What the judgement needs of earlier evaluations: handed out with each verdict and in again with
 // the next input. Losing it only forgets a judgement.

@@ -104,7 +104,7 @@ class Simulation {
         sample.set(signal, works ? share : 0);
       }
       pod.samples.push_back(sample);
-      const auto oldest = sample.received - SpanNeeded(in_.policy.idle);
+      const auto oldest = sample.received - SpanNeeded(in_.policy, true);
       while (pod.samples.front().received < oldest) pod.samples.pop_front();
     }
   }

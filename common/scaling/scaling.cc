@@ -124,8 +124,10 @@ api::ScalingLimit TightestCap(int max, const std::vector<api::ScalingLimit>& oth
   return tightest;
 }
 
-std::chrono::seconds SpanNeeded(std::chrono::seconds idle) {
-  return idle + std::chrono::seconds(15);
+std::chrono::seconds SpanNeeded(const Policy& policy, bool idle) {
+  std::chrono::seconds needed = idle ? policy.idle : kThroughputSpan;
+  for (const SignalRule& rule : policy.rules) needed = std::max(needed, rule.window);
+  return needed + std::chrono::seconds(15);
 }
 
 ScalingVerdict EvaluateScaling(const ScalingInput& in) {

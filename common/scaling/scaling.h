@@ -63,7 +63,8 @@ ScalingVerdict EvaluateScaling(const ScalingInput& input);
 // The cap that is hit first: max or one of the others.
 api::ScalingLimit TightestCap(int max, const std::vector<api::ScalingLimit>& others);
 
-// How many samples the evaluation wants to see.
-std::chrono::seconds SpanNeeded(std::chrono::seconds idle);
+// How far back the evaluation looks at the samples of a pod: of one that idles the whole idle time,
+// of one that works its windows and what growth is judged by.
+std::chrono::seconds SpanNeeded(const Policy& policy, bool idle);
 
 }  // namespace longshore::scaling

@@ -55,7 +55,7 @@ void Plan(const References& refs, const placement::View& view, int count, Json& 
     row.metadata.uid = "row-" + row.metadata.name;
     pods.push_back(
         RenderPod({row, request, refs.policy.spec, refs.image.spec, refs.source, kController}));
-    crew.members.push_back({row, false});
+    crew.Add(std::make_shared<const api::BackupPod>(row), false);
   }
 }
 

@@ -150,20 +150,21 @@ TEST_F(RequireTimeoutTest, APodThatIsLostIsReplacedNearItsDataAgain) {
 
 // Rows of a long search are tidied away, but not the one that says how long it is.
 TEST_F(RequireTimeoutTest, ALongSearchKeepsItsBeginning) {
-  std::vector<api::BackupPod> rows;
+  std::vector<api::BackupPodPtr> rows;
   for (int attempt = 0; attempt < 4; ++attempt) {
-    api::BackupPod& row = rows.emplace_back();
+    api::BackupPod row;
     row.spec.attempt = attempt;
     row.status.state = attempt < 3 ? api::kFailed : api::kProvisioning;
     row.status.reason = attempt < 3 ? kReasonUnplaced : "PodCreated";
     row.metadata.creation_timestamp = "2026-01-01T00:0" + std::to_string(attempt) + ":00Z";
     row.status.last_transition_time = row.metadata.creation_timestamp;
+    rows.push_back(std::make_shared<const api::BackupPod>(row));
   }
   const Crew crew = MakeCrew(
       rows, [](const api::BackupPod& row) { return row.status.state == api::kProvisioning; });
   const auto prunable = crew.Prunable(*ParseTime("2026-01-01T01:00:00Z"), seconds(900));
   std::vector<int> attempts;
-  for (const CrewMember* member : prunable) attempts.push_back(member->row.spec.attempt);
+  for (const CrewMember* member : prunable) attempts.push_back(member->row->spec.attempt);
   EXPECT_THAT(attempts, ElementsAre(1, 2));
   EXPECT_EQ(crew.SearchOf(0, 3).since, "2026-01-01T00:00:00Z");
   EXPECT_EQ(crew.SearchOf(0, 3).widening, 3);

@@ -32,7 +32,7 @@ class SteeringTest : public testing::Test {
     row.spec.candidate_nodes = steer.candidates;
     row.status.state = api::kProvisioning;
     row.status.pod_uid = "u-" + row.metadata.name;
-    crew_.members.push_back({row, true});
+    crew_.Add(std::make_shared<const api::BackupPod>(row), true);
     return steer.candidates;
   }
 

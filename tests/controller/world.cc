@@ -209,7 +209,9 @@ std::optional<api::Operation> World::Operation(const std::string& name) const {
   return Find<api::Operation>(cluster, kNs, name);
 }
 std::vector<api::BackupPod> World::Rows(const std::string& request) const {
-  return OfRequest<api::BackupPod>(cluster, kNs, request);
+  std::vector<api::BackupPod> rows;
+  for (const api::BackupPodPtr& row : cluster.RowsOf(kNs, request)) rows.push_back(*row);
+  return rows;
 }
 
 int World::InState(const std::string& request, const std::string& state) const {
