@@ -3,6 +3,7 @@
 package main
 
 import (
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -35,8 +36,22 @@ func workerHello() []byte { return message(nil, 1, text(text(nil, 1, "bench"), 2
 
 func workerIdle() []byte { return message(nil, 6, nil) }
 
-// counter is a value that grows with the seconds, differently for each pod and field.
+// counter is a value that grows with the seconds.
 func counter(seconds, perSecond uint64) uint64 { return seconds * perSecond }
+
+// growth is a field and what it grows by each second.
+type growth struct {
+	field     protowire.Number
+	perSecond uint64
+}
+
+// counters appends them in the order of the fields, as Protobuf's own writers do.
+func counters(b []byte, seconds uint64, fields ...growth) []byte {
+	for _, each := range fields {
+		b = number(b, each.field, counter(seconds, each.perSecond))
+	}
+	return b
+}
 
 func histogram(seconds uint64) (b []byte) {
 	packed := []byte{}
@@ -46,25 +61,40 @@ func histogram(seconds uint64) (b []byte) {
 	return message(b, 1, packed)
 }
 
+// sameOfAll is what the pods, and the nodes, have in common after so many seconds: made once, since thousands need it
+// and the generator must leave the controller its share of the machine.
+var sameOfAll sync.Map
+
+func ofSecond(seconds uint64, kind string, render func(uint64) []byte) []byte {
+	type key struct {
+		seconds uint64
+		kind    string
+	}
+	if known, found := sameOfAll.Load(key{seconds, kind}); found {
+		return known.([]byte)
+	}
+	made := render(seconds)
+	sameOfAll.Store(key{seconds, kind}, made)
+	return made
+}
+
 // usage is what a pod at work reports: every field that the agent measures has a value, one device, no pressure of its
 // own (cgroup v1 and v2 differ in that).
-func usage(cpuNanos, seconds uint64) (b []byte) {
-	b = number(b, 1, cpuNanos)
-	b = number(b, 2, counter(seconds, 1_234_567))
+func usage(cpuNanos, seconds uint64) []byte {
+	return append(number(nil, 1, cpuNanos), ofSecond(seconds, "pod", usageBesideCPU)...)
+}
+
+func usageBesideCPU(seconds uint64) []byte {
+	b := counters(nil, seconds, growth{2, 1_234_567})
 	b = message(b, 3, histogram(seconds))
-	b = number(number(b, 5, counter(seconds, 111)), 6, counter(seconds, 7))
-	for field, rate := range map[protowire.Number]uint64{7: 4 << 20, 8: 1 << 20, 9: 64, 10: 16, 12: 5 << 20, 13: 5 << 20,
-		14: 640, 15: 640, 16: 4 << 20, 17: 1 << 20, 24: 100_000, 25: 6 << 20} {
-		b = number(b, field, counter(seconds, rate))
-	}
-	device := text(nil, 1, "254:0")
-	for field, rate := range map[protowire.Number]uint64{3: 4 << 20, 4: 1 << 20, 5: 64, 6: 16, 8: 2_000_000, 9: 30_000_000} {
-		device = number(device, field, counter(seconds, rate))
-	}
+	b = counters(b, seconds, growth{5, 111}, growth{6, 7}, growth{7, 4 << 20}, growth{8, 1 << 20}, growth{9, 64}, growth{10, 16})
+	device := counters(text(nil, 1, "254:0"), seconds, growth{3, 4 << 20}, growth{4, 1 << 20}, growth{5, 64}, growth{6, 16},
+		growth{8, 2_000_000}, growth{9, 30_000_000})
 	for _, field := range []protowire.Number{10, 11, 12} {
 		device = message(device, field, histogram(seconds))
 	}
-	b = message(b, 11, device)
+	b = counters(message(b, 11, device), seconds, growth{12, 5 << 20}, growth{13, 5 << 20}, growth{14, 640}, growth{15, 640},
+		growth{16, 4 << 20}, growth{17, 1 << 20}, growth{24, 100_000}, growth{25, 6 << 20})
 	memory := []byte{}
 	for field := protowire.Number(1); field <= 6; field++ {
 		memory = number(memory, field, 150<<20+counter(seconds%60, 4096))
@@ -87,14 +117,14 @@ func usageReport(sequence uint64, start, end time.Duration, wall time.Time, pods
 		b = message(b, 6, message(message(text(nil, 1, pod.uid), 2, used), 3, container))
 		node += pod.cpuNanos
 	}
-	sums := number(number(nil, 1, node), 2, 8000)
-	for field, rate := range map[protowire.Number]uint64{3: 5_000_000_000, 4: 10_000_000, 10: 10} {
-		sums = number(sums, field, counter(sequence, rate))
-	}
-	sums = number(number(sums, 6, 20<<30), 7, 32<<30)
-	device := message(message(text(nil, 1, "254:0"), 11, histogram(sequence)), 12, histogram(sequence))
-	sums = message(sums, 12, number(number(device, 3, counter(sequence, 16<<20)), 4, counter(sequence, 4<<20)))
-	nic := number(number(text(nil, 1, "eth0"), 2, counter(sequence, 400_000)), 3, counter(sequence, 24<<20))
-	b = message(b, 7, message(sums, 13, nic))
-	return message(nil, 2, b)
+	sums := append(number(nil, 1, node), ofSecond(sequence, "node", nodeBesideCPU)...)
+	return message(nil, 2, message(b, 7, sums))
+}
+
+func nodeBesideCPU(seconds uint64) []byte {
+	b := counters(number(nil, 2, 8000), seconds, growth{3, 5_000_000_000}, growth{4, 10_000_000})
+	b = counters(number(number(b, 6, 20<<30), 7, 32<<30), seconds, growth{10, 10})
+	device := counters(text(nil, 1, "254:0"), seconds, growth{3, 16 << 20}, growth{4, 4 << 20})
+	b = message(b, 12, message(message(device, 11, histogram(seconds)), 12, histogram(seconds)))
+	return message(b, 13, counters(text(nil, 1, "eth0"), seconds, growth{2, 400_000}, growth{3, 24 << 20}))
 }

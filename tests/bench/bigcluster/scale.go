@@ -41,7 +41,7 @@ func scale(arguments []string) error {
 	flags.IntVar(&s.pods, "pods", 20000, "backup pods, 20 of each request")
 	flags.IntVar(&s.free, "free", 0, "of the 20, how many have a worker with a stream of its own: one second more each")
 	flags.IntVar(&s.steps, "steps", 200, "pods whose load is raised over their threshold")
-	flags.DurationVar(&s.settle, "settle", 150*time.Second, "before anything is measured: samples are kept for 135 s")
+	flags.DurationVar(&s.settle, "settle", time.Minute, "before anything is measured: samples are kept for 40 s")
 	flags.DurationVar(&s.seconds, "seconds", time.Minute, "over which cost is measured")
 	flags.Parse(arguments)
 	s.keys = keys(*folder)
