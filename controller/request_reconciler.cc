@@ -21,7 +21,7 @@ using std::chrono::seconds;
 constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
 // Between two writes of which pods' usage is not fresh, and from the last such pod to its end.
-constexpr seconds kSignalsMissingHolds{10};
+constexpr seconds kSilentToldAgain{60}, kSilentOver{10};
 
 Again Sooner(Again a, Again b) {
   if (!a) return b;
@@ -209,8 +209,9 @@ void RequestReconciler::HoldSignalsMissing(const Visit& visit, api::Condition& c
   const bool was_missing = before != nullptr && before->reason == kReasonSignalsMissing;
   const bool missing = condition.reason == kReasonSignalsMissing;
   if (missing) visit.memory->silent_seen = now;
-  const MonotonicTime since = missing ? visit.memory->silent_told : visit.memory->silent_seen;
-  if (was_missing && now - since < kSignalsMissingHolds) {
+  const bool holds = missing ? now - visit.memory->silent_told < kSilentToldAgain
+                             : now - visit.memory->silent_seen < kSilentOver;
+  if (was_missing && holds) {
     condition = *before;
   } else if (missing && (!was_missing || before->message != condition.message)) {
     visit.memory->silent_told = now;

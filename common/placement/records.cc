@@ -127,8 +127,8 @@ PodRecord ReadPod(const Json& pod) {
   record.agent_uid = kube::AnnotationOf(pod, "kubernetes.io/config.hash");
   if (record.agent_uid.empty()) record.agent_uid = record.uid;
   record.node = StringAt(pod, "/spec/nodeName");
-  record.labels = TextMap(At(pod, "/metadata/labels"));
-  record.backup = record.labels.contains(api::kLabelSource);
+  record.backup = !kube::LabelOf(pod, api::kLabelSource).empty();
+  if (!record.backup) record.labels = TextMap(At(pod, "/metadata/labels"));
   const std::string_view phase = StringAt(pod, "/status/phase");
   const bool deleting = !StringAt(pod, "/metadata/deletionTimestamp").empty();
   record.finished = phase == "Succeeded" || phase == "Failed";
