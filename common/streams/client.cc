@@ -101,14 +101,14 @@ class Client::Impl::Attempt : public std::enable_shared_from_this<Attempt> {
         credentials_(std::move(credentials)),
         resolver_(client.io_),
         timer_(client.io_),
-        socket_(tcp::socket(client.io_), credentials_.context) {}
+        socket_(Socket(client.io_), credentials_.context) {}
 
   void Begin();
   void Enqueue(std::string message);
   void End(const std::string& reason);
 
  private:
-  tcp::socket& Lowest() { return socket_.next_layer().socket(); }
+  Socket& Lowest() { return socket_.next_layer().socket(); }
   void Dial(const tcp::resolver::results_type& addresses);
   void OnConnected(error_code error);
   void OnTlsDone(error_code error);

@@ -24,7 +24,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 4096;
-// After this a handshake gives way to one that waits: a flood of half-open ones stops nobody.
+// A peer that keeps its handshake waiting for so long gives way to one that waits: a flood of
+// half-open ones stops nobody. That its steps wait for the messages of thousands of other streams
+// is not its doing.
 constexpr auto kFairHandshakeTime = std::chrono::seconds(1);
 constexpr size_t kStorm = 500;  // handshakes
 constexpr int kAcceptedAtOnce = 64;
@@ -57,7 +59,7 @@ class Server::Impl final : public SessionHost {
 
   Status Listen();
   void Accept();
-  void Admit(tcp::socket socket);
+  void Admit(Socket socket);
   void Sweep();
   void StopOnThread();
   void GrantSlots();
@@ -69,13 +71,13 @@ class Server::Impl final : public SessionHost {
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>(io_);
   ServerHandler& handler_;
   tls::Reloader certificates_;
-  tcp::acceptor acceptor_{io_};
+  Acceptor acceptor_{io_};
   asio::steady_timer sweep_timer_{io_};
   std::thread thread_;
   std::atomic<bool> started_{false}, stopping_{false};
   ConnectionId next_id_ = 1;
   std::deque<std::weak_ptr<Session>> waiting_;  // for a slot
-  std::deque<std::weak_ptr<Session>> shaking_;  // in a slot, oldest first
+  std::deque<std::weak_ptr<Session>> shaking_;  // in a slot
   size_t slots_used_ = 0;
   size_t total_ = 0;  // of connections in whatever stage
   size_t handshakes_since_trim_ = 0;
@@ -129,7 +131,7 @@ Status Server::Impl::Start() {
 }
 
 void Server::Impl::Accept() {
-  acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+  acceptor_.async_accept([this](error_code error, Socket socket) {
     if (stopping_) return;
     if (error) {  // out of descriptors: sessions that end make room; don't spin until then
       auto pause = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(50));
@@ -138,7 +140,7 @@ void Server::Impl::Accept() {
     Admit(std::move(socket));
     // One at a time, between messages of thousands of streams, those who wait would give up.
     for (int more = 1; more < kAcceptedAtOnce; ++more) {
-      tcp::socket next(io_);
+      Socket next(io_);
       acceptor_.accept(next, error);
       if (error) break;  // nobody waits; or what Accept() meets again
       Admit(std::move(next));
@@ -147,7 +149,7 @@ void Server::Impl::Accept() {
   });
 }
 
-void Server::Impl::Admit(tcp::socket socket) {
+void Server::Impl::Admit(Socket socket) {
   if (total_ >= options_.max_connections) return;
   ++total_;
   const auto session =
@@ -207,13 +209,16 @@ void Server::Impl::Sweep() {
     }
   }
   for (const SessionPtr& session : expired) session->End("silent");
-  while (!shaking_.empty()) {
-    const SessionPtr oldest = shaking_.front().lock();
-    if (oldest && oldest->has_slot) {
-      if (waiting_.empty() || now - oldest->slot_since() < kFairHandshakeTime) break;
-      oldest->End("handshake slower than others that wait");
+  std::erase_if(shaking_, [](const auto& weak) {
+    const SessionPtr session = weak.lock();
+    return !session || !session->has_slot;
+  });
+  for (const auto& weak : std::deque<std::weak_ptr<Session>>(shaking_)) {
+    const SessionPtr session = weak.lock();
+    if (waiting_.empty()) break;
+    if (session && now - session->last_byte() > kFairHandshakeTime && session->PeerSilent()) {
+      session->End("handshake slower than others that wait");
     }
-    shaking_.pop_front();
   }
   TrimAfterStorm(now);
   const auto often = std::min(options_.silence_timeout, options_.handshake_timeout) / 4;

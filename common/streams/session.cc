@@ -48,7 +48,7 @@ std::string PlainLine(std::string text) {
 
 // A silent connection costs a descriptor, no handshake slot.
 void Session::Begin() {
-  Lowest().async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
+  Lowest().async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
     if (error) return self->End("closed before the handshake");
     self->host_.AwaitSlot(self);
   });
@@ -59,9 +59,14 @@ bool Session::PeerGone() {
   return ::poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+bool Session::PeerSilent() {
+  pollfd peer{Lowest().native_handle(), POLLIN, 0};
+  return ::poll(&peer, 1, 0) == 0;
+}
+
 void Session::Handshake() {
   has_slot = true;
-  slot_since_ = last_byte_ = Clock::now();
+  last_byte_ = Clock::now();
   socket_.next_layer().Start(TlsStream::Role::kServer);
   socket_.next_layer().async_handshake(
       [self = shared_from_this()](error_code error) { self->OnTlsDone(error); });
@@ -69,6 +74,7 @@ void Session::Handshake() {
 
 void Session::OnTlsDone(error_code error) {
   if (error) return End("TLS handshake: " + error.message());
+  last_byte_ = Clock::now();
   upgrade_ = std::make_unique<RequestParser>();
   upgrade_->header_limit(kMaxHeaderBytes);
   http::async_read_header(
@@ -79,6 +85,7 @@ void Session::OnTlsDone(error_code error) {
 void Session::OnUpgradeRequest(error_code error) {
   host_.ReturnSlot(*this);
   if (error || ended_) return End("upgrade request: " + error.message());
+  last_byte_ = Clock::now();
   const auto& request = upgrade_->get();
   if (!websocket::is_upgrade(request) || buffer_.size() > 0) {
     return Refuse(http::status::bad_request);

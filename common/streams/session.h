@@ -55,7 +55,7 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Session(SessionHost& host, ConnectionId id, tcp::socket socket, tls::ContextPtr context)
+  Session(SessionHost& host, ConnectionId id, Socket socket, tls::ContextPtr context)
       : id(id), host_(host), socket_(std::move(socket), std::move(context)) {
     error_code ignored;
     remote_ = Lowest().remote_endpoint(ignored).address().to_string(ignored);
@@ -78,7 +78,10 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   bool open() const { return open_; }
   bool ended() const { return ended_; }
-  Time slot_since() const { return slot_since_; }
+  // Of the peer; while it shakes hands, of its last step.
+  Time last_byte() const { return last_byte_; }
+  // Whether it has sent nothing that is not read yet. One that has waits for us.
+  bool PeerSilent();
   // Whether the peer has given up: it has closed its end, whatever it sent before.
   bool PeerGone();
 
@@ -86,7 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool has_slot = false;
 
  private:
-  tcp::socket& Lowest() { return socket_.next_layer().socket(); }
+  Socket& Lowest() { return socket_.next_layer().socket(); }
   void OnTlsDone(error_code error);
   void OnUpgradeRequest(error_code error);
   void Decide(const Result<std::string>& identity);
@@ -108,7 +111,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<std::string> queue_;
   std::atomic<size_t> queued_bytes_{0};
   std::string close_reason_;
-  Time last_byte_ = std::chrono::steady_clock::now(), slot_since_;
+  Time last_byte_ = std::chrono::steady_clock::now();
   bool open_ = false, ended_ = false, writing_ = false, closing_ = false;
 };
 

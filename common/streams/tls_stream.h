@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/compose.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -28,7 +30,10 @@ namespace longshore::streams {
 
 class TlsStream {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
+  // Of one kind of executor, known to the compiler: tcp::socket's may be any, which costs an
+  // allocation for each thing that completes.
+  using Executor = boost::asio::io_context::executor_type;
+  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
   using executor_type = Socket::executor_type;
   using ErrorCode = boost::system::error_code;
   enum class Role { kServer, kClient };

@@ -4,6 +4,7 @@
 // takes a compiler twenty seconds.
 #pragma once
 
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -25,6 +26,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
 using tcp = asio::ip::tcp;
+using Socket = TlsStream::Socket;
+using Acceptor = asio::basic_socket_acceptor<tcp, TlsStream::Executor>;
 using beast::error_code;
 
 using WebSocket = websocket::stream<TlsStream, false>;  // false: no compression

@@ -21,9 +21,8 @@ namespace longshore::kube {
 class RealClusterTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (std::getenv("KUBECONFIG") == nullptr) {
-      GTEST_SKIP() << "$KUBECONFIG is not set: no API server to test against";
-    }
+    ASSERT_NE(std::getenv("KUBECONFIG"), nullptr)
+        << "no API server to test against: run hack/test integration, or set $KUBECONFIG";
     const auto config = LoadConfig();
     ASSERT_TRUE(config.has_value()) << config.error().ToString();
     auto client = Client::Create(*config, "longshore-test");
