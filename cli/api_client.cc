@@ -9,8 +9,9 @@
 namespace longshore::cli {
 namespace {
 
-// Longer than the longest wait that the API takes (60 s).
-constexpr std::chrono::seconds kReadTimeout{75};
+// A server that went without a word, with its machine, is left after so long. Nothing that is asked
+// here waits for more than kLongestWait.
+constexpr std::chrono::seconds kReadTimeout = kLongestWait + std::chrono::seconds(10);
 
 Code CodeOf(int status) {
   switch (status) {

@@ -4,6 +4,7 @@
 // change) and goes into a header only. Problem documents become errors with their detail.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +14,9 @@
 #include "common/http/client.h"
 
 namespace longshore::cli {
+
+// What one call may ask the server to wait.
+inline constexpr std::chrono::seconds kLongestWait{5};
 
 using api::Json;
 

@@ -2,6 +2,8 @@
 //
 // longshore events: what the storage manager is told, as it is told.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <ostream>
 
 #include "cli/fields.h"
@@ -75,10 +77,10 @@ void PrintNew(Session& session, const Json& page) {
 }
 
 Result<Json> ReadPage(Session& session, ApiClient& api, const std::string& after,
-                      const std::string& wait) {
+                      std::chrono::seconds wait) {
   LS_ASSIGN_OR_RETURN(const std::string ns, session.ListNamespace());
-  auto page =
-      api.Get(WithQuery("/v1/events", {{"namespace", ns}, {"after", after}, {"wait", wait}}));
+  auto page = api.Get(WithQuery(
+      "/v1/events", {{"namespace", ns}, {"after", after}, {"wait", std::to_string(wait.count())}}));
   if (!page && page.error().code == Code::kGone) {
     return Error{Code::kGone,
                  "the cursor is too old, events after it are lost: list requests, pods "
@@ -89,7 +91,7 @@ Result<Json> ReadPage(Session& session, ApiClient& api, const std::string& after
 
 Status FollowEvents(Session& session, ApiClient& api, std::string after) {
   while (true) {
-    const auto page = ReadPage(session, api, after, "5");
+    const auto page = ReadPage(session, api, after, kLongestWait);
     if (page) {
       PrintNew(session, *page);
       after = Text(*page, "/cursor");
@@ -107,7 +109,13 @@ Status Events(Session& session, const EventFlags& flags) {
   LS_ASSIGN_OR_RETURN(const int64_t wait, ParseSeconds(flags.wait));
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   if (flags.follow) return FollowEvents(session, *api, flags.after);
-  LS_ASSIGN_OR_RETURN(const Json page, ReadPage(session, *api, flags.after, std::to_string(wait)));
+  std::chrono::seconds left(wait);
+  LS_ASSIGN_OR_RETURN(Json page,
+                      ReadPage(session, *api, flags.after, std::min(left, kLongestWait)));
+  while (Items(page, "/events").empty() && (left -= kLongestWait).count() > 0) {
+    LS_ASSIGN_OR_RETURN(
+        page, ReadPage(session, *api, Text(page, "/cursor"), std::min(left, kLongestWait)));
+  }
   if (session.json()) {
     session.io.out << page.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
   } else {

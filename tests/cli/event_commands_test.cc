@@ -69,5 +69,17 @@ TEST_F(CliTest, FollowedEventsGoOnAfterTheirCursor) {
   EXPECT_THAT(err_.str(), HasSubstr("--after log-2"));
 }
 
+// In pieces, each of which a server that has vanished can hold up for a few seconds only.
+TEST_F(CliTest, ALongWaitForEventsIsManyShortOnes) {
+  api_.On("GET /v1/events", {{"events", Json::array()}, {"cursor", "log-1"}});
+  api_.On("GET /v1/events", {{"events", Json::array()}, {"cursor", "log-1"}});
+  api_.On("GET /v1/events", {{"events", Json::array()}, {"cursor", "log-2"}});
+  EXPECT_EQ(Longshore("events --wait 12s"), 0) << err_.str();
+  EXPECT_THAT(err_.str(), HasSubstr("--after log-2"));
+  ASSERT_EQ(api_.lines().size(), 3u);
+  EXPECT_THAT(api_.lines().at(0), HasSubstr("wait=5"));
+  EXPECT_EQ(api_.lines().at(2), "GET /v1/events?after=log-1&namespace=backup&wait=2");
+}
+
 }  // namespace
 }  // namespace longshore::cli
