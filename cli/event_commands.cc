@@ -109,13 +109,13 @@ Status Events(Session& session, const EventFlags& flags) {
   LS_ASSIGN_OR_RETURN(const int64_t wait, ParseSeconds(flags.wait));
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   if (flags.follow) return FollowEvents(session, *api, flags.after);
+  Json page = {{"cursor", flags.after}};
   std::chrono::seconds left(wait);
-  LS_ASSIGN_OR_RETURN(Json page,
-                      ReadPage(session, *api, flags.after, std::min(left, kLongestWait)));
-  while (Items(page, "/events").empty() && (left -= kLongestWait).count() > 0) {
-    LS_ASSIGN_OR_RETURN(
-        page, ReadPage(session, *api, Text(page, "/cursor"), std::min(left, kLongestWait)));
-  }
+  do {
+    const auto piece = std::min(left, kLongestWait);
+    LS_ASSIGN_OR_RETURN(page, ReadPage(session, *api, Text(page, "/cursor"), piece));
+    left -= piece;
+  } while (Items(page, "/events").empty() && left.count() > 0);
   if (session.json()) {
     session.io.out << page.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
   } else {

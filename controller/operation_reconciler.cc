@@ -40,16 +40,12 @@ Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::s
 }
 
 Result<Again> OperationReconciler::OnWaiting(api::Operation& operation) {
-  if (Leased(operation)) {
-    // A row has it, but was not told yet (or cancel came in between): the pod reconciler goes on.
-    for (const api::BackupPodPtr& row :
-         env_.cluster.RowsOf(operation.metadata.ns, operation.spec.request_ref.name)) {
-      if (row->status.lease && row->status.lease->operation == operation.metadata.name) {
-        env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
-      }
-    }
-    return Again(kLookAgain);
+  // A row has it, but was not told yet (or cancel came in between): the pod reconciler goes on.
+  const auto leased = LeasedRows(operation);
+  for (const api::BackupPodPtr& row : leased) {
+    env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
   }
+  if (!leased.empty()) return Again(kLookAgain);
   if (operation.spec.cancel) return Cancel(operation, "Cancelled", "cancelled while it waited");
   const auto request = Find<api::ComputeRequest>(env_.cluster, operation.metadata.ns,
                                                  operation.spec.request_ref.name);
@@ -148,7 +144,7 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
   const bool lives =
       row && (row->status.state == api::kAvailable || row->status.state == api::kAssigned ||
               row->status.state == api::kProvisioning);
-  if (lives) return !Leased(operation);
+  if (lives) return LeasedRows(operation).empty();
   // A Pod that was removed by force may live on for a moment: its stream says so.
   const auto worker = row ? env_.workers.Facts(row->status.pod_uid) : std::nullopt;
   if (worker && worker->connected &&
@@ -165,12 +161,13 @@ Result<bool> OperationReconciler::Fenced(const api::Operation& operation) {
   return FactsOf(std::make_shared<const api::Json>(*pod)).ended;
 }
 
-bool OperationReconciler::Leased(const api::Operation& operation) const {
-  for (const api::BackupPodPtr& row :
-       env_.cluster.RowsOf(operation.metadata.ns, operation.spec.request_ref.name)) {
-    if (row->status.lease && row->status.lease->operation == operation.metadata.name) return true;
-  }
-  return false;
+std::vector<api::BackupPodPtr> OperationReconciler::LeasedRows(
+    const api::Operation& operation) const {
+  auto rows = env_.cluster.RowsOf(operation.metadata.ns, operation.spec.request_ref.name);
+  std::erase_if(rows, [&](const api::BackupPodPtr& row) {
+    return !row->status.lease || row->status.lease->operation != operation.metadata.name;
+  });
+  return rows;
 }
 
 Result<Again> OperationReconciler::Cancel(api::Operation& operation, const std::string& reason,

@@ -25,8 +25,8 @@ class OperationReconciler {
   Result<Again> Cancel(api::Operation& operation, const std::string& reason,
                        const std::string& message);
   Status Write(api::Operation& operation);
-  // Whether some row of the request holds it.
-  bool Leased(const api::Operation& operation) const;
+  // The rows whose lease names it.
+  std::vector<api::BackupPodPtr> LeasedRows(const api::Operation& operation) const;
   // Whether the pod that had it can certainly not go on with it.
   Result<bool> Fenced(const api::Operation& operation);
   // What keeps it waiting, for its condition: {reason, message}.

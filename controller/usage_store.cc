@@ -108,7 +108,8 @@ void UsageStore::Forget(Node& node, const std::string& uid) {
 }
 
 void UsageStore::AddAbsent(const Taken& taken, bool complete, std::vector<PodSample>& sampled) {
-  for (const std::string& uid : std::set<std::string>(taken.node.pods)) {
+  for (auto each = taken.node.pods.begin(); each != taken.node.pods.end();) {
+    const std::string& uid = *each++;  // Forget takes it out
     const auto pod = pods_.find(uid);
     if (pod != pods_.end() && pod->second.report == reports_) continue;
     if (complete || pod == pods_.end() || !pod->second.last) {

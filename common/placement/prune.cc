@@ -53,11 +53,13 @@ void AddUpRequests(Json& spec, const PodRecord& read) {
 void PruneCondition(Json& condition) {
   const std::string_view type = kube::StringAt(condition, "/type");
   const bool is_true = kube::StringAt(condition, "/status") == "True";
-  const bool tells = (type == "PodScheduled" && !is_true) || type == "DisruptionTarget";
-  if (tells) return KeepOnly(condition, {"type", "status", "reason", "message"});
-  if (type == "Ready" || type.starts_with(api::kGroup))
-    return KeepOnly(condition, {"type", "status"});
-  condition = nullptr;
+  if ((type == "PodScheduled" && !is_true) || type == "DisruptionTarget") {
+    KeepOnly(condition, {"type", "status", "reason", "message"});
+  } else if (type == "Ready" || type.starts_with(api::kGroup)) {
+    KeepOnly(condition, {"type", "status"});
+  } else {
+    condition = nullptr;
+  }
 }
 
 void PruneOurs(Json& pod) {

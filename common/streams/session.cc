@@ -54,14 +54,12 @@ void Session::Begin() {
   });
 }
 
-bool Session::PeerGone() {
-  pollfd peer{Lowest().native_handle(), POLLRDHUP, 0};
-  return ::poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
+bool Session::PeerGone() { return Has(POLLRDHUP); }
+bool Session::PeerSilent() { return !Has(POLLIN); }
 
-bool Session::PeerSilent() {
-  pollfd peer{Lowest().native_handle(), POLLIN, 0};
-  return ::poll(&peer, 1, 0) == 0;
+bool Session::Has(short event) {
+  pollfd peer{Lowest().native_handle(), event, 0};
+  return ::poll(&peer, 1, 0) == 1;  // an end or an error is reported without being asked for
 }
 
 void Session::Handshake() {

@@ -90,6 +90,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   Socket& Lowest() { return socket_.next_layer().socket(); }
+  // Whether poll(2) reports the event, an end or an error of the connection now.
+  bool Has(short event);
   void OnTlsDone(error_code error);
   void OnUpgradeRequest(error_code error);
   void Decide(const Result<std::string>& identity);

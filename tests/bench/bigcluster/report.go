@@ -61,30 +61,27 @@ func histogram(seconds uint64) (b []byte) {
 	return message(b, 1, packed)
 }
 
-// sameOfAll is what the pods, and the nodes, have in common after so many seconds: made once, since thousands need it
-// and the generator must leave the controller its share of the machine.
-var sameOfAll sync.Map
-
-func ofSecond(seconds uint64, kind string, render func(uint64) []byte) []byte {
-	type key struct {
-		seconds uint64
-		kind    string
+// oncePerSecond makes what thousands have in common after so many seconds once: the generator must leave the controller
+// its share of the machine.
+func oncePerSecond(render func(seconds uint64) []byte) func(seconds uint64) []byte {
+	var made sync.Map
+	return func(seconds uint64) []byte {
+		if known, found := made.Load(seconds); found {
+			return known.([]byte)
+		}
+		now := render(seconds)
+		made.Store(seconds, now)
+		return now
 	}
-	if known, found := sameOfAll.Load(key{seconds, kind}); found {
-		return known.([]byte)
-	}
-	made := render(seconds)
-	sameOfAll.Store(key{seconds, kind}, made)
-	return made
 }
 
 // usage is what a pod at work reports: every field that the agent measures has a value, one device, no pressure of its
 // own (cgroup v1 and v2 differ in that).
 func usage(cpuNanos, seconds uint64) []byte {
-	return append(number(nil, 1, cpuNanos), ofSecond(seconds, "pod", usageBesideCPU)...)
+	return append(number(nil, 1, cpuNanos), usageBesideCPU(seconds)...)
 }
 
-func usageBesideCPU(seconds uint64) []byte {
+var usageBesideCPU = oncePerSecond(func(seconds uint64) []byte {
 	b := counters(nil, seconds, growth{2, 1_234_567})
 	b = message(b, 3, histogram(seconds))
 	b = counters(b, seconds, growth{5, 111}, growth{6, 7}, growth{7, 4 << 20}, growth{8, 1 << 20}, growth{9, 64}, growth{10, 16})
@@ -100,7 +97,7 @@ func usageBesideCPU(seconds uint64) []byte {
 		memory = number(memory, field, 150<<20+counter(seconds%60, 4096))
 	}
 	return message(b, 26, memory)
-}
+})
 
 // usageReport is one second of a node. Each pod has one container with the same numbers.
 func usageReport(sequence uint64, start, end time.Duration, wall time.Time, pods []podLoad) []byte {
@@ -117,14 +114,14 @@ func usageReport(sequence uint64, start, end time.Duration, wall time.Time, pods
 		b = message(b, 6, message(message(text(nil, 1, pod.uid), 2, used), 3, container))
 		node += pod.cpuNanos
 	}
-	sums := append(number(nil, 1, node), ofSecond(sequence, "node", nodeBesideCPU)...)
+	sums := append(number(nil, 1, node), nodeBesideCPU(sequence)...)
 	return message(nil, 2, message(b, 7, sums))
 }
 
-func nodeBesideCPU(seconds uint64) []byte {
+var nodeBesideCPU = oncePerSecond(func(seconds uint64) []byte {
 	b := counters(number(nil, 2, 8000), seconds, growth{3, 5_000_000_000}, growth{4, 10_000_000})
 	b = counters(number(number(b, 6, 20<<30), 7, 32<<30), seconds, growth{10, 10})
 	device := counters(text(nil, 1, "254:0"), seconds, growth{3, 16 << 20}, growth{4, 4 << 20})
 	b = message(b, 12, message(message(device, 11, histogram(seconds)), 12, histogram(seconds)))
 	return message(b, 13, counters(text(nil, 1, "eth0"), seconds, growth{2, 400_000}, growth{3, 24 << 20}))
-}
+})
