@@ -2,6 +2,7 @@
 #include "extender/protocol.h"
 
 #include <algorithm>
+#include <bit>
 #include <nlohmann/json.hpp>
 
 #include "common/api/meta.h"
@@ -250,14 +251,22 @@ bool Reader::Node() {
 
 // Keeps the first of each name (and its item), in order.
 void DropDuplicates(Arguments& arguments) {
-  NameMap seen(arguments.names.size());
+  const auto& names = arguments.names;
   std::vector<uint64_t>& hashes = arguments.hashes;
-  hashes.reserve(arguments.names.size());
-  for (const std::string_view name : arguments.names) hashes.push_back(HashName(name));
+  hashes.reserve(names.size());
+  for (const std::string_view name : names) hashes.push_back(HashName(name));
+  // Where each name that is kept stands, and one more; 0: none.
+  std::vector<uint32_t> slots(std::bit_ceil(2 * names.size() + 1));
+  const size_t mask = slots.size() - 1;
   size_t kept = 0;
-  for (size_t i = 0; i < arguments.names.size(); ++i) {
-    if (i + NameMap::kAhead < hashes.size()) seen.Prefetch(hashes[i + NameMap::kAhead]);
-    if (!seen.Insert(arguments.names[i], hashes[i]).second) continue;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto same = [&](uint32_t slot) {
+      return hashes[slot - 1] == hashes[i] && names[slot - 1] == names[i];
+    };
+    size_t at = hashes[i] & mask;
+    while (slots[at] != 0 && !same(slots[at])) at = (at + 1) & mask;
+    if (slots[at] != 0) continue;
+    slots[at] = static_cast<uint32_t>(kept + 1);
     arguments.names[kept] = arguments.names[i];
     hashes[kept] = hashes[i];
     if (!arguments.by_name) arguments.items[kept] = arguments.items[i];

@@ -16,20 +16,32 @@ namespace longshore {
 
 // Not for names that an enemy chooses: the seed is fixed.
 inline uint64_t HashName(std::string_view name) {
+  __extension__ using Product = unsigned __int128;
   constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
+  // The upper half brings the last characters of a word, which differ most, down to the low bits.
   const auto mix = [](uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * kMultiplier;
-    return hash ^ (hash >> 29);
+    const Product product = Product{hash ^ word} * kMultiplier;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
   };
-  uint64_t hash = name.size() * kMultiplier;
-  while (name.size() >= 8) {
-    uint64_t word;
-    std::memcpy(&word, name.data(), 8);
-    hash = mix(hash, word);
-    name.remove_prefix(8);
-  }
+  const auto load = [](const char* at, auto word) {
+    std::memcpy(&word, at, sizeof word);
+    return uint64_t{word};
+  };
+  const char* at = name.data();
+  const size_t size = name.size();
+  uint64_t hash = size * kMultiplier;
+  size_t left = size;
+  for (; left > 8; at += 8, left -= 8) hash = mix(hash, load(at, uint64_t{}));
+  // The last words may overlap: copies of a length that is known are single instructions.
   uint64_t rest = 0;
-  if (!name.empty()) std::memcpy(&rest, name.data(), name.size());
+  if (size >= 8) {
+    rest = load(at + left - 8, uint64_t{});
+  } else if (size >= 4) {
+    rest = load(at, uint32_t{}) << 32 | load(at + size - 4, uint32_t{});
+  } else if (size > 0) {
+    rest = load(at, uint8_t{}) << 16 | load(at + size / 2, uint8_t{}) << 8 |
+           load(at + size - 1, uint8_t{});
+  }
   hash = mix(hash, rest);
   return hash ^ (hash >> 32);
 }

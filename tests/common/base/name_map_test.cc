@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 namespace longshore {
@@ -44,7 +45,16 @@ TEST(NameMapTest, TellsManyNamesApart) {
   EXPECT_EQ(found.back(), NameMap::kNone);
 }
 
-// "a\0" is not "a": the last word of a name is padded with zeros.
+// Names count up in their last characters: those must reach the bits that choose the slot.
+TEST(NameMapTest, HashesSpread) {
+  std::set<uint64_t> slots;
+  for (int i = 10000; i < 15000; ++i) {
+    slots.insert(HashName("node-" + std::to_string(i)) % 16384);
+  }
+  EXPECT_GT(slots.size(), 4000u);  // of 5000; by chance 4300
+}
+
+// "a\0" is not "a": the length counts.
 TEST(NameMapTest, NulsCount) {
   using namespace std::string_view_literals;
   NameMap map(2);
