@@ -153,8 +153,9 @@ void ChooseOneNode(Decision& decision) {
 std::string WriteReply(Verb verb, std::string& body, Decision& decision) {
   const bool judges = decision.grounds->scorer.has_value();
   if (verb == Verb::kPrioritize) {
-    return judges ? PrioritizeReply(decision.arguments, Grades(decision))
-                  : NeutralPrioritizeReply();
+    // Points for some nodes only would take the pod away from the others, the best ones included.
+    const bool whole = judges && decision.judged == decision.arguments.names.size();
+    return whole ? PrioritizeReply(decision.arguments, Grades(decision)) : NeutralPrioritizeReply();
   }
   if (!judges) return FilterReply(std::move(body), decision.arguments, {});
   const Refusals refusals(*decision.grounds, decision.nodes);

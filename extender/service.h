@@ -21,7 +21,8 @@
 namespace longshore::extender {
 
 struct ServiceOptions {
-  // For one call, far under the scheduler's httpTimeout: what is not judged by then passes.
+  // For judging the nodes of one call, far under the scheduler's httpTimeout: after that filter
+  // lets the rest pass, and prioritize has no opinion.
   std::chrono::milliseconds deadline{50};
   size_t explained_nodes = 20;   // in each PlacementVerdict
   Recorder* recorder = nullptr;  // outlives the service; null: nothing is recorded

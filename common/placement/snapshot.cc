@@ -80,7 +80,8 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
   std::vector<PodPlace> places;
   for (const auto& [name, pod] : Part(ns).pods) {
     const auto& claims = pod->claims;
-    if (pod->running && !pod->node.empty() &&
+    // A backup pod that reads the claim doesn't make the data be where it runs.
+    if (pod->running && !pod->backup && !pod->node.empty() &&
         std::find(claims.begin(), claims.end(), claim) != claims.end()) {
       places.push_back(PlaceOf(*pod));
     }

@@ -180,6 +180,17 @@ TEST_F(ServiceTest, Case25_DeadlineLetsTheRestPass) {
   EXPECT_EQ(Count("filter", "deadline"), 1);
 }
 
+// Points for those that were judged would take the pod away from the node of its data.
+TEST_F(ServiceTest, Case25_DeadlineLeavesNoOpinion) {
+  std::vector<std::string> many;
+  for (int i = 0; i < 300; ++i) many.push_back("x" + std::to_string(i));
+  many.push_back("n1");
+  EXPECT_NE(world_.service.Prioritize(RequestBody(many)), "[]");
+  world_.clock.step = std::chrono::milliseconds(60);
+  EXPECT_EQ(world_.service.Prioritize(RequestBody(many)), "[]");
+  EXPECT_EQ(Count("prioritize", "deadline"), 1);
+}
+
 TEST_F(ServiceTest, Case26_PodWithoutOurLabelIsUntouched) {
   const std::string body = RequestBody(kAll, "u1", "");
   EXPECT_EQ(Filter(body)["NodeNames"], json(kAll));

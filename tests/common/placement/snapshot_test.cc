@@ -198,6 +198,14 @@ TEST_F(SnapshotTest, FindsRunningPodsByLabelsAndClaim) {
   EXPECT_THAT(snapshot->PodsByLabels("other", {{"role", "leader"}}), IsEmpty());
 }
 
+// Or else the first backup pod of a shared volume would make the data be where it runs.
+TEST_F(SnapshotTest, BackupPodsDoNotUseAClaim) {
+  Json ours = PodJson("lsp-1", "n1");
+  ours["metadata"]["labels"] = {{api::kLabelSource, "orders"}};
+  Add(&SnapshotBuilder::Pod, ours);
+  EXPECT_THAT(Build()->PodsByClaim("db", "data"), IsEmpty());
+}
+
 TEST_F(SnapshotTest, KnowsWhichPodWasBoundByItsUid) {
   Add(&SnapshotBuilder::Pod, PodJson("a", "n1", "u1"));
   EXPECT_EQ(Build()->NodeOfPod("db", "a", "u1"), "n1");
