@@ -8,7 +8,7 @@
 namespace longshore::extender {
 
 LiveCluster::LiveCluster(kube::Client& client)
-    : view_(client), sources_(client, kube::kBackupSources) {
+    : view_(client, placement::WatchedPods::kHoldingRoom), sources_(client, kube::kBackupSources) {
   sources_.OnChange([this](const kube::ObjectPtr& before, const kube::ObjectPtr& after) {
     SourceChanged(before, after);
   });

@@ -19,6 +19,16 @@ constexpr std::chrono::milliseconds kPublishInterval{50};
 constexpr std::chrono::milliseconds kSyncPoll{20};
 constexpr std::chrono::milliseconds kIdleWait{1000};
 
+// Bound, and neither succeeded nor failed.
+constexpr char kHoldingRoom[] = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed";
+
+kube::InformerOptions PodOptions(WatchedPods pods) {
+  kube::InformerOptions options;
+  if (pods == WatchedPods::kHoldingRoom) options.selector.field_selector = kHoldingRoom;
+  options.prune = PrunePod;
+  return options;
+}
+
 // A big cluster has tens of thousands of attachments, and what drivers write about them is most of
 // each.
 void PruneAttachment(api::Json& attachment) {
@@ -30,9 +40,9 @@ void PruneAttachment(api::Json& attachment) {
 
 class ClusterView::Impl {
  public:
-  explicit Impl(kube::Client& client)
+  Impl(kube::Client& client, WatchedPods pods)
       : nodes_(client, kube::kNodes, {.prune = PruneNode}),
-        pods_(client, kube::kPods, {.prune = PrunePod}),
+        pods_(client, kube::kPods, PodOptions(pods)),
         slices_(client, kube::kEndpointSlices),
         claims_(client, kube::kPersistentVolumeClaims),
         volumes_(client, kube::kPersistentVolumes),
@@ -144,7 +154,8 @@ class ClusterView::Impl {
   std::jthread publisher_;
 };
 
-ClusterView::ClusterView(kube::Client& client) : impl_(std::make_unique<Impl>(client)) {}
+ClusterView::ClusterView(kube::Client& client, WatchedPods pods)
+    : impl_(std::make_unique<Impl>(client, pods)) {}
 ClusterView::~ClusterView() = default;
 void ClusterView::Start() { impl_->Start(); }
 void ClusterView::Stop() { impl_->Stop(); }

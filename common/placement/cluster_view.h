@@ -16,10 +16,14 @@
 
 namespace longshore::placement {
 
+// Which pods are watched, of all namespaces (their placement, not contents). Those that hold room
+// are enough for placement, and half the events of a cluster that schedules many.
+enum class WatchedPods { kAll, kHoldingRoom };
+
 class ClusterView {
  public:
-  // The client outlives the view. Watches pods of all namespaces (their placement, not contents).
-  explicit ClusterView(kube::Client& client);
+  // The client outlives the view.
+  explicit ClusterView(kube::Client& client, WatchedPods pods = WatchedPods::kAll);
   ~ClusterView();
   void Start();
   void Stop();

@@ -153,6 +153,25 @@ TEST_F(ClusterViewTest, FollowsPodsAndLeavesOldSnapshotsAlone) {
   EXPECT_TRUE(Eventually([&] { return Snapshot()->Node(node_)->pods == 0; }));
 }
 
+TEST_F(ClusterViewTest, WatchesOnlyPodsThatHoldRoomIfAsked) {
+  view_ = std::make_unique<ClusterView>(*client_, WatchedPods::kHoldingRoom);
+  StartAndSync();
+  AddLeader();
+  ASSERT_TRUE(Eventually([&] { return Snapshot()->Node(node_)->pods == 1; }));
+  const Json unbound{{"metadata", {{"name", "waits"}}},
+                     {"spec",
+                      {{"schedulerName", "nobody"},
+                       {"containers", Json::array({{{"name", "c"}, {"image", "none"}}})}}}};
+  ASSERT_TRUE(client_->Create(kube::kPods, ns_, unbound).has_value());
+  const Json ended{{"status", {{"phase", "Succeeded"}}}};
+  ASSERT_TRUE(client_->Patch(kube::kPods, ns_, "pg-0", kube::PatchType::kMerge, ended, "status")
+                  .has_value());
+  EXPECT_TRUE(Eventually([&] { return Snapshot()->Node(node_)->pods == 0; }));
+  EXPECT_EQ(view_->pods().Get(ns_, "waits"), nullptr);
+  EXPECT_EQ(view_->pods().Get(ns_, "pg-0"), nullptr);
+  (void)client_->Delete(kube::kPods, ns_, "waits", {.grace_period_seconds = 0});
+}
+
 // The whole way: from objects to "where is the data", and following it.
 TEST_F(ClusterViewTest, LocatesASourceAndFollowsIt) {
   api::BackupSource source;
