@@ -22,6 +22,8 @@ const (
 	dataNode   = "node-02510"
 	namespace  = "default"
 	sourceName = "bench"
+	// All but its zone is refused, with a reason for each node.
+	requiringSource = "bench-required"
 )
 
 // benchNode: racks of 20, zones of 250, regions of 2500; four sizes, so that room differs.
@@ -54,10 +56,12 @@ func backupPod() *v1.Pod {
 	}
 }
 
-// benchSource is the source of the benches of single calls.
-func benchSource() string {
-	return fmt.Sprintf(`{"apiVersion":"longshore.dev/v1alpha1","kind":"BackupSource","metadata":{"name":%q},"spec":{
-		"kind":"filesystem","filesystem":{"persistentVolumeClaim":"data"},"location":{"nodeName":%q}}}`, sourceName, dataNode)
+// benchSources are those of the benches of single calls: one prefers nearness, the other requires its data's zone.
+func benchSources() []string {
+	const text = `{"apiVersion":"longshore.dev/v1alpha1","kind":"BackupSource","metadata":{"name":%q},"spec":{
+		"kind":"filesystem","filesystem":{"persistentVolumeClaim":"data"},"location":{"nodeName":%q},"placement":%s}}`
+	return []string{fmt.Sprintf(text, sourceName, dataNode, `{}`),
+		fmt.Sprintf(text, requiringSource, dataNode, `{"mode":"Require","tier":"Zone"}`)}
 }
 
 // makeWorld posts the nodes and the sources, unless they are there; the CRDs are.
@@ -115,12 +119,14 @@ func inSchedulerOrder(count int) []int {
 }
 
 // namesBody is what the scheduler sends with nodeCacheCapable.
-func namesBody(count int) []byte {
+func namesBody(source string, count int) []byte {
 	names := []string{}
 	for _, i := range inSchedulerOrder(count) {
 		names = append(names, benchNode(i).Name)
 	}
-	return mustJSON(extenderv1.ExtenderArgs{Pod: backupPod(), NodeNames: &names})
+	pod := backupPod()
+	pod.Labels[sourceLabel] = source
+	return mustJSON(extenderv1.ExtenderArgs{Pod: pod, NodeNames: &names})
 }
 
 // listBody is what it sends without: nodes in use, whose status lists 57 images, 12 kB each.
