@@ -28,6 +28,11 @@ bool CrewMember::ended() const {
 bool CrewMember::counts() const { return !ended() && state() != api::kDraining; }
 bool CrewMember::working() const { return state() == api::kAvailable || state() == api::kAssigned; }
 bool CrewMember::on_its_way() const { return !ended() && !working(); }
+bool CrewMember::in_trouble() const {
+  const std::string& reason = row->status.reason;
+  return on_its_way() && state() != api::kDraining && !reason.empty() &&
+         reason != kReasonPodCreated;
+}
 
 int Crew::Counting() const {
   return static_cast<int>(std::count_if(members.begin(), members.end(),
@@ -42,6 +47,11 @@ int Crew::MayRun() const {
 int Crew::OnTheirWay() const {
   return static_cast<int>(std::count_if(members.begin(), members.end(),
                                         [](const CrewMember& m) { return m.on_its_way(); }));
+}
+
+int Crew::InTrouble() const {
+  return static_cast<int>(std::count_if(members.begin(), members.end(),
+                                        [](const CrewMember& m) { return m.in_trouble(); }));
 }
 
 api::PodStateCounts Crew::Counts() const {
@@ -117,14 +127,14 @@ std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
       std::max<std::chrono::nanoseconds>(wanted - waited, std::chrono::nanoseconds(0)));
 }
 
-std::vector<const CrewMember*> Crew::Prunable(WallTime now, std::chrono::seconds age) const {
+std::vector<const CrewMember*> Crew::Prunable(WallTime now, std::chrono::seconds age,
+                                              bool over) const {
   std::vector<const CrewMember*> old;
   for (const CrewMember& member : members) {
+    if (member.may_run() || Since(member.row->status.last_transition_time, now) <= age) continue;
     const CrewMember* newest = Newest(member.row->spec.slot);
-    if (member.may_run() || newest == &member ||
-        Since(member.row->status.last_transition_time, now) <= age) {
-      continue;
-    }
+    if (over) old.push_back(&member);
+    if (over || newest == &member) continue;
     const Search search = SearchOf(member.row->spec.slot, newest->row->spec.attempt);
     if (member.row->spec.attempt != search.first_attempt) old.push_back(&member);
   }

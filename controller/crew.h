@@ -13,6 +13,8 @@
 
 namespace longshore::controller {
 
+// Reason of a row that is Provisioning and has no trouble.
+inline constexpr char kReasonPodCreated[] = "PodCreated";
 // Reason of a row that was given up because no candidate node took it.
 inline constexpr char kReasonUnplaced[] = "Unplaced";
 // The same, of a row whose source requires nearness for a limited time only, which is over.
@@ -44,7 +46,10 @@ struct CrewMember {
   bool counts() const;  // toward the desired number: neither ended nor draining
   bool may_run() const { return !ended() || pod_alive; }
   bool on_its_way() const;  // Planned, Provisioning or Draining
-  bool working() const;     // Available or Assigned
+  // Planned or Provisioning, and its row says what keeps it from working: nobody knows for how
+  // long.
+  bool in_trouble() const;
+  bool working() const;  // Available or Assigned
 };
 
 struct Crew {
@@ -53,7 +58,8 @@ struct Crew {
   void Add(api::BackupPodPtr row, PodLife life);
   int Counting() const;
   int MayRun() const;
-  int OnTheirWay() const;
+  int OnTheirWay() const;  // in trouble or not
+  int InTrouble() const;
   api::PodStateCounts Counts() const;
   // The lowest slot in which nothing may run.
   int FreeSlot() const;
@@ -65,8 +71,8 @@ struct Crew {
   // How long to wait before the slot is tried again: none after the first failure, then doubling.
   std::chrono::milliseconds BackOff(int slot, WallTime now) const;
   // Ended rows that nobody needs, when older than `age`: all but the newest of each slot, and the
-  // one that says since when a node is looked for.
-  std::vector<const CrewMember*> Prunable(WallTime now, std::chrono::seconds age) const;
+  // one that says since when a node is looked for. Those too where no pod will be made any more.
+  std::vector<const CrewMember*> Prunable(WallTime now, std::chrono::seconds age, bool over) const;
 };
 
 Crew MakeCrew(std::vector<api::BackupPodPtr> rows,

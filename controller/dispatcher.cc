@@ -198,7 +198,7 @@ bool Dispatcher::AcquiredFor(const api::BackupPod& row, const api::Operation& op
 api::BackupPodPtr* Dispatcher::PodFor(const api::Operation& operation, Round& round) const {
   const std::string& wanted = operation.spec.pod_ref.name;
   for (api::BackupPodPtr& row : round.rows) {
-    const bool free = row->status.state == api::kAvailable;
+    const bool free = row->status.state == api::kAvailable && !row->metadata.deleting();
     const bool fits = wanted.empty()
                           ? free
                           : row->metadata.name == wanted && (free || AcquiredFor(*row, operation));

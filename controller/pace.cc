@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "controller/pod_reconciler.h"
+#include "controller/crew.h"
 
 namespace longshore::controller {
 namespace {

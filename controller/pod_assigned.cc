@@ -76,7 +76,9 @@ Result<Again> PodReconciler::OnAcquired(Seen& seen) {
   if (!expires) return Free(seen, "LeaseUnreadable");
   const WallTime now = env_.clock.Now();
   if (*expires <= now) return Free(seen, "LeaseExpired");
-  if (!seen.ending.empty()) return Free(seen, kReasonRequestEnded);
+  if (!seen.ending.empty()) {
+    return Free(seen, seen.row.metadata.deleting() ? kReasonRowDeleted : kReasonRequestEnded);
+  }
   return Again(std::chrono::ceil<milliseconds>(*expires - now));
 }
 

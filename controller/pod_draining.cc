@@ -22,7 +22,8 @@ constexpr seconds kAskAgain{5};
 constexpr seconds kLookAgain{10};
 
 bool Ours(const std::string& reason) {
-  return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized;
+  return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized ||
+         reason == kReasonRowDeleted || reason == kReasonImageChanged;
 }
 
 }  // namespace
@@ -55,8 +56,8 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
   const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
   // What never was offered has nothing in flight; nor has what has ended or said so.
   const bool never_offered = seen.row.status.node_name.empty() && seen.row.status.epoch == 0;
-  const bool silent =
-      !seen.connected() && !env_.Listening() && waited > env_.settings.drain_silence;
+  const bool heard = seen.worker && seen.worker->Present(now, env_.settings.drain_silence);
+  const bool silent = !heard && !env_.Listening() && waited > env_.settings.drain_silence;
   const bool agreed = seen.worker && seen.worker->gate_closed;
   if (seen.pod.ended || never_offered || silent || agreed) {
     kube::DeleteOptions options;
@@ -75,18 +76,70 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
   return Again(kAskAgain);
 }
 
-// kubectl delete of the row: the cluster deletes its Pod. A result that still comes is written.
+// ---- a node that does not answer ---------------------------------------------------------------
+
+bool PodReconciler::NodeIsLost(const Seen& seen) const {
+  if (seen.pod.node.empty()) return false;
+  const auto view = env_.cluster.View();
+  const placement::NodeInfo* node = view->Node(seen.pod.node);
+  return node == nullptr || !node->ready;
+}
+
+// Its Pod should be gone for long, and nobody is there to remove it: the cluster itself waits until
+// the Node is deleted or marked as out of service.
+bool PodReconciler::Unremovable(const Seen& seen) const {
+  const bool ended = seen.row.status.state == api::kDeconstructed ||
+                     seen.row.status.state == api::kFailed || seen.row.status.state == api::kLost;
+  if (ended || !seen.pod.alive() || !seen.pod.deleting || env_.Listening()) return false;
+  if (Since(seen.pod.deletion_time, env_.clock.Now()) < env_.settings.stall_grace) return false;
+  const bool heard =
+      seen.worker && seen.worker->Present(env_.clock.Monotonic(), env_.settings.drain_silence);
+  return !heard && NodeIsLost(seen);
+}
+
+// The row ends, so that the crew is not held up. Its Pod may still run, as far as anybody knows: it
+// counts toward the most that may, and its operation begins anew only when it is gone.
+Result<Again> PodReconciler::OnNodeLost(Seen& seen) {
+  seen.pod.end_reason = kReasonNodeLost;
+  seen.pod.end_message =
+      "node " + seen.pod.node +
+      " does not answer, and its Pod cannot be removed. If the machine is off, delete the Node or "
+      "taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: until then the Pod "
+      "counts as running";
+  const auto& lease = seen.row.status.lease;
+  auto operation = lease && !lease->operation.empty()
+                       ? Find<api::Operation>(env_.cluster, seen.row.metadata.ns, lease->operation)
+                       : std::nullopt;
+  const bool interrupts = operation && Active(*operation) &&
+                          operation->status.pod == seen.row.metadata.name &&
+                          operation->status.epoch == lease->epoch;
+  if (interrupts) {
+    MoveToInterrupted(*operation, "the pod was lost: NodeLost: " + seen.pod.end_message,
+                      env_.NowText());
+    LS_RETURN_IF_ERROR(WriteOperation(*operation));
+  }
+  return EndByLoss(seen);
+}
+
+// Removed by force, without its finalizer: the cluster deletes its Pod. A result that still comes
+// is written.
 Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::string& name) {
   const auto pod = env_.cluster.Get(kube::kPods, ns, name);
   if (!pod) {
     env_.workers.ForgetPod(ns, name);
     return Again();
   }
-  const std::string uid(kube::UidOf(*pod));
+  LS_RETURN_IF_ERROR(TakeOrphanedResult(ns, name, std::string(kube::UidOf(*pod))));
+  return Again();
+}
+
+// Of a Pod that has no row any more.
+Status PodReconciler::TakeOrphanedResult(const std::string& ns, const std::string& name,
+                                         const std::string& uid) {
   const auto worker = env_.workers.Facts(uid);
   if (!worker || !worker->result) {
     env_.workers.Forget(uid);
-    return Again();
+    return {};
   }
   const messages::OperationResult& result = *worker->result;
   auto operation = Find<api::Operation>(env_.cluster, ns, result.operation());
@@ -98,7 +151,7 @@ Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::stri
     if (api::Terminal(operation->status.state)) AnnounceFinished(env_.events, *operation);
   }
   SendReleased(uid, result.epoch());
-  return Again();
+  return {};
 }
 
 // ---- what all states share ---------------------------------------------------------------------
@@ -148,7 +201,7 @@ Result<Again> PodReconciler::EndByLoss(Seen& seen) {
   const bool ended = seen.pod.ended;
   std::string reason = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
   std::string message = seen.pod.end_message;
-  if (seen.row.status.state == api::kDraining && !ended) {
+  if (seen.row.status.state == api::kDraining && !ended && !seen.pod.exists) {
     reason = seen.row.status.reason;
     message = seen.row.status.message;
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/pod_facts.h"
 
+#include <algorithm>
+
 #include "common/api/meta.h"
 #include "controller/pod_template.h"
 
@@ -77,7 +79,8 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
   facts.resource_version = StringAt(*pod, "/metadata/resourceVersion");
   facts.node = StringAt(*pod, "/spec/nodeName");
   facts.ip = StringAt(*pod, "/status/podIP");
-  facts.deleting = !StringAt(*pod, "/metadata/deletionTimestamp").empty();
+  facts.deletion_time = StringAt(*pod, "/metadata/deletionTimestamp");
+  facts.deleting = !facts.deletion_time.empty();
   ReadConditions(*pod, facts);
   ReadContainers(*pod, facts);
   const std::string_view phase = StringAt(*pod, "/status/phase");
@@ -90,10 +93,11 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
   return facts;
 }
 
-bool MadeFor(const api::Json& pod, const std::string& request_uid, int slot, int attempt) {
-  return kube::LabelOf(pod, api::kLabelRequestUid) == request_uid &&
-         kube::LabelOf(pod, api::kLabelSlot) == std::to_string(slot) &&
-         kube::LabelOf(pod, api::kLabelAttempt) == std::to_string(attempt);
+bool MadeFor(const api::Json& pod, const std::string& row_uid) {
+  const Json& owners = At(pod, "/metadata/ownerReferences");
+  return owners.is_array() && std::any_of(owners.begin(), owners.end(), [&](const Json& owner) {
+           return StringAt(owner, "/uid") == row_uid;
+         });
 }
 
 }  // namespace longshore::controller

@@ -15,8 +15,9 @@ struct PodFacts {
   bool exists = false;
   std::string uid, resource_version, node, ip;
   bool deleting = false;
-  bool ended = false;      // phase Failed or Succeeded: no container of it will run again
-  std::string end_reason;  // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
+  std::string deletion_time;  // when it should be gone; RFC 3339
+  bool ended = false;         // phase Failed or Succeeded: no container of it will run again
+  std::string end_reason;     // "Evicted", "PreemptionByScheduler", …; "PodFailed" when nobody says
   std::string end_message;
   bool running = false;  // its container runs now
   std::string started;   // when it began to; RFC 3339
@@ -32,7 +33,7 @@ struct PodFacts {
 
 PodFacts FactsOf(const kube::ObjectPtr& pod);
 
-// Whether the Pod was made for this row: by our labels.
-bool MadeFor(const api::Json& pod, const std::string& request_uid, int slot, int attempt);
+// Whether the Pod was made for this row: by its owner, who may have had the same name before.
+bool MadeFor(const api::Json& pod, const std::string& row_uid);
 
 }  // namespace longshore::controller

@@ -2,6 +2,7 @@
 //
 // PodReconciler: Planned. The row is durable, the Pod may or may not have been created.
 #include "controller/acceptance.h"
+#include "controller/crew.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
 
@@ -17,14 +18,21 @@ constexpr seconds kLookAgain{10};
 }  // namespace
 
 Result<Again> PodReconciler::OnPlanned(Seen& seen) {
-  if (!seen.ending.empty()) {
-    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
-    return Again(milliseconds(0));
-  }
+  if (!seen.ending.empty()) return OnEnding(seen);
   const auto refs = Accept(env_.cluster, *seen.request).references;
   if (!refs) return Again(kLookAgain);  // the request's condition says what is missing
-  if (!pace_.MayTry(seen.row)) return Again(kLookAgain);
+  if (!pace_.MayTry(seen.row)) return OnHeldBack(seen);
   return CreatePod(seen, refs->policy, refs->image, refs->source);
+}
+
+// Another pod of its request has trouble: they are tried one at a time.
+Result<Again> PodReconciler::OnHeldBack(Seen& seen) {
+  const auto waited = Since(seen.row.metadata.creation_timestamp, env_.clock.Now());
+  if (seen.row.status.reason.empty() && waited >= env_.settings.trouble_grace) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, "HeldBack",
+                            "another pod of the request cannot start; it is tried after that one"));
+  }
+  return Again(kLookAgain);
 }
 
 Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
@@ -35,10 +43,13 @@ Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
                                       env_.settings.controller_endpoint});
   auto pod = env_.cluster.Create(kube::kPods, meta.ns, wanted);
   if (!pod && pod.error().code == Code::kAlreadyExists) {
-    // Created by us before a crash, or by somebody else: the labels tell.
+    // Created by us before a crash, or by somebody else, or for a row that was removed by force.
     pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
-    if (pod &&
-        !MadeFor(*pod, seen.request->metadata.uid, seen.row.spec.slot, seen.row.spec.attempt)) {
+    if (pod && !kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
+      LS_RETURN_IF_ERROR(TakeOrphanedResult(meta.ns, meta.name, std::string(kube::UidOf(*pod))));
+      return Again(kSoon);
+    }
+    if (pod && !MadeFor(*pod, meta.uid)) {
       LS_RETURN_IF_ERROR(Move(seen, api::kFailed, "NameTaken",
                               "a Pod of this name exists that is not ours; remove it"));
       return Again();

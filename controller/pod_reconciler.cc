@@ -5,6 +5,7 @@
 #include "controller/acceptance.h"
 #include "controller/announcements.h"
 #include "controller/clip.h"
+#include "controller/finalizer.h"
 #include "controller/pod_template.h"
 #include "controller/steering.h"
 
@@ -40,7 +41,8 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
   Seen seen;
   seen.row = *std::move(row);
   seen.request = Find<api::ComputeRequest>(env_.cluster, ns, seen.row.spec.request_ref.name);
-  seen.ending = EndOfRequest(seen.request, env_.clock.Now());
+  seen.ending = seen.row.metadata.deleting() ? "its BackupPod is being deleted"
+                                             : EndOfRequest(seen.request, env_.clock.Now());
   seen.pod = FactsOf(env_.cluster.Get(kube::kPods, ns, name));
   const std::string& uid = seen.row.status.pod_uid;
   if (!uid.empty() && seen.pod.uid != uid) seen.pod = PodFacts{};  // another Pod of that name
@@ -54,11 +56,20 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
 Result<Again> PodReconciler::Visit(Seen& seen) {
   const std::string& state = seen.row.status.state;
   if (state.empty() || state == api::kPlanned) return OnPlanned(seen);
+  if (Unremovable(seen)) return OnNodeLost(seen);
   if (state == api::kProvisioning) return OnProvisioning(seen);
   if (state == api::kAvailable) return OnAvailable(seen);
   if (state == api::kAssigned) return OnAssigned(seen);
   if (state == api::kDraining) return OnDraining(seen);
   return OnEnded(seen);
+}
+
+// It may not take work any more, and has none.
+Result<Again> PodReconciler::OnEnding(Seen& seen) {
+  const bool deleted = seen.row.metadata.deleting();
+  LS_RETURN_IF_ERROR(
+      BeginDraining(seen.row, deleted ? kReasonRowDeleted : kReasonRequestEnded, seen.ending));
+  return Again(milliseconds(0));
 }
 
 // Whether the Pod is safe from evictions follows from what the visit made of its row. Nothing waits
@@ -90,10 +101,7 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
     if (!gone && !seen.pod.ended) return Again(kSoon);
     return EndByLoss(seen);
   }
-  if (!seen.ending.empty()) {
-    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
-    return Again(milliseconds(0));
-  }
+  if (!seen.ending.empty()) return OnEnding(seen);
   if (seen.pod.node.empty()) return OnUnbound(seen);
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
   const bool present =
@@ -103,6 +111,13 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
     return Again(milliseconds(0));
   }
   if (!present || seen.pod.deleting) {
+    const auto silent = Since(seen.row.status.last_transition_time, env_.clock.Now());
+    if (!seen.pod.deleting && seen.row.status.reason == kReasonWorkerSilent &&
+        silent > env_.settings.stall_grace && NodeIsLost(seen)) {
+      LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonNodeLost,
+                                       "its node " + seen.pod.node + " does not answer"));
+      return Again(milliseconds(0));
+    }
     LS_RETURN_IF_ERROR(ReportTrouble(seen));
     return Again(kLookAgain);
   }
@@ -248,10 +263,7 @@ Result<Again> PodReconciler::OnAvailable(Seen& seen) {
     LS_RETURN_IF_ERROR(BeginDraining(seen.row, reason, "the Pod is being deleted"));
     return Again(milliseconds(0));
   }
-  if (!seen.ending.empty()) {
-    LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonRequestEnded, seen.ending));
-    return Again(milliseconds(0));
-  }
+  if (!seen.ending.empty()) return OnEnding(seen);
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
   const MonotonicTime now = env_.clock.Monotonic();
   const milliseconds silence = env_.settings.offer_silence;
@@ -298,6 +310,9 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
     }
   }
   env_.Wake(kRequestKey, seen.row.metadata.ns, seen.row.spec.request_ref.name);
+  if (seen.row.metadata.deleting()) {
+    LS_RETURN_IF_ERROR(DropFinalizer(env_.cluster, kube::kBackupPods, seen.row.metadata));
+  }
   return Again();
 }
 

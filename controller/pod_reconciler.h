@@ -20,10 +20,12 @@ namespace longshore::controller {
 // Reasons of a row that drains because we wanted it gone; any other was somebody else's doing.
 inline constexpr char kReasonIdle[] = "Idle";
 inline constexpr char kReasonRequestEnded[] = "RequestEnded";
+inline constexpr char kReasonRowDeleted[] = "RowDeleted";
+inline constexpr char kReasonImageChanged[] = "ImageChanged";
 inline constexpr char kReasonResized[] = "Resized";
-// Of a row that is Provisioning and has no trouble.
-inline constexpr char kReasonPodCreated[] = "PodCreated";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
+// Of a row whose Pod cannot be removed, since its node does not answer.
+inline constexpr char kReasonNodeLost[] = "NodeLost";
 // Of a row whose operation neither moves nor is ended by its worker.
 inline constexpr char kReasonStalled[] = "Stalled";
 
@@ -47,7 +49,7 @@ class PodReconciler {
     std::optional<api::ComputeRequest> request;
     PodFacts pod;
     std::optional<WorkerFacts> worker;
-    std::string ending;  // why the request ends, or ""
+    std::string ending;  // why it may take no more work, or ""
 
     bool connected() const { return worker && worker->connected && worker->hello; }
   };
@@ -63,9 +65,15 @@ class PodReconciler {
   Result<Again> OnAssigned(Seen& seen);
   Result<Again> OnDraining(Seen& seen);
   Result<Again> OnEnded(Seen& seen);
+  Result<Again> OnEnding(Seen& seen);
   Result<Again> OnMissingRow(const std::string& ns, const std::string& name);
+  Status TakeOrphanedResult(const std::string& ns, const std::string& name, const std::string& uid);
+  bool NodeIsLost(const Seen& seen) const;
+  bool Unremovable(const Seen& seen) const;
+  Result<Again> OnNodeLost(Seen& seen);
 
   // Planned and Provisioning.
+  Result<Again> OnHeldBack(Seen& seen);
   Result<Again> CreatePod(Seen& seen, const api::PodPolicy& policy, const api::SourceImage& image,
                           const api::BackupSource& source);
   Status Adopt(Seen& seen, const api::Json& pod);

@@ -228,6 +228,8 @@ api::BackupPod MakeRow(const api::ComputeRequest& request, int slot, int attempt
   row.metadata.owner_references.push_back({api::kApiVersion, "ComputeRequest",
                                            request.metadata.name, request.metadata.uid, true,
                                            true});
+  // Who deletes the row has its Pod retired, not cut off: the cluster would end the Pod with it.
+  row.metadata.finalizers.push_back(api::kFinalizer);
   return row;
 }
 

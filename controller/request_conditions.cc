@@ -16,13 +16,9 @@ api::Condition Make(const char* type, const char* status, std::string reason, st
   return {type, status, std::move(reason), Clip(std::move(message)), "", 0};
 }
 
-// A row that is on its way and has something to say beyond that.
 const CrewMember* Troubled(const Crew& crew) {
   for (const CrewMember& member : crew.members) {
-    const std::string& reason = member.row->status.reason;
-    const bool normal = reason.empty() || reason == "PodCreated" || !member.on_its_way() ||
-                        member.state() == api::kDraining;
-    if (!normal) return &member;
+    if (member.in_trouble()) return &member;
   }
   return nullptr;
 }

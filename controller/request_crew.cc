@@ -86,30 +86,48 @@ void RequestReconciler::Decide(Visit& visit) {
   EvaluateUsage(visit);
 }
 
-// More pods than wanted: the one that was decided about, else who has not started, else who is
-// free.
+// More pods than wanted: who cannot start, else the one that was decided about, else who has not
+// started, else who is free.
 Status RequestReconciler::DrainSurplus(Visit& visit) {
   const api::ComputeRequestStatus& status = visit.request.status;
   int surplus = visit.crew.Counting() - status.desired_pods;
   if (surplus <= 0) return {};
   const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
-  if (victim != nullptr && victim->counts()) {
-    if (victim->state() != api::kAvailable) return {};
+  if (victim != nullptr && victim->state() == api::kAssigned) return {};  // Decide takes it back
+  if (victim != nullptr && victim->state() == api::kAvailable && visit.crew.InTrouble() == 0) {
     api::BackupPod row = *victim->row;
     return pods_.BeginDraining(row, kReasonIdle, status.last_decision.message,
                                status.last_decision.inputs);
   }
-  for (const bool started : {false, true}) {
+  const std::function<bool(const CrewMember&)> first_to_go[] = {
+      [](const CrewMember& m) { return m.in_trouble(); },
+      [](const CrewMember& m) { return m.on_its_way(); },
+      [](const CrewMember& m) { return m.state() == api::kAvailable; }};
+  for (const auto& may_go : first_to_go) {
     for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend(); ++member) {
-      const bool may_go = member->counts() && member->state() != api::kAssigned &&
-                          !member->row->status.lease &&
-                          (member->state() == api::kAvailable) == started;
-      if (!may_go || surplus-- <= 0) continue;
+      if (!member->counts() || member->row->status.lease || !may_go(*member)) continue;
+      if (surplus-- <= 0) return {};
       api::BackupPod row = *member->row;
       LS_RETURN_IF_ERROR(pods_.BeginDraining(
           row, kReasonResized, "more pods than wanted: " + status.last_decision.message));
       member->row = std::make_shared<const api::BackupPod>(std::move(row));
     }
+  }
+  return {};
+}
+
+// A pod that is idle goes when its image is no longer the one to use, one at a time; one with work
+// has its turn when it is free.
+Status RequestReconciler::ReplaceOutdated(Visit& visit) {
+  const std::string& image = visit.acceptance.references->choice.image;
+  if (visit.crew.OnTheirWay() > 0 || WorkWaits(visit.operations)) return {};
+  for (CrewMember& member : visit.crew.members) {
+    if (member.state() != api::kAvailable || member.row->spec.image == image) continue;
+    api::BackupPod row = *member.row;
+    LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonImageChanged,
+                                           "a pod of image " + image + " takes its place"));
+    member.row = std::make_shared<const api::BackupPod>(std::move(row));
+    return {};
   }
   return {};
 }
@@ -200,8 +218,8 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
   return again;
 }
 
-void RequestReconciler::Prune(const Visit& visit) {
-  for (const CrewMember* member : visit.crew.Prunable(env_.clock.Now(), kKeepEndedRows)) {
+void RequestReconciler::Prune(const Visit& visit, bool over) {
+  for (const CrewMember* member : visit.crew.Prunable(env_.clock.Now(), kKeepEndedRows, over)) {
     kube::DeleteOptions options;
     options.uid = member->row->metadata.uid;
     options.resource_version = member->row->metadata.resource_version;

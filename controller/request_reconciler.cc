@@ -7,6 +7,7 @@
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/copies_apart.h"
+#include "controller/finalizer.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_template.h"
 #include "controller/request_conditions.h"
@@ -20,6 +21,7 @@ using std::chrono::seconds;
 
 constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
+constexpr seconds kPruneAgain{60};
 // Between two writes of which pods' usage is not fresh, and from the last such pod to its end.
 constexpr seconds kSilentToldAgain{60}, kSilentOver{10};
 
@@ -62,8 +64,9 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
     return Sooner(dispatched, Again(kSecretsAgain));
   }
   LS_RETURN_IF_ERROR(DrainSurplus(visit));
+  LS_RETURN_IF_ERROR(ReplaceOutdated(visit));
   LS_ASSIGN_OR_RETURN(const Again provisioned, Provision(visit));
-  Prune(visit);
+  Prune(visit, false);
   LS_RETURN_IF_ERROR(EnsureCheck(visit));
   LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
   return Sooner(Sooner(provisioned, dispatched), Again(kLookAgain));
@@ -85,18 +88,8 @@ Result<bool> RequestReconciler::EnsureFinalizer(api::ComputeRequest& request) {
   return !written.is_null();
 }
 
-Status RequestReconciler::RemoveFinalizer(const api::ComputeRequest& request) {
-  std::vector<std::string> left;
-  for (const std::string& finalizer : request.metadata.finalizers) {
-    if (finalizer != api::kFinalizer) left.push_back(finalizer);
-  }
-  if (left.size() == request.metadata.finalizers.size()) return {};
-  const api::Json patch = {
-      {"metadata", {{"resourceVersion", request.metadata.resource_version}, {"finalizers", left}}}};
-  const auto written =
-      env_.cluster.Patch(kube::kComputeRequests, request.metadata.ns, request.metadata.name,
-                         kube::PatchType::kMerge, patch, "");
-  if (!written && written.error().code != Code::kNotFound) return written.error();
+Status RequestReconciler::Release(const api::ComputeRequest& request) {
+  LS_RETURN_IF_ERROR(DropFinalizer(env_.cluster, kube::kComputeRequests, request.metadata));
   memory_.erase(request.metadata.uid);
   pace_.Forget(request.metadata);
   env_.scaling.Forget(request.metadata.uid);
@@ -118,7 +111,8 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
   visit.memory = &memory->second;
   // A check is part of accepting a source, not load that more pods could share.
-  if (fresh || visit.crew.OnTheirWay() > 0 || CheckRuns(visit.operations)) {
+  const int coming_or_going = visit.crew.OnTheirWay() - visit.crew.InTrouble();
+  if (fresh || coming_or_going > 0 || CheckRuns(visit.operations)) {
     visit.memory->settled = env_.clock.Monotonic();
   }
   const auto& references = visit.acceptance.references;
@@ -148,9 +142,11 @@ Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) 
   visit.request.status.desired_pods = 0;
   if (working || !meta.deleting()) {
     LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
-    return working ? Again(seconds(2)) : Again();
+    if (working) return Again(seconds(2));
+    Prune(visit, true);
+    return visit.crew.members.empty() ? Again() : Again(kPruneAgain);
   }
-  LS_RETURN_IF_ERROR(RemoveFinalizer(visit.request));
+  LS_RETURN_IF_ERROR(Release(visit.request));
   return Again();
 }
 
@@ -224,6 +220,11 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
   const int64_t generation = visit.request.metadata.generation;
   status.observed_generation = generation;
   status.pods = visit.crew.Counts();
+  if (status.ready_time.empty() && status.initial_pods &&
+      status.pods.available + status.pods.assigned >=
+          std::min(*status.initial_pods, visit.request.spec.pods.max)) {
+    status.ready_time = env_.NowText();
+  }
   if (!visit.acceptance.choice.reason.empty()) status.image = visit.acceptance.choice;
   std::optional<api::Condition> copies_apart;
   if (const auto& refs = visit.acceptance.references) {
@@ -299,9 +300,7 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
     env_.cluster.Event(ToJson(request), accepted->status != "True", accepted->reason, "Accept",
                        accepted->message);
   }
-  const api::Condition* provisioned = flipped("PodsProvisioned");
-  if (provisioned != nullptr && provisioned->status == "True" &&
-      request.status.last_decision.cause == api::kCauseRequested) {
+  if (before.ready_time.empty() && !request.status.ready_time.empty()) {
     AnnounceReady(env_.events, request);
   }
 }

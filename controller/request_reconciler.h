@@ -58,7 +58,7 @@ class RequestReconciler {
 
   Result<bool> EnsureFinalizer(api::ComputeRequest& request);
   Result<Again> OnEnding(Visit& visit, const std::string& why);
-  Status RemoveFinalizer(const api::ComputeRequest& request);
+  Status Release(const api::ComputeRequest& request);
   Visit Look(api::ComputeRequest request);
   void AcceptSecrets(Visit& visit);
   Status EnsureCaConfigMap(const std::string& ns);
@@ -82,7 +82,8 @@ class RequestReconciler {
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);
-  void Prune(const Visit& visit);
+  Status ReplaceOutdated(Visit& visit);
+  void Prune(const Visit& visit, bool over);
   Status EnsureCheck(const Visit& visit);
 
   Environment& env_;

@@ -73,7 +73,8 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
   in.desired = visit.request.status.desired_pods;
   in.min = visit.request.spec.pods.min;
   in.max = visit.request.spec.pods.max;
-  in.pending = visit.crew.OnTheirWay();
+  in.troubled = visit.crew.InTrouble();
+  in.pending = visit.crew.OnTheirWay() - in.troubled;
   in.work_waiting = WorkWaits(visit.operations);
   in.queued = Queued(visit.operations, visit.crew);
   in.demand = visit.request.spec.demand.value_or(0);
@@ -126,9 +127,10 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
 
 void RequestReconciler::EvaluateUsage(Visit& visit) {
   scaling::ScalingInput in = InputOf(visit);
-  // What the namespace's cap does not let it have yet is waited for, and nothing to decide about;
-  // but a pod that idles meanwhile may go, and then no more are wanted.
-  const bool held = visit.memory->held && visit.crew.Counting() < in.desired;
+  // What the namespace's cap, or a pod in trouble, does not let it have yet is waited for, and
+  // nothing to decide about; but a pod that idles meanwhile may go, and then no more are wanted.
+  const bool waits = visit.memory->held || in.troubled > 0;
+  const bool held = waits && visit.crew.Counting() < in.desired;
   if (held) in.desired = visit.crew.Counting();
   in.limits = CapsOf(env_.cluster, visit.request, *visit.acceptance.references, false, in.wall);
   visit.scaling = scaling::EvaluateScaling(in);

@@ -255,6 +255,7 @@ struct ComputeRequestStatus {
   int64_t observed_generation = 0;
   int desired_pods = 0;
   std::optional<int> initial_pods;  // the spec.pods.initial that desired_pods has followed
+  std::string ready_time;           // RFC 3339: when so many worked for the first time
   PodStateCounts pods;
   ImageChoice image;
   ScalingDecision last_decision;
@@ -269,6 +270,7 @@ void Describe(A& a, ComputeRequestStatus& v) {
   a("observedGeneration", v.observed_generation);
   a("desiredPods", v.desired_pods);
   a("initialPods", v.initial_pods);
+  a("readyTime", v.ready_time);
   a("pods", v.pods);
   a("image", v.image);
   a("lastDecision", v.last_decision);

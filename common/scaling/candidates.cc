@@ -91,8 +91,10 @@ std::string Count(int number, const char* one, const char* many) {
 
 std::vector<Candidate> Candidates(const ScalingInput& in) {
   std::vector<Candidate> candidates;
-  // Cooldown: one step at a time, and the window begins anew after it.
-  if (in.pending == 0) AddUsage(in, candidates);
+  // Cooldown: one step at a time, and the window begins anew after it. What is in trouble may never
+  // work and holds up nobody, but where as many cannot start as work, another would not either.
+  const bool starts = in.troubled < static_cast<int>(in.pods.size());
+  if (in.pending == 0 && starts) AddUsage(in, candidates);
   const int busy = static_cast<int>(
       std::count_if(in.pods.begin(), in.pods.end(), [](const PodUsage& pod) { return !pod.idle; }));
   if (in.policy.follow_demand) {

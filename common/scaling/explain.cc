@@ -52,6 +52,10 @@ std::string OnTheirWay(int pending) {
 std::vector<std::string> Growth(const ScalingInput& in, const ScalingVerdict& verdict) {
   std::vector<std::string> says;
   if (in.pending > 0) says.push_back(OnTheirWay(in.pending));
+  if (in.troubled > 0 && in.troubled >= static_cast<int>(in.pods.size())) {
+    says.push_back(std::to_string(in.troubled) +
+                   " cannot start, which is as many as work: usage asks for no more until then");
+  }
   if (verdict.limit) says.push_back(verdict.limit->reason + ": " + verdict.limit->message);
   if (in.desired >= in.max && !verdict.limit) {
     says.push_back("it has spec.pods.max of " + std::to_string(in.max) + " pods");

@@ -35,7 +35,8 @@ struct ScalingInput {
   WallTime wall;
   MonotonicTime settled_since;  // since when no pod is on its way in or out, as we saw it
   int desired = 0, min = 0, max = 0;
-  int pending = 0;             // Planned, Provisioning or Draining
+  int pending = 0;             // Planned, Provisioning or Draining, but for those in trouble
+  int troubled = 0;            // cannot start: for how long, nobody knows
   bool work_waiting = false;   // nothing may go
   int queued = 0;              // operations that any of these pods could do
   int demand = 0;              // more that the storage manager announced

@@ -75,6 +75,7 @@ class FakeCluster : public Cluster {
   // Each Pod that the controller asked to delete, by name.
   const std::vector<std::string>& deleted_pods() const { return deleted_pods_; }
   const std::vector<std::string>& created_pods() const { return created_pods_; }
+  void ForgetCreated() { created_pods_.clear(); }
   // The reason of each Event, in order.
   const std::vector<std::string>& events() const { return events_; }
 

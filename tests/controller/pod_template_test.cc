@@ -52,8 +52,8 @@ TEST(PodTemplateTest, PodIsOwnedByItsRowAndCarriesItsLabels) {
   EXPECT_EQ(pod["metadata"]["ownerReferences"][0]["uid"], "row-uid");
   EXPECT_EQ(pod["metadata"]["labels"]["longshore.dev/source"], "orders");
   EXPECT_EQ(pod["metadata"]["annotations"]["longshore.dev/source-namespace"], "backup");
-  EXPECT_TRUE(MadeFor(pod, "request-uid", 1, 2));
-  EXPECT_FALSE(MadeFor(pod, "request-uid", 1, 1));
+  EXPECT_TRUE(MadeFor(pod, "row-uid"));
+  EXPECT_FALSE(MadeFor(pod, "uid of a row that had the same name"));
 }
 
 // Killed before it gave up by itself, a worker would leave its database session to time out.

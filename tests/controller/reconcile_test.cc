@@ -227,6 +227,20 @@ TEST_F(ReconcileTest, WorkerIsForgottenWhenItsRowAndPodAreGone) {
   EXPECT_EQ(world.KnownWorkers(), 0u);
 }
 
+TEST_F(ReconcileTest, RowsOfARequestThatIsOverGo) {
+  world.AddBasics();
+  world.AddRequest("r", 2, 2, 600);
+  world.cluster.Edit(kube::kComputeRequests, kNs, "r",
+                     [](Json& object) { object["spec"]["lifetimeSeconds"] = 60; });
+  ASSERT_TRUE(Available("r", 2));
+  world.Run(std::chrono::minutes(5));
+  EXPECT_EQ(world.LivePods(), 0);
+  EXPECT_EQ(world.InState("r", api::kDeconstructed), 2) << "they tell what has been";
+  world.Run(std::chrono::minutes(15));
+  EXPECT_THAT(world.Rows("r"), testing::IsEmpty());
+  EXPECT_TRUE(world.Request("r"));
+}
+
 // Each pod's samples take some 20 KB: those of pods long gone must not add up.
 TEST_F(ReconcileTest, UsageOfPodsThatHaveGoneIsForgotten) {
   world.AddBasics();

@@ -162,7 +162,7 @@ TEST_F(RequireTimeoutTest, ALongSearchKeepsItsBeginning) {
   }
   const Crew crew = MakeCrew(
       rows, [](const api::BackupPod& row) { return row.status.state == api::kProvisioning; });
-  const auto prunable = crew.Prunable(*ParseTime("2026-01-01T01:00:00Z"), seconds(900));
+  const auto prunable = crew.Prunable(*ParseTime("2026-01-01T01:00:00Z"), seconds(900), false);
   std::vector<int> attempts;
   for (const CrewMember* member : prunable) attempts.push_back(member->row->spec.attempt);
   EXPECT_THAT(attempts, ElementsAre(1, 2));

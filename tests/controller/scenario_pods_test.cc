@@ -171,6 +171,15 @@ TEST_F(Scenario, F24_AnImageThatChangesUnderWorkTouchesNoBusyPod) {
   EXPECT_EQ(State("op"), api::kRunning);
   EXPECT_TRUE(Reaches("op", api::kSucceeded));
   EXPECT_EQ(AttemptOf("op"), 1);
+  EXPECT_TRUE(world.RunUntil([&] {
+    int renewed = 0;
+    for (const api::BackupPod& row : world.Rows("r")) {
+      renewed += row.status.state == api::kAvailable && row.spec.image == "postgresql@sha256:2";
+    }
+    return renewed == 2;
+  })) << "idle ones are replaced";
+  world.Run(seconds(30));
+  EXPECT_EQ(world.cluster.created_pods().size(), 4u);
 }
 
 TEST_F(Scenario, F26_AnOperationThatIsAllowedToTakeForeverIsNeverCut) {

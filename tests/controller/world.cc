@@ -186,7 +186,8 @@ void World::CheckInvariants() {
   }
   const auto labelled = cluster.Objects(kube::kPods);
   const auto protects = std::count_if(labelled.begin(), labelled.end(), [](const auto& pod) {
-    return !kube::LabelOf(*pod, kLabelBusy).empty();
+    return !kube::LabelOf(*pod, kLabelBusy).empty() &&
+           kube::StringAt(*pod, "/metadata/deletionTimestamp").empty();
   });
   const auto budget = cluster.Object(kube::kPodDisruptionBudgets, kNs, kBusyBudget);
   if (protects > (budget ? budget->at("spec").value("minAvailable", 0) : 0)) {

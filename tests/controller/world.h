@@ -79,9 +79,10 @@ class World {
   std::map<std::string, double> cpu;   // millicores by Pod name; absent: 5
   std::map<std::string, double> sent;  // network bytes a second by Pod name; absent: 0
   bool agents_report = true;
-  std::set<std::string> unmeasured;  // pods that their reports leave out
-  bool drop_from_workers = false;    // what they say is lost on the way
-  bool kubelets_work = true;         // bind and start pods
+  std::set<std::string> unmeasured;   // pods that their reports leave out
+  bool drop_from_workers = false;     // what they say is lost on the way
+  bool kubelets_work = true;          // bind and start pods
+  std::set<std::string> unreachable;  // pods whose kubelet is dead: they stay, and may work
   bool extender_speaks = true;
   int seconds_of_work = 3;
   int64_t bytes_of_work = 0;  // that a worker says it has to do in that time; 0: it doesn't know

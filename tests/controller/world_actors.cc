@@ -20,6 +20,10 @@ void World::RunKubelets() {
     const auto worker = workers_.find(uid);
     const bool busy =
         worker != workers_.end() && worker->second.running_epoch != 0 && !worker->second.hung;
+    if (unreachable.contains(name)) {
+      alive.insert(uid);
+      continue;
+    }
     if (!kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
       if (busy) {
         alive.insert(uid);  // SIGTERM: finishes first

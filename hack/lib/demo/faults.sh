@@ -6,7 +6,7 @@
 faults=(
   invalid_objects_name_the_field unknown_kind missing_secret wrong_password unreachable_repository
   malformed_input wrong_identity extender_replica_dies extender_down agent_down failing_dump killed_pod
-  sleeping_repository drained_node
+  sleeping_repository drained_node deleted_row deleted_request
   leader_dies two_leaders
 )
 
@@ -273,6 +273,31 @@ drained_node() {
   within 30 "the operation succeeds" eval '[ "$(operation_state '"$id"')" = Succeeded ]'
   expect "attempt" "$(longshore operations get "$id" -o json | jq -r .status.attempt)" 1
   end_request "$r"
+}
+
+deleted_row() {
+  step "the row of a pod with work is deleted: the work ends first, then row and Pod go, and another pod comes"
+  local r id pod uid
+  half_a_dump 1 events
+  pod=$(longshore operations get "$id" -o json | jq -r .status.pod)
+  uid=$(kb get backuppod "$pod" -o jsonpath='{.metadata.uid}')
+  kb delete backuppod "$pod" --wait=false >/dev/null
+  within 120 "the operation succeeds" eval '[ "$(operation_state '"$id"')" = Succeeded ]'
+  expect "attempt" "$(longshore operations get "$id" -o json | jq -r .status.attempt)" 1
+  within 60 "the row has gone" eval '[ "$(kb get backuppod '"$pod"' -o jsonpath="{.metadata.uid}" 2>/dev/null)" != '"$uid"' ]'
+  await_available "$r" 1
+  end_request "$r"
+}
+
+deleted_request() {
+  step "a request with work is deleted with all that it owns, in the foreground: SIGTERM leaves the work its time"
+  local r id
+  half_a_dump 1 events
+  kb delete computerequest "$r" --cascade=foreground --wait=false >/dev/null
+  within 150 "the operation has ended, or gone" eval 'case $(operation_state '"$id"' 2>/dev/null) in Succeeded|"") ;; *) false ;; esac'
+  within 60 "the request has gone" eval '! kb get computerequest '"$r"
+  expect "its pods" "$(kb get pods -l longshore.dev/request="$r" --no-headers 2>/dev/null | wc -l)" 0
+  within 10 "its sessions have ended" eval '[ "$(backup_sessions)" = 0 ]'
 }
 
 # The replica of the controller that leads: the name of its Pod, and the process in it.

@@ -43,7 +43,7 @@ TEST(RoundTripTest, ComputeRequest) {
         "down": {"value": "100m"}, "windowSeconds": 5}], "idleSeconds": 30,
         "startupGraceSeconds": 7, "demandPolicy": "Follow", "warmPods": 1},
       "demand": 3, "deadline": "2026-11-23T02:00:00Z", "lifetimeSeconds": 3600},
-    "status": {"observedGeneration": 2, "desiredPods": 2,
+    "status": {"observedGeneration": 2, "desiredPods": 2, "readyTime": "r",
       "pods": {"planned": 1, "provisioning": 2, "available": 3, "assigned": 4, "draining": 5,
         "failed": 6},
       "image": {"name": "pg", "image": "x@sha256:1", "reason": "only one",

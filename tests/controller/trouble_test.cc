@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pods that cannot start, cannot be heard or are deleted by hand, and what the crew does meanwhile.
+#include "controller/pod_reconciler.h"
+#include "tests/controller/scenario.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class TroubleTest : public Scenario {
+ protected:
+  // The namespace has room for so many Pods, of which none is ours yet.
+  void Quota(size_t pods) {
+    world.cluster.RefuseWrites([this, pods](const kube::Resource& resource,
+                                            const std::string& verb) -> std::optional<Error> {
+      if (resource.plural != kube::kPods.plural || verb != "create") return std::nullopt;
+      if (world.cluster.Objects(kube::kPods).size() < pods) return std::nullopt;
+      return Error{Code::kResourceExhausted, "exceeded quota"};
+    });
+  }
+  void AnnouncesReady(int times) {
+    EXPECT_EQ(world.Announced("RequestReady").size(), static_cast<size_t>(times));
+  }
+  std::string OnlyPod() const { return world.PodNames().at(0); }
+  void LoseNodeOf(const std::string& pod) {
+    const auto object = world.cluster.Object(kube::kPods, kNs, pod);
+    const std::string node(kube::StringAt(*object, "/spec/nodeName"));
+    world.cluster.view().AddNode(node).ready = false;
+    world.WorkerOf(pod)->connection = 9999;  // into the void
+    world.unreachable.insert(pod);
+  }
+};
+
+TEST_F(TroubleTest, PodsThatQuotaForbidsDoNotKeepIdleOnesFromGoing) {
+  world.AddBasics();
+  Quota(2);
+  world.AddRequest("r", 4, 4, 20);
+  ASSERT_TRUE(Available(2));
+  EXPECT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }, seconds(300)));
+  EXPECT_EQ(world.Request("r")->status.desired_pods, 0);
+}
+
+TEST_F(TroubleTest, OnePodInTroubleDoesNotKeepTheCrewFromGrowing) {
+  world.AddBasics();
+  Quota(2);
+  world.AddRequest("r", 3, 5, 100'000);
+  ASSERT_TRUE(Available(2));
+  world.Run(seconds(12));
+  EXPECT_EQ(world.Request("r")->status.desired_pods, 3);
+  for (const std::string& pod : world.PodNames()) world.cpu[pod] = 190;
+  EXPECT_TRUE(
+      world.RunUntil([&] { return world.Request("r")->status.desired_pods > 3; }, seconds(30)));
+  // Two of four that cannot start are enough to know.
+  world.Run(minutes(3));
+  EXPECT_EQ(world.Request("r")->status.desired_pods, 4);
+}
+
+TEST_F(TroubleTest, ReadyIsAnnouncedOnceThoughADecisionCameBetween) {
+  world.AddBasics();
+  world.kubelets_work = false;
+  world.AddRequest("r", 1, 3, 100'000);
+  world.cluster.Edit(kube::kComputeRequests, kNs, "r",
+                     [](Json& object) { object["spec"]["scaling"]["demandPolicy"] = "Follow"; });
+  world.Run(seconds(1));
+  world.AddOperation("a", "r");
+  world.AddOperation("b", "r");
+  world.Run(seconds(2));
+  AnnouncesReady(0);
+  world.kubelets_work = true;
+  EXPECT_TRUE(Reaches("a", api::kSucceeded));
+  EXPECT_TRUE(Reaches("b", api::kSucceeded));
+  AnnouncesReady(1);
+  // One that falls silent and comes back is no news.
+  world.Run(seconds(12));
+  FakeWorker& worker = *world.WorkerOf(OnlyPod());
+  worker.connection = 9999;
+  world.Run(seconds(8));
+  worker.connection = 0;
+  world.Run(seconds(8));
+  world.Restart();
+  world.Run(seconds(8));
+  AnnouncesReady(1);
+}
+
+TEST_F(TroubleTest, TheRowOfABusyPodGoesWhenItsWorkIsDone) {
+  Begin(1, 1);
+  Start(30);
+  const std::string pod = PodOf("op"), uid = world.WorkerOf(pod)->uid;
+  world.cluster.UserDelete(kube::kBackupPods, kNs, pod);
+  world.Run(seconds(10));
+  EXPECT_EQ(State("op"), api::kRunning);
+  EXPECT_THAT(world.cluster.deleted_pods(), testing::IsEmpty());
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 1);
+  ASSERT_TRUE(Available(1)) << "another has come for it";
+  EXPECT_NE(world.WorkerOf(OnlyPod())->uid, uid);
+  world.cluster.ForgetCreated();  // the second one has the name of the first
+  const auto told = world.Announced("PodDeconstructed");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].data["reason"], kReasonRowDeleted);
+}
+
+TEST_F(TroubleTest, AnIdlePodWhoseRowIsDeletedIsReplaced) {
+  Begin(1, 1);
+  const std::string pod = OnlyPod(), uid = world.WorkerOf(pod)->uid;
+  world.cluster.UserDelete(kube::kBackupPods, kNs, pod);
+  ASSERT_TRUE(world.RunUntil([&] {
+    const auto names = world.PodNames();
+    return names.size() == 1 && world.WorkerOf(names[0]) && world.WorkerOf(names[0])->uid != uid;
+  }));
+  EXPECT_TRUE(Available(1));
+  EXPECT_EQ(world.Announced("PodsWithdrawn").size(), 1u);
+  world.cluster.ForgetCreated();  // the second one has the name of the first
+}
+
+// Its finalizer was taken off: the cluster collects the Pod, which finishes what it has.
+TEST_F(TroubleTest, ARowThatIsRemovedByForceGetsNoSecondPodWhileTheFirstRuns) {
+  Begin(1, 1);
+  Start(30);
+  const std::string pod = PodOf("op");
+  world.cluster.Remove(kube::kBackupPods, kNs, pod);
+  world.cluster.UserDelete(kube::kPods, kNs, pod);
+  world.Run(seconds(20));
+  EXPECT_EQ(world.LivePods(), 1);
+  EXPECT_EQ(world.cluster.created_pods().size(), 1u) << "the leaving Pod is not adopted either";
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 1) << "what it did before it left counts";
+  EXPECT_TRUE(Available(1));
+  world.cluster.ForgetCreated();  // the second one has the name of the first
+}
+
+TEST_F(TroubleTest, ALostNodeHoldsUpNeitherCrewNorOperationForEver) {
+  Begin(2, 3);
+  world.Run(seconds(12));
+  Start(10'000);
+  const std::string pod = PodOf("op");
+  LoseNodeOf(pod);
+  world.Run(minutes(1));
+  EXPECT_EQ(State("op"), api::kRunning);
+  world.cluster.UserDelete(kube::kPods, kNs, pod);  // by the taint manager
+  world.seconds_of_work = 3;
+  ASSERT_TRUE(Reaches("op", api::kInterrupted, seconds(300)));
+  const auto row = Find<api::BackupPod>(world.cluster, kNs, pod);
+  EXPECT_EQ(row->status.state, api::kLost);
+  EXPECT_EQ(row->status.reason, kReasonNodeLost);
+  EXPECT_THAT(row->status.message, HasSubstr("out-of-service"));
+  world.Run(minutes(10));
+  EXPECT_EQ(State("op"), api::kInterrupted) << "nobody knows that it does not work";
+  EXPECT_EQ(world.InState("r", api::kAvailable), 2) << "another one has come for it";
+  EXPECT_EQ(world.LivePods(), 3);
+  // Somebody deletes the Node: its Pods are collected.
+  world.unreachable.clear();
+  world.cluster.Remove(kube::kPods, kNs, pod);
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 2);
+}
+
+TEST_F(TroubleTest, AnIdlePodOfALostNodeIsReplacedWithinMax) {
+  Begin(1, 2);
+  world.Run(seconds(12));
+  const std::string pod = OnlyPod();
+  LoseNodeOf(pod);
+  EXPECT_TRUE(world.RunUntil(
+      [&] {
+        return world.InState("r", api::kAvailable) == 1 && world.InState("r", api::kLost) == 1;
+      },
+      minutes(10)));
+  EXPECT_EQ(world.LivePods(), 2);
+}
+
+}  // namespace
+}  // namespace longshore::controller
