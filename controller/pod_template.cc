@@ -5,6 +5,7 @@
 
 #include "common/base/strings.h"
 #include "controller/pod_names.h"
+#include "controller/policy_demand.h"
 
 namespace longshore::controller {
 namespace {
@@ -13,8 +14,6 @@ using api::Json;
 
 // The kubelet renews the token at 80 % of its life.
 constexpr int kTokenSeconds = 3600;
-// How long a pod of ours stays on a node that is gone before the cluster gives it up.
-constexpr int kNodeLossSeconds = 30;
 
 std::map<std::string, std::string> Labels(const api::BackupPodSpec& row,
                                           const api::ComputeRequest& request) {
@@ -66,15 +65,9 @@ Json NodeAffinity(const std::vector<std::string>& nodes) {
 }
 
 Json Tolerations(const api::PodPolicySpec& policy) {
-  Json all = Json::array();
-  for (const char* key : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
-    all.push_back({{"key", key},
-                   {"operator", "Exists"},
-                   {"effect", "NoExecute"},
-                   {"tolerationSeconds", kNodeLossSeconds}});
-  }
-  for (const api::Toleration& toleration : policy.tolerations) {
-    all.push_back(api::WriteJson(toleration));
+  Json all = api::WriteJson(TolerationsOf(policy));
+  for (size_t i = 0; i < kNodeLossTolerations; ++i) {
+    all[i]["tolerationSeconds"] = kNodeLossSeconds;
   }
   return all;
 }

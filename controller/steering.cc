@@ -5,6 +5,7 @@
 #include <set>
 
 #include "controller/pod_template.h"
+#include "controller/policy_demand.h"
 
 namespace longshore::controller {
 namespace {
@@ -19,6 +20,7 @@ placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
   auto demand = DemandOf(EffectiveResources(in.references.image.spec, in.references.policy.spec))
                     .value_or(placement::PodDemand{});
   demand.relaxed = relaxed;
+  AddPolicy(in.references.policy.spec, demand);
   demand.max_backup_pods = in.references.policy.spec.max_pods_per_node.value_or(0);
   if (MountsClaim(in.references.source, in.request)) {
     demand.attached_to =

@@ -8,15 +8,24 @@
 namespace longshore::placement {
 
 template <class A>
+void Describe(A& a, Taint& v) {
+  auto& [key, value, effect] = v;
+  a("key", key);
+  a("value", value);
+  a("effect", effect);
+}
+
+template <class A>
 void Describe(A& a, NodeInfo& v) {
-  auto& [name, rack, zone, region, ready, schedulable, labels, cpu_allocatable, memory_allocatable,
-         cpu_requested, memory_requested, pods, max_pods, backup_pods] = v;
+  auto& [name, rack, zone, region, ready, schedulable, taints, labels, cpu_allocatable,
+         memory_allocatable, cpu_requested, memory_requested, pods, max_pods, backup_pods] = v;
   a("name", name);
   a("rack", rack);
   a("zone", zone);
   a("region", region);
   a("ready", ready);
   a("schedulable", schedulable);
+  a("taints", taints);
   a("labels", labels);
   a("cpuAllocatableMilli", cpu_allocatable);
   a("memoryAllocatableBytes", memory_allocatable);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/base/strings.h"
+#include "common/placement/taints.h"
 
 namespace longshore::placement {
 namespace {
@@ -186,6 +187,25 @@ Lever Switch(std::string input, bool off, std::string was, std::string needed,
           .say = [needed = std::move(needed)](int64_t) -> Lever::Wording { return {1, needed}; }};
 }
 
+// Tolerated, and not taken off the node: other nodes with the same taints are let in too.
+Lever TaintLever(const Premise& premise) {
+  std::vector<std::string> names;
+  std::vector<api::Toleration> wanted;
+  if (const auto& tolerations = premise.demand.tolerations) {
+    for (const Taint& taint : Untolerated(premise.node.taints, *tolerations)) {
+      names.push_back(TaintText(taint));
+      wanted.push_back({taint.key, "Equal", taint.value, taint.effect});
+    }
+  }
+  return Switch("taint", !wanted.empty(), "not tolerated",
+                std::string(names.size() > 1 ? "the taints " : "the taint ") + Join(names, ", ") +
+                    " tolerated",
+                [wanted](Premise& p) {
+                  auto& tolerations = *p.demand.tolerations;
+                  tolerations.insert(tolerations.end(), wanted.begin(), wanted.end());
+                });
+}
+
 Lever SelectorLever(const Premise& premise) {
   std::vector<std::string> wanted, has;
   for (const auto& [key, value] : premise.demand.node_selector) {
@@ -293,6 +313,7 @@ std::vector<Lever> LeversOf(const Premise& premise) {
                  [](Premise& p) { p.node.ready = true; }),
           Switch("schedulable", !premise.node.schedulable, "cordoned", "the node not cordoned",
                  [](Premise& p) { p.node.schedulable = true; }),
+          TaintLever(premise),
           SelectorLever(premise),
           VolumeLever(premise),
           PodsLever(premise),

@@ -22,11 +22,16 @@ namespace longshore::placement {
 enum class Tier { kNode, kRack, kZone, kRegion, kNone, kUnknown };
 const char* TierName(Tier tier);  // "Node", "Rack", "Zone", "Region", "None", "Unknown"
 
+struct Taint {
+  std::string key, value, effect;  // NoSchedule or NoExecute
+};
+
 struct NodeInfo {
   std::string name;
   std::string rack, zone, region;
   bool ready = false;
   bool schedulable = true;  // not cordoned
+  std::vector<Taint> taints;
   std::map<std::string, std::string> labels;
   int64_t cpu_allocatable_milli = 0, memory_allocatable_bytes = 0;
   // Requests of the pods bound to it.

@@ -90,7 +90,10 @@ void PruneNode(Json& node) {
   if (node.contains("metadata") && node["metadata"].is_object()) {
     node["metadata"].erase("annotations");
   }
-  if (node.contains("spec")) KeepOnly(node["spec"], {"unschedulable"});
+  if (node.contains("spec")) {
+    KeepOnly(node["spec"], {"unschedulable", "taints"});
+    Each(node["spec"], "taints", [](Json& taint) { KeepOnly(taint, {"key", "value", "effect"}); });
+  }
   if (!node.contains("status")) return;
   KeepOnly(node["status"], {"allocatable", "conditions"});
   Each(node["status"], "conditions",

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "common/base/strings.h"
+#include "common/placement/taints.h"
 
 namespace longshore::placement {
 namespace {
@@ -113,8 +114,9 @@ NodeScore Brief(const NodeInfo& node, const Points& points) {
   score.node = node.name;
   score.tier = points.tier;
   score.feasible = points.obstacle == Obstacle::kNone;
-  score.unresolvable =
-      points.obstacle == Obstacle::kTooFar || points.obstacle == Obstacle::kSelector;
+  score.unresolvable = points.obstacle == Obstacle::kTooFar ||
+                       points.obstacle == Obstacle::kTainted ||
+                       points.obstacle == Obstacle::kSelector;
   score.locality_points = points.locality;
   score.pressure_points = points.pressure;
   score.room_points = points.room;
@@ -154,6 +156,9 @@ Obstacle Scorer::PlacementObstacle(Tier tier) const {
 Obstacle Scorer::OwnObstacle(const NodeInfo& node, int reserved) const {
   if (!node.ready) return Obstacle::kNotReady;
   if (!node.schedulable) return Obstacle::kCordoned;
+  if (demand_.tolerations && !Untolerated(node.taints, *demand_.tolerations).empty()) {
+    return Obstacle::kTainted;
+  }
   for (const auto& [key, value] : demand_.node_selector) {
     const auto label = node.labels.find(key);
     if (label == node.labels.end() || label->second != value) return Obstacle::kSelector;
@@ -217,6 +222,10 @@ std::string Scorer::ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier t
       return "the node is not ready";
     case Obstacle::kCordoned:
       return "the node is cordoned";
+    case Obstacle::kTainted:
+      return "the node has the taint " +
+             TaintText(Untolerated(node.taints, *demand_.tolerations).front()) +
+             ", which the pod's policy does not tolerate";
     case Obstacle::kSelector:
       return "the node's labels do not match the pod's node selector";
     case Obstacle::kCpu:

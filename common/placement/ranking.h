@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ struct PodDemand {
   bool relaxed = false;     // nearness that its source requires is only preferred for it
   std::string attached_to;  // View::AttachedTo of the claim that it mounts
   int max_backup_pods = 0;  // on its node, itself included; 0: as many as fit
+  // Nothing: taints are not looked at, since kube-scheduler has done that already.
+  std::optional<std::vector<api::Toleration>> tolerations = {};
 };
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
@@ -51,6 +54,7 @@ enum class Obstacle {
   kNone,
   kNotReady,
   kCordoned,
+  kTainted,
   kSelector,
   kCpu,
   kMemory,

@@ -6,6 +6,7 @@
 #include "common/api/meta.h"
 #include "common/base/strings.h"
 #include "common/kube/informer.h"
+#include "common/placement/taints.h"
 
 namespace longshore::placement {
 namespace {
@@ -111,6 +112,7 @@ NodeInfo ReadNode(const Json& node) {
   info.ready = ConditionIsTrue(node, "Ready");
   const Json& unschedulable = At(node, "/spec/unschedulable");
   info.schedulable = !(unschedulable.is_boolean() && unschedulable.get<bool>());
+  info.taints = ReadTaints(At(node, "/spec/taints"));
   const Json& allocatable = At(node, "/status/allocatable");
   const Amounts amounts = ReadAmounts(allocatable);
   info.cpu_allocatable_milli = amounts.cpu_milli;

@@ -6,11 +6,20 @@
 #include "controller/api/objects.h"
 #include "controller/api/placement_view.h"
 #include "controller/api/view.h"
+#include "controller/cluster.h"
 
 namespace longshore::controller {
 namespace {
 
 constexpr size_t kSamplesShown = 30;
+
+// Of the row's request; empty when one of them is gone.
+std::optional<api::PodPolicy> PolicyOf(const ApiContext& api, const api::BackupPod& row) {
+  const auto request = api.state.requests.Get(row.metadata.ns, row.spec.request_ref.name);
+  if (!request) return std::nullopt;
+  return ReadObject<api::PodPolicy>(api.state.policies.Get(
+      row.metadata.ns, std::string(kube::StringAt(*request, "/spec/policyRef/name"))));
+}
 
 // Nothing when the source is gone.
 Status AddPlacement(ApiContext& api, const api::BackupPod& row, const std::string& asked,
@@ -21,10 +30,12 @@ Status AddPlacement(ApiContext& api, const api::BackupPod& row, const std::strin
   if (!object) return {};
   const auto source = api::ReadJson<api::BackupSource>(*object);
   if (!source) return {};
+  const auto policy = PolicyOf(api, row);
   const auto pod = api.state.placement.pods().Get(ns, row.metadata.name);
-  LS_ASSIGN_OR_RETURN(const Json placement,
-                      PlacementView(*source, pod.get(), *api.state.placement.Snapshot(),
-                                    api.live.NodePressure(), asked));
+  LS_ASSIGN_OR_RETURN(
+      const Json placement,
+      PlacementView(*source, policy ? &policy->spec : nullptr, pod.get(),
+                    *api.state.placement.Snapshot(), api.live.NodePressure(), asked));
   view.update(placement);
   return {};
 }

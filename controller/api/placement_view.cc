@@ -5,6 +5,7 @@
 #include "common/placement/changed_view.h"
 #include "common/placement/counterfactual.h"
 #include "common/placement/records.h"
+#include "controller/policy_demand.h"
 
 namespace longshore::controller {
 namespace {
@@ -78,10 +79,11 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores) {
   return list;
 }
 
-Result<Json> PlacementView(const api::BackupSource& source, const Json* pod,
-                           const placement::View& view, const placement::PressureMap& pressure,
-                           const std::string& asked) {
-  const auto demand = pod != nullptr ? DemandOf(*pod, view) : placement::PodDemand{};
+Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicySpec* policy,
+                           const Json* pod, const placement::View& view,
+                           const placement::PressureMap& pressure, const std::string& asked) {
+  auto demand = pod != nullptr ? DemandOf(*pod, view) : placement::PodDemand{};
+  if (policy != nullptr) AddPolicy(*policy, demand);
   const placement::ChangedView nodes(
       view, pod != nullptr ? NodeWithout(*pod, demand, view) : placement::NodeInfo{});
   const auto location = placement::Locate(source, nodes);

@@ -2,9 +2,13 @@
 //
 // GET /v1/sources: what can be backed up and which parts it has, for those who may read it; and
 // where its data is.
+#include <algorithm>
+
 #include "controller/api/objects.h"
 #include "controller/api/placement_view.h"
 #include "controller/api/view.h"
+#include "controller/cluster.h"
+#include "controller/policy_demand.h"
 
 namespace longshore::controller {
 namespace {
@@ -16,6 +20,24 @@ Result<Json> ReadSource(ApiContext& api, const Caller& caller, const http::Reque
   LS_RETURN_IF_ERROR(api.auth.Allow(
       caller, {.verb = "get", .ns = name.ns, .name = name.name, .resource = kube::kBackupSources}));
   return GetObject(api, kube::kBackupSources, api.state.sources, name.ns, name.name);
+}
+
+// No pod is asked for, and each policy that a request for the source may name says something else:
+// the most that any of them lets a pod do.
+placement::PodDemand DemandOfAny(const ApiContext& api, const api::BackupSource& source) {
+  placement::PodDemand any;
+  AddPolicy({}, any);
+  const auto& allowed = source.spec.allowed_namespaces;
+  for (const auto& policy : ReadAll<api::PodPolicy>(api.state.policies.List())) {
+    const std::string& ns = policy.metadata.ns;
+    if (ns != source.metadata.ns &&
+        std::find(allowed.begin(), allowed.end(), ns) == allowed.end()) {
+      continue;
+    }
+    const auto& more = policy.spec.tolerations;
+    any.tolerations->insert(any.tolerations->end(), more.begin(), more.end());
+  }
+  return any;
 }
 
 }  // namespace
@@ -38,7 +60,7 @@ Result<http::Response> GetSource(ApiContext& api, const Caller& caller,
   return JsonResponse(ObjectView(object));
 }
 
-// What steering would go by at this moment. No pod is asked for, so room and selectors don't count.
+// What steering would go by at this moment. No pod is asked for, so it needs no room.
 Result<http::Response> LocateSource(ApiContext& api, const Caller& caller,
                                     const http::Request& request) {
   LS_ASSIGN_OR_RETURN(const Json object, ReadSource(api, caller, request));
@@ -49,8 +71,9 @@ Result<http::Response> LocateSource(ApiContext& api, const Caller& caller,
       {{"source", {{"namespace", source.metadata.ns}, {"name", source.metadata.name}}},
        {"placement", object.value("/spec/placement"_json_pointer, Json::object())},
        {"location", LocationView(location)},
-       {"ranking", ScoresView(placement::RankNodes(source, location, *snapshot, {},
-                                                   api.live.NodePressure(), {}, kNodesShown))}});
+       {"ranking",
+        ScoresView(placement::RankNodes(source, location, *snapshot, DemandOfAny(api, source),
+                                        api.live.NodePressure(), {}, kNodesShown))}});
 }
 
 }  // namespace longshore::controller

@@ -134,6 +134,17 @@ TEST(PodTemplateTest, FilesystemIsReadByABackupAndWrittenByARestore) {
   EXPECT_EQ(spec["containers"][0]["volumeMounts"].back()["mountPath"], "/target");
 }
 
+TEST(PodTemplateTest, ToleratesWhatThePolicySaysAndALostNodeForAWhile) {
+  Parts parts;
+  parts.policy.tolerations = {{"dedicated", "Equal", "db", "NoSchedule"}};
+  EXPECT_EQ(parts.Render()["spec"]["tolerations"], Json::parse(R"([
+      {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute",
+       "tolerationSeconds": 30},
+      {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute",
+       "tolerationSeconds": 30},
+      {"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}])"));
+}
+
 // ---- what a Pod says ---------------------------------------------------------------------------
 
 PodFacts Facts(const char* json) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which nodes a pod is offered, beyond nearness: caps and attached volumes.
+// Which nodes a pod is offered, beyond nearness: taints, caps and attached volumes.
 #include "controller/steering.h"
 
 #include <gmock/gmock.h>
@@ -61,6 +61,13 @@ TEST_F(SteeringTest, BoundPodCountsOnce) {
   view_.bound["db/p0/u-p0"] = "n1";
   EXPECT_THAT(Plan(), ElementsAre("n1"));
   EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
+}
+
+TEST_F(SteeringTest, TaintedNodeIsOfferedToThoseWhoTolerateIt) {
+  view_.AddNode("n1").taints = {{"dedicated", "db", "NoSchedule"}};
+  EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
+  refs_.policy.spec.tolerations = {{"dedicated", "Exists", "", ""}};
+  EXPECT_THAT(Next().candidates, ElementsAre("n1"));
 }
 
 TEST_F(SteeringTest, Case29_PodThatMountsAnAttachedVolumeGoesToIt) {

@@ -158,6 +158,19 @@ TEST_F(ReplayTest, GivesTheSameBytesForAttachedVolumes) {
   EXPECT_EQ(Passed(recording), std::vector<std::string>{"n1"});
 }
 
+// They are kube-scheduler's to judge, and part of what the node was.
+TEST_F(ReplayTest, TaintsAreRecordedAndNotLookedAt) {
+  world_.cluster.view->AddNode("n1", "r1", "za", "eu").taints = {{"dedicated", "db", "NoSchedule"}};
+  const Recording recording = ExpectSameBytes(Verb::kPrioritize, RequestBody(kAll));
+  const placement::NodeInfo& node = recording.cluster.nodes[0];
+  ASSERT_EQ(node.name, "n1");
+  ASSERT_THAT(node.taints, SizeIs(1));
+  EXPECT_EQ(node.taints[0].key, "dedicated");
+  EXPECT_EQ(node.taints[0].value, "db");
+  EXPECT_EQ(node.taints[0].effect, "NoSchedule");
+  EXPECT_GT(Scores(recording)["n1"], 0);
+}
+
 // Each call finds what the ones before hold, and it is seen of none that it is bound.
 TEST_F(ReplayTest, GivesTheSameBytesUnderACap) {
   world_.cluster.SetSource(MakeSource({.zone = "za"}));

@@ -311,6 +311,24 @@ TEST_F(CounterfactualTest, SaysThatAVolumeHadToBeDetached) {
   EXPECT_EQ(First(), "n1");
 }
 
+TEST_F(CounterfactualTest, SaysWhichTaintsHadToBeTolerated) {
+  demand_.tolerations.emplace();
+  for (const char* node : {"n1", "n2"}) Node(node).taints = {{"dedicated", "db", "NoSchedule"}};
+  Node("n1").taints.push_back({"gpu", "", "NoExecute"});
+  const Counterfactual asked = Ask("n1");
+  EXPECT_EQ(asked.standing.obstacle, Obstacle::kTainted);
+  ASSERT_EQ(asked.changes.size(), 1u);
+  EXPECT_EQ(asked.changes[0].input, "taint");
+  // n2 is let in by it too, and is the next best.
+  EXPECT_EQ(asked.changes[0].text,
+            "would have won with the taints dedicated=db:NoSchedule, gpu:NoExecute tolerated (was "
+            "not tolerated): 94 points against 73 of n2");
+  demand_.tolerations->push_back({"dedicated", "Equal", "db", "NoSchedule"});
+  EXPECT_EQ(First(), "n2");
+  demand_.tolerations->push_back({"gpu", "Exists", "", ""});
+  EXPECT_EQ(First(), "n1");
+}
+
 TEST_F(CounterfactualTest, SaysWhenNoSingleChangeLetsANodeIn) {
   demand_.cpu_milli = 5000;
   Node("n1").ready = false;

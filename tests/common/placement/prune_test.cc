@@ -97,10 +97,11 @@ TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
   EXPECT_LT(kept.dump().size() * 2, pod.dump().size());
 }
 
-TEST(PruneTest, NodesKeepTheirLabelsRoomAndConditions) {
+TEST(PruneTest, NodesKeepTheirLabelsTaintsRoomAndConditions) {
   Json node = Json::parse(R"({
     "metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "a"}, "annotations": {"x": "y"}},
-    "spec": {"podCIDR": "10.1.0.0/24", "unschedulable": true},
+    "spec": {"podCIDR": "10.1.0.0/24", "unschedulable": true,
+      "taints": [{"key": "gpu", "value": "a", "effect": "NoExecute", "timeAdded": "2026-11-23T00:00:00Z"}]},
     "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}, "capacity": {"cpu": "4"},
       "images": [{"names": ["registry.test/a:1"], "sizeBytes": 1}],
       "conditions": [{"type": "Ready", "status": "True", "message": "kubelet is posting ready status"}]}})");
@@ -111,6 +112,10 @@ TEST(PruneTest, NodesKeepTheirLabelsRoomAndConditions) {
   EXPECT_EQ(after.labels, before.labels);
   EXPECT_TRUE(after.ready);
   EXPECT_FALSE(after.schedulable);
+  ASSERT_EQ(after.taints.size(), 1u);
+  EXPECT_EQ(after.taints[0].key, "gpu");
+  EXPECT_EQ(after.taints[0].value, "a");
+  EXPECT_EQ(after.taints[0].effect, "NoExecute");
   EXPECT_EQ(after.cpu_allocatable_milli, 4000);
   EXPECT_EQ(after.max_pods, 110);
   EXPECT_FALSE(node["status"].contains("images"));
@@ -120,7 +125,7 @@ TEST(PruneTest, WhatHasAnotherShapeIsLetBe) {
   for (
       const char* text :
       {"null", "[]", "{}", R"({"metadata":1,"spec":2,"status":3})",
-       R"({"metadata":{"labels":[]},"spec":{"containers":{},"volumes":7},"status":{"conditions":"x"}})",
+       R"({"metadata":{"labels":[]},"spec":{"containers":{},"volumes":7,"taints":[1,{}]},"status":{"conditions":"x"}})",
        R"({"metadata":{"labels":{"app.kubernetes.io/managed-by":"longshore"},"annotations":3},
             "spec":{"containers":[1,[]],"volumes":[1]},"status":{"conditions":[2],"containerStatuses":[null]}})"}) {
     Json pod = Json::parse(text), node = pod;

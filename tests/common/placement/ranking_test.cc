@@ -213,6 +213,26 @@ TEST(RankingTest, NodeSelectorIsUnresolvable) {
   EXPECT_TRUE(ranked[0].unresolvable);
 }
 
+TEST(RankingTest, TaintedNodeIsForPodsThatTolerateIt) {
+  FakeView view;
+  view.AddNode("n1").taints = {{"dedicated", "db", "NoSchedule"}};
+  view.AddNode("n2");
+  PodDemand demand = kSmall;
+  demand.tolerations.emplace();
+  auto ranked = Rank(OnN1(), view, {}, {}, demand);
+  EXPECT_EQ(ranked[0].node, "n2");
+  EXPECT_FALSE(ranked[1].feasible);
+  EXPECT_TRUE(ranked[1].unresolvable);
+  EXPECT_EQ(ranked[1].reasons[0],
+            "the node has the taint dedicated=db:NoSchedule, which the pod's policy does not "
+            "tolerate");
+  demand.tolerations->push_back({"dedicated", "", "db", "NoSchedule"});
+  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
+  // kube-scheduler has looked at them before it asks.
+  demand.tolerations.reset();
+  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
+}
+
 struct RequireCase {
   const char* tier;
   std::vector<std::string> feasible;

@@ -35,7 +35,7 @@ class PlacementViewTest : public testing::Test {
 };
 
 TEST_F(PlacementViewTest, APodIsNotInItsOwnWay) {
-  const auto view = PlacementView(source_, &pod_, *snapshot_, {}, "");
+  const auto view = PlacementView(source_, nullptr, &pod_, *snapshot_, {}, "");
   ASSERT_TRUE(view.has_value());
   const Json& ranking = view->at("ranking");
   EXPECT_EQ(ranking[0].at("node"), "n1");
@@ -54,7 +54,7 @@ TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
   other["spec"]["nodeName"] = "n2";
   builder_.Pod(nullptr, &other);
   const auto nodes = builder_.Build({true, true, true, true, true});
-  const auto view = PlacementView(source_, &pod, *nodes, {}, "n2");
+  const auto view = PlacementView(source_, nullptr, &pod, *nodes, {}, "n2");
   ASSERT_TRUE(view.has_value());
   EXPECT_EQ(view->at("ranking")[0].at("node"), "n1");
   EXPECT_EQ(view->at("ranking")[0].at("feasible"), true);
@@ -65,7 +65,7 @@ TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
 TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
   const placement::PressureMap pressure{
       {"n2", {.cpu_used_milli = 1900, .cpu_capacity_milli = 2000, .age_ms = 1}}};
-  const auto view = PlacementView(source_, &pod_, *snapshot_, pressure, "n2");
+  const auto view = PlacementView(source_, nullptr, &pod_, *snapshot_, pressure, "n2");
   ASSERT_TRUE(view.has_value());
   const Json& counterfactual = view->at("counterfactual");
   EXPECT_EQ(counterfactual.at("node"), "n2");
@@ -73,11 +73,31 @@ TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
   EXPECT_EQ(counterfactual.at("rival"), "n1");
   EXPECT_EQ(counterfactual.at("changes")[0].at("input"), "pressure");
   EXPECT_EQ(counterfactual.at("changes")[0].at("effect"), "Wins");
-  EXPECT_EQ(PlacementView(source_, &pod_, *snapshot_, {}, "n3").error().code, Code::kNotFound);
+  EXPECT_EQ(PlacementView(source_, nullptr, &pod_, *snapshot_, {}, "n3").error().code,
+            Code::kNotFound);
+}
+
+// As it would be placed by its policy, which may have changed since it was made.
+TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
+  Json node = {{"metadata", {{"name", "n2"}, {"labels", {{"topology.kubernetes.io/zone", "z"}}}}},
+               {"spec", {{"taints", {{{"key", "gpu"}, {"effect", "NoSchedule"}}}}}},
+               {"status",
+                {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
+                 {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+  builder_.Node(nullptr, &node);
+  const auto nodes = builder_.Build({true, true, true, true, true});
+  api::PodPolicySpec policy;
+  const auto first = [&](const api::PodPolicySpec* p) {
+    return PlacementView(source_, p, &pod_, *nodes, {}, "")->at("ranking")[0].at("node");
+  };
+  EXPECT_EQ(first(&policy), "n1");
+  EXPECT_EQ(first(nullptr), "n2");
+  policy.tolerations = {{"gpu", "Exists", "", ""}};
+  EXPECT_EQ(first(&policy), "n2");
 }
 
 TEST_F(PlacementViewTest, APodThatIsNotThereYetNeedsNoRoom) {
-  EXPECT_TRUE(PlacementView(source_, nullptr, *snapshot_, {}, "n1").has_value());
+  EXPECT_TRUE(PlacementView(source_, nullptr, nullptr, *snapshot_, {}, "n1").has_value());
 }
 
 }  // namespace
