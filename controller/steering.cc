@@ -30,10 +30,14 @@ placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
   return demand;
 }
 
+// `last`: no attempt after it will be offered more, so it may have what is kept for others.
 std::vector<placement::NodeScore> Rank(const SteerInput& in, const placement::Location& location,
-                                       const std::map<std::string, int>& reserved, bool relaxed) {
-  return placement::RankNodes(in.references.source, location, in.view, Demand(in, relaxed),
-                              in.pressure, reserved, /*explained=*/0);
+                                       const std::map<std::string, int>& reserved, bool relaxed,
+                                       bool last) {
+  auto demand = Demand(in, relaxed);
+  if (last) demand.headroom_percent = 0;
+  return placement::RankNodes(in.references.source, location, in.view, demand, in.pressure,
+                              reserved, /*explained=*/0);
 }
 
 std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranked, size_t limit) {
@@ -62,7 +66,7 @@ std::map<std::string, int> Reserved(const Crew& crew, const placement::View& vie
 
 Steer SteerPod(const SteerInput& in, const Crew& crew, int widening, bool relaxed) {
   const placement::Location location = placement::Locate(in.references.source, in.view);
-  const auto ranked = Rank(in, location, Reserved(crew, in.view), relaxed);
+  const auto ranked = Rank(in, location, Reserved(crew, in.view), relaxed, widening > 1);
   const bool required = placement::Requires(in.references.source) && !relaxed;
   Steer steer;
   steer.location = location.reason;
@@ -87,7 +91,8 @@ bool WiderExists(const SteerInput& in, const api::BackupPod& row) {
   if (row.spec.candidate_nodes.empty()) return false;
   const bool relaxed = !row.spec.placement_mode.empty();
   if (relaxed || !placement::Requires(in.references.source)) return true;
-  const auto ranked = Rank(in, placement::Locate(in.references.source, in.view), {}, relaxed);
+  const auto ranked =
+      Rank(in, placement::Locate(in.references.source, in.view), {}, relaxed, /*last=*/true);
   const std::set<std::string> offered(row.spec.candidate_nodes.begin(),
                                       row.spec.candidate_nodes.end());
   const auto all = Feasible(ranked, kAllCandidates);

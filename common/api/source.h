@@ -194,6 +194,8 @@ struct PodPolicySpec {
   int64_t termination_grace_period_seconds = 300;
   OperationLimits operation_limits;
   std::optional<int> max_pods_per_node;  // backup pods of whatever request; empty: as many as fit
+  // Of a node's allocatable CPU and memory: what steering leaves free where it can. 0 to 50.
+  int node_headroom_percent = 5;
   // Backup pods of all requests of the namespace; the least of its policies holds. Empty: any
   // number.
   std::optional<int> max_pods_per_namespace;
@@ -212,6 +214,7 @@ void Describe(A& a, PodPolicySpec& v) {
   a("terminationGracePeriodSeconds", v.termination_grace_period_seconds);
   a("operationLimits", v.operation_limits);
   a("maxPodsPerNode", v.max_pods_per_node);
+  a("nodeHeadroomPercent", v.node_headroom_percent);
   a("maxPodsPerNamespace", v.max_pods_per_namespace);
 }
 using PodPolicy = Object<PodPolicySpec, EmptyStatus>;

@@ -177,6 +177,8 @@ Counterfactual WhatWouldChange(const api::BackupSource& source, const Location& 
     for (const NodeScore& score : ranked) {
       if (score.node == premise.node.name) {
         standing.score = score.score;
+        // A headroom that none of the nodes has does not count.
+        if (score.feasible) standing.obstacle = Obstacle::kNone;
         standing.wins = &score == &ranked.front() && score.feasible;
       } else if (standing.rival.empty()) {
         standing.rival = score.node;

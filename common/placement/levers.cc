@@ -177,6 +177,19 @@ Lever CapLever(const Premise& premise) {
           }};
 }
 
+Lever HeadroomLever(const Premise& premise) {
+  const int percent = premise.demand.headroom_percent;
+  return {.input = "nodeHeadroomPercent",
+          .was = std::to_string(percent),
+          .levels = percent,
+          .apply = [](Premise& p,
+                      int64_t level) { p.demand.headroom_percent -= static_cast<int>(level); },
+          .say = [percent](int64_t level) -> Lever::Wording {
+            const int64_t left = percent - level;
+            return {left, "nodeHeadroomPercent of at most " + std::to_string(left)};
+          }};
+}
+
 // One that is either as it should be or not.
 Lever Switch(std::string input, bool off, std::string was, std::string needed,
              std::function<void(Premise&)> turn_on) {
@@ -324,6 +337,7 @@ std::vector<Lever> LeversOf(const Premise& premise) {
           RoomLever(premise),
           ReservedLever(premise),
           CapLever(premise),
+          HeadroomLever(premise),
           ModeLever(premise),
           TierLever(premise),
           DataLever(premise)};

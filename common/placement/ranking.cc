@@ -55,6 +55,22 @@ int64_t LeftAfter(int64_t allocatable, int64_t requested, int64_t demand, int re
   return allocatable - requested - demand * (1 + int64_t{std::max(0, reserved)});
 }
 
+int64_t CpuLeft(const NodeInfo& node, const PodDemand& demand, int reserved) {
+  return LeftAfter(node.cpu_allocatable_milli, node.cpu_requested_milli, demand.cpu_milli,
+                   reserved);
+}
+
+int64_t MemoryLeft(const NodeInfo& node, const PodDemand& demand, int reserved) {
+  return LeftAfter(node.memory_allocatable_bytes, node.memory_requested_bytes, demand.memory_bytes,
+                   reserved);
+}
+
+std::string BytesText(int64_t bytes) { return FormatBytes(static_cast<double>(bytes)); }
+
+bool IsLessThan(int percent, int64_t left, int64_t allocatable) {
+  return left * 100 < allocatable * percent;
+}
+
 // From how many permille on there are 1, 2, … points: the share times the most points, rounded.
 constexpr auto kRoomSteps = [] {
   std::array<int64_t, kMaxRoomPoints> steps{};
@@ -167,16 +183,16 @@ Obstacle Scorer::OwnObstacle(const NodeInfo& node, int reserved) const {
       node.backup_pods + std::max(0, reserved) >= demand_.max_backup_pods) {
     return Obstacle::kBackupPods;
   }
-  if (LeftAfter(node.cpu_allocatable_milli, node.cpu_requested_milli, demand_.cpu_milli, reserved) <
-      0) {
-    return Obstacle::kCpu;
-  }
-  if (LeftAfter(node.memory_allocatable_bytes, node.memory_requested_bytes, demand_.memory_bytes,
-                reserved) < 0) {
-    return Obstacle::kMemory;
-  }
+  const int64_t cpu_left = CpuLeft(node, demand_, reserved);
+  const int64_t memory_left = MemoryLeft(node, demand_, reserved);
+  if (cpu_left < 0) return Obstacle::kCpu;
+  if (memory_left < 0) return Obstacle::kMemory;
   if (node.max_pods > 0 && node.pods + std::max(0, reserved) >= node.max_pods) {
     return Obstacle::kPods;
+  }
+  if (IsLessThan(demand_.headroom_percent, cpu_left, node.cpu_allocatable_milli) ||
+      IsLessThan(demand_.headroom_percent, memory_left, node.memory_allocatable_bytes)) {
+    return Obstacle::kHeadroom;
   }
   return Obstacle::kNone;
 }
@@ -212,9 +228,8 @@ Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reser
 
 std::string Scorer::ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier tier,
                                  int reserved) const {
-  const auto left = [&](int64_t allocatable, int64_t requested, int64_t demand) {
-    return LeftAfter(allocatable, requested, demand, reserved) + demand;
-  };
+  const int64_t cpu_left = CpuLeft(node, demand_, reserved);
+  const int64_t memory_left = MemoryLeft(node, demand_, reserved);
   switch (obstacle) {
     case Obstacle::kNone:
       break;
@@ -230,18 +245,21 @@ std::string Scorer::ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier t
       return "the node's labels do not match the pod's node selector";
     case Obstacle::kCpu:
       return "too little CPU: " + std::to_string(demand_.cpu_milli) + "m wanted, " +
-             std::to_string(
-                 left(node.cpu_allocatable_milli, node.cpu_requested_milli, demand_.cpu_milli)) +
-             "m free";
+             std::to_string(cpu_left + demand_.cpu_milli) + "m free";
     case Obstacle::kMemory:
-      return "too little memory: " + FormatBytes(static_cast<double>(demand_.memory_bytes)) +
-             " wanted, " +
-             FormatBytes(
-                 static_cast<double>(left(node.memory_allocatable_bytes,
-                                          node.memory_requested_bytes, demand_.memory_bytes))) +
-             " free";
+      return "too little memory: " + BytesText(demand_.memory_bytes) + " wanted, " +
+             BytesText(memory_left + demand_.memory_bytes) + " free";
     case Obstacle::kPods:
       return "the node has its " + std::to_string(node.max_pods) + " pods";
+    case Obstacle::kHeadroom: {
+      const bool of_cpu =
+          IsLessThan(demand_.headroom_percent, cpu_left, node.cpu_allocatable_milli);
+      return "less than " + std::to_string(demand_.headroom_percent) + " % of its " +
+             (of_cpu ? "CPU would be left: " + std::to_string(cpu_left) + "m of " +
+                           std::to_string(node.cpu_allocatable_milli) + "m"
+                     : "memory would be left: " + BytesText(memory_left) + " of " +
+                           BytesText(node.memory_allocatable_bytes));
+    }
     case Obstacle::kTooFar:
       return std::string("placement requires tier ") + TierName(wanted_) + ", this node is at " +
              TierName(tier) + " (" + location_.reason + ")";
@@ -307,6 +325,15 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
                                                held == reserved.end() ? 0 : held->second,
                                                {}});
     entry.points = scorer.Score(*node, entry.pressure, entry.reserved);
+  }
+  const auto stands_at_any = [&](Obstacle obstacle) {
+    return std::any_of(ranked.begin(), ranked.end(),
+                       [&](const Ranked& entry) { return entry.points.obstacle == obstacle; });
+  };
+  if (stands_at_any(Obstacle::kHeadroom) && !stands_at_any(Obstacle::kNone)) {
+    PodDemand without = demand;
+    without.headroom_percent = 0;
+    return RankNodes(source, location, view, without, pressure, reserved, explained);
   }
   const auto order = [](const Ranked& entry) {
     const bool infeasible = entry.points.obstacle != Obstacle::kNone;

@@ -42,6 +42,8 @@ struct PodDemand {
   int max_backup_pods = 0;  // on its node, itself included; 0: as many as fit
   // Nothing: taints are not looked at, since kube-scheduler has done that already.
   std::optional<std::vector<api::Toleration>> tolerations = {};
+  // Of the node's allocatable CPU and memory: what has to be left for others, 0 to 100.
+  int headroom_percent = 0;
 };
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
@@ -59,6 +61,7 @@ enum class Obstacle {
   kCpu,
   kMemory,
   kPods,
+  kHeadroom,         // it has room, but too little of it would be left
   kTooFar,           // Require: the data is known to be elsewhere
   kLocationUnknown,  // Require: where the data is, is not known now
   kAttached,         // a volume that it mounts is attached to another node
@@ -127,7 +130,8 @@ NodeScore ScoreNode(const api::BackupSource& source, const Location& location, c
                     const PodDemand& demand, const Pressure& pressure, int reserved);
 
 // All nodes of the view, best first (score, then fewest reserved, then name); the reasons of the
-// first `explained` only, since sentences about 5000 nodes take longer than ranking them.
+// first `explained` only, since sentences about 5000 nodes take longer than ranking them. Where
+// only the headroom keeps the last node out, they are ranked as if none was wanted.
 std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location& location,
                                  const View& view, const PodDemand& demand,
                                  const PressureMap& pressure,

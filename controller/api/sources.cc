@@ -3,6 +3,7 @@
 // GET /v1/sources: what can be backed up and which parts it has, for those who may read it; and
 // where its data is.
 #include <algorithm>
+#include <optional>
 
 #include "controller/api/objects.h"
 #include "controller/api/placement_view.h"
@@ -27,6 +28,7 @@ Result<Json> ReadSource(ApiContext& api, const Caller& caller, const http::Reque
 placement::PodDemand DemandOfAny(const ApiContext& api, const api::BackupSource& source) {
   placement::PodDemand any;
   AddPolicy({}, any);
+  std::optional<int> headroom;
   const auto& allowed = source.spec.allowed_namespaces;
   for (const auto& policy : ReadAll<api::PodPolicy>(api.state.policies.List())) {
     const std::string& ns = policy.metadata.ns;
@@ -34,9 +36,13 @@ placement::PodDemand DemandOfAny(const ApiContext& api, const api::BackupSource&
         std::find(allowed.begin(), allowed.end(), ns) == allowed.end()) {
       continue;
     }
-    const auto& more = policy.spec.tolerations;
-    any.tolerations->insert(any.tolerations->end(), more.begin(), more.end());
+    placement::PodDemand one;
+    AddPolicy(policy.spec, one);
+    any.tolerations->insert(any.tolerations->end(), one.tolerations->begin(),
+                            one.tolerations->end());
+    headroom = std::min(headroom.value_or(one.headroom_percent), one.headroom_percent);
   }
+  any.headroom_percent = headroom.value_or(any.headroom_percent);
   return any;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which nodes a pod is offered, beyond nearness: taints, caps and attached volumes.
+// Which nodes a pod is offered, beyond nearness: taints, headroom, caps and attached volumes.
 #include "controller/steering.h"
 
 #include <gmock/gmock.h>
@@ -68,6 +68,34 @@ TEST_F(SteeringTest, TaintedNodeIsOfferedToThoseWhoTolerateIt) {
   EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
   refs_.policy.spec.tolerations = {{"dedicated", "Exists", "", ""}};
   EXPECT_THAT(Next().candidates, ElementsAre("n1"));
+}
+
+TEST_F(SteeringTest, LeavesRoomForProductionWhereItCan) {
+  view_.AddNode("n1").cpu_requested_milli = 3900;  // of 4000, and the pod asks for nothing
+  EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
+  refs_.policy.spec.node_headroom_percent = 0;
+  EXPECT_THAT(Next().candidates, ElementsAre("n1"));
+  refs_.policy.spec.node_headroom_percent = 5;
+  for (const char* node : {"n2", "n3"}) view_.AddNode(node).cpu_requested_milli = 3900;
+  EXPECT_THAT(Next().candidates, ElementsAre("n1"));
+}
+
+// Nor does it keep a pod for ever from a node that is the only one left.
+TEST_F(SteeringTest, RequiredNearnessIsNotLostToHeadroom) {
+  refs_.source = placement::MakeSource({.node_name = "n1"}, "Require");
+  view_.AddNode("n1").cpu_requested_milli = 3900;
+  EXPECT_THAT(Next().candidates, ElementsAre("n1"));
+  EXPECT_TRUE(Next().possible);
+  refs_.source.spec.placement.tier = "Zone";
+  for (const char* node : {"n1", "n2", "n3"}) view_.AddNode(node, "", "za");
+  view_.AddNode("n1", "", "za").cpu_requested_milli = 0;
+  view_.AddNode("n3", "", "za").memory_requested_bytes = int64_t{8} << 30;
+  const SteerInput input{refs_, request_, view_, {}};
+  api::BackupPod row;
+  row.spec.candidate_nodes = {"n1", "n2"};
+  EXPECT_THAT(SteerPod(input, crew_, 1, false).candidates, ElementsAre("n1", "n2"));
+  EXPECT_TRUE(WiderExists(input, row));
+  EXPECT_THAT(SteerPod(input, crew_, 2, false).candidates, ElementsAre("n1", "n2", "n3"));
 }
 
 TEST_F(SteeringTest, Case29_PodThatMountsAnAttachedVolumeGoesToIt) {

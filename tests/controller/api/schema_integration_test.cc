@@ -68,5 +68,19 @@ TEST_F(SchemaIntegrationTest, ACapIsAtLeastOne) {
   }
 }
 
+TEST_F(SchemaIntegrationTest, HeadroomIsUpToAHalf) {
+  const auto create = [&](const Json& percent) {
+    return Create(kube::kPodPolicies,
+                  {{"repositoryRef", {{"name", "r"}}}, {"nodeHeadroomPercent", percent}});
+  };
+  EXPECT_EQ(create(0), "");
+  EXPECT_EQ(create(50), "");
+  for (const int percent : {-1, 51}) {
+    EXPECT_THAT(create(percent), HasSubstr("spec.nodeHeadroomPercent"));
+  }
+  EXPECT_EQ(Create(kube::kPodPolicies, {{"repositoryRef", {{"name", "r"}}}}), "");
+  EXPECT_EQ(made_["spec"]["nodeHeadroomPercent"], 5);
+}
+
 }  // namespace
 }  // namespace longshore::controller
