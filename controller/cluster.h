@@ -21,6 +21,13 @@
 
 namespace longshore::controller {
 
+// Whether its Pod was offered nodes and, as far as the row says, has none yet.
+inline bool LooksForANode(const api::BackupPod& row) {
+  const std::string& state = row.status.state;
+  const bool may = state.empty() || state == api::kPlanned || state == api::kProvisioning;
+  return may && row.status.node_name.empty() && !row.spec.candidate_nodes.empty();
+}
+
 // Thread-safe.
 class Cluster {
  public:
@@ -36,6 +43,8 @@ class Cluster {
   virtual std::vector<api::BackupPodPtr> Rows(const std::string& ns) const = 0;
   virtual std::vector<api::BackupPodPtr> RowsOf(const std::string& ns,
                                                 const std::string& request) const = 0;
+  // Of all requests: those that LooksForANode.
+  virtual std::vector<api::BackupPodPtr> RowsLooking() const = 0;
   // Those whose spec.requestRef names the request.
   virtual std::vector<kube::ObjectPtr> OperationsOf(const std::string& ns,
                                                     const std::string& request) const = 0;

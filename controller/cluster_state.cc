@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/base/clock.h"
+#include "controller/cluster.h"
 
 namespace longshore::controller {
 namespace {
@@ -35,6 +36,9 @@ ClusterState::ClusterState(kube::Client& client)
   });
   backup_pods.AddIndex(kByNamespace, [](const api::BackupPod& row) {
     return std::vector<std::string>{row.metadata.ns};
+  });
+  backup_pods.AddIndex(kLooking, [](const api::BackupPod& row) {
+    return std::vector<std::string>(LooksForANode(row) ? 1 : 0);
   });
 }
 

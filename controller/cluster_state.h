@@ -13,9 +13,11 @@
 
 namespace longshore::controller {
 
-// Indexes of backup_pods and operations: by request, "NAMESPACE/NAME"; backup_pods by namespace.
+// Indexes of backup_pods and operations: by request, "NAMESPACE/NAME"; backup_pods by namespace,
+// and under "" those that look for a node: few, however many rows there are.
 inline constexpr char kByRequest[] = "request";
 inline constexpr char kByNamespace[] = "namespace";
+inline constexpr char kLooking[] = "looking";
 
 struct ClusterState {
   explicit ClusterState(kube::Client& client);

@@ -37,6 +37,8 @@ struct Settings {
   std::chrono::milliseconds trouble_grace{30000};
   // Unbound for so long: another attempt, with more nodes to choose from.
   std::chrono::milliseconds unbound_grace{30000};
+  // The same where the scheduler has looked at the nodes, and none would do for so long.
+  std::chrono::milliseconds unschedulable_grace{3000};
   // A drained pod that doesn't answer is deleted (gracefully) after this.
   std::chrono::milliseconds drain_silence{60000};
   // A worker that hasn't ended a stuck operation so long after its limit loses its Pod.

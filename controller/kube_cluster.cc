@@ -49,6 +49,10 @@ std::vector<api::BackupPodPtr> KubeCluster::RowsOf(const std::string& ns,
   return state_.backup_pods.ListByIndex(kByRequest, ns + "/" + request);
 }
 
+std::vector<api::BackupPodPtr> KubeCluster::RowsLooking() const {
+  return state_.backup_pods.ListByIndex(kLooking, "");
+}
+
 std::vector<kube::ObjectPtr> KubeCluster::OperationsOf(const std::string& ns,
                                                        const std::string& request) const {
   return state_.operations.ListByIndex(kByRequest, ns + "/" + request);

@@ -35,6 +35,9 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
     } else if (type == "PodScheduled" && !is_true && facts.node.empty()) {
       facts.trouble = "Unschedulable";
       facts.trouble_message = std::string(StringAt(condition, "/message"));
+      if (StringAt(condition, "/reason") == "Unschedulable") {
+        facts.unschedulable_since = StringAt(condition, "/lastTransitionTime");
+      }
     }
   }
 }

@@ -25,6 +25,8 @@ struct PodFacts {
   // Why it doesn't run yet: "Unschedulable", "ImagePullFailed", "ContainerConfigError",
   // "CrashLoop", "" when nothing is wrong so far; with what the cluster says and what helps.
   std::string trouble, trouble_message;
+  // Since when the scheduler says that no node will do; RFC 3339, empty: it has not said so.
+  std::string unschedulable_since;
   std::string available_condition;  // status of longshore.dev/Available, or ""
   int available_index = -1;         // its index in status.conditions
 

@@ -2,12 +2,9 @@
 #include "controller/pod_reconciler.h"
 
 #include "common/base/log.h"
-#include "controller/acceptance.h"
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/finalizer.h"
-#include "controller/pod_template.h"
-#include "controller/steering.h"
 
 namespace longshore::controller {
 namespace {
@@ -17,11 +14,6 @@ using std::chrono::seconds;
 
 constexpr milliseconds kSoon{500};  // the cache has to catch up
 constexpr seconds kLookAgain{10};   // for what no event tells us
-
-// References of the request's source, policy and image that a Pod is rendered from.
-std::optional<References> Resolve(const Cluster& cluster, const api::ComputeRequest& request) {
-  return Accept(cluster, request).references;
-}
 
 }  // namespace
 
@@ -149,55 +141,6 @@ void PodReconciler::CountAvailable(const Seen& seen) {
   if (seen.row.spec.cause == api::kCauseThreshold && !crossing.empty()) {
     env_.tally.crossing_to_announced(Since(crossing, now));
   }
-}
-
-// No node took it so far. Another attempt is offered more nodes; where none would be, it waits.
-Result<Again> PodReconciler::OnUnbound(Seen& seen) {
-  LS_RETURN_IF_ERROR(ReportTrouble(seen));
-  const auto left = RequirementLeft(seen);
-  if (left && left->count() == 0) return OnRequireTimedOut(seen);
-  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
-  if (waited < env_.settings.unbound_grace) {
-    const std::chrono::nanoseconds rest = env_.settings.unbound_grace - waited;
-    return Again(std::chrono::ceil<milliseconds>(left ? std::min(rest, *left) : rest));
-  }
-  const auto refs = Resolve(env_.cluster, *seen.request);
-  const auto view = env_.cluster.View();
-  if (!refs || !WiderExists({*refs, *seen.request, *view, env_.pressure.Get()}, seen.row)) {
-    return Again(left ? std::min<milliseconds>(kLookAgain, std::chrono::ceil<milliseconds>(*left))
-                      : milliseconds(kLookAgain));
-  }
-  // The row first: should the Pod be bound and start in this moment, it is never offered.
-  LS_RETURN_IF_ERROR(
-      Move(seen, api::kFailed, kReasonUnplaced,
-           "none of the candidate nodes took the pod; trying more: " + seen.pod.trouble_message));
-  return Again(milliseconds(0));
-}
-
-// Counted from the first attempt of the search for a node, so that another attempt in between does
-// not begin anew; by what the rows say, so that a restart does not either.
-std::optional<std::chrono::nanoseconds> PodReconciler::RequirementLeft(const Seen& seen) const {
-  const api::BackupPodSpec& spec = seen.row.spec;
-  const auto source =
-      Find<api::BackupSource>(env_.cluster, spec.source_ref.ns, spec.source_ref.name);
-  if (!source || !spec.placement_mode.empty()) return std::nullopt;
-  // Since when is not looked for where it does not matter.
-  if (!controller::RequirementLeft(*source, std::chrono::nanoseconds(0))) return std::nullopt;
-  const Crew crew = MakeCrew(env_.cluster.RowsOf(seen.row.metadata.ns, spec.request_ref.name),
-                             [](const api::BackupPod&) { return false; });
-  const std::string& since = crew.SearchOf(spec.slot, spec.attempt).since;
-  return controller::RequirementLeft(
-      *source,
-      Since(since.empty() ? seen.row.status.last_transition_time : since, env_.clock.Now()));
-}
-
-Result<Again> PodReconciler::OnRequireTimedOut(Seen& seen) {
-  LS_RETURN_IF_ERROR(
-      Move(seen, api::kFailed, kReasonRequireTimedOut,
-           "no node that is near enough took the pod within requireTimeoutSeconds of its source; "
-           "nearness is only preferred for the next one: " +
-               seen.pod.trouble_message));
-  return Again(milliseconds(0));
 }
 
 void PodReconciler::FillPlacement(Seen& seen) {

@@ -11,6 +11,7 @@
 
 #include "common/base/log_limit.h"
 #include "controller/busy_budget.h"
+#include "controller/crew.h"
 #include "controller/environment.h"
 #include "controller/pace.h"
 #include "controller/pod_facts.h"
@@ -58,7 +59,8 @@ class PodReconciler {
   void SyncBudget(const Seen& seen);
   std::optional<api::PodPolicy> PolicyOf(const Seen& seen) const;
 
-  // One for each state (pod_planned.cc, pod_reconciler.cc, pod_assigned.cc, pod_draining.cc).
+  // One for each state (pod_planned.cc, pod_reconciler.cc, pod_assigned.cc, pod_draining.cc); of a
+  // Pod that no node has taken yet pod_unbound.cc.
   Result<Again> OnPlanned(Seen& seen);
   Result<Again> OnProvisioning(Seen& seen);
   Result<Again> OnAvailable(Seen& seen);
@@ -79,6 +81,8 @@ class PodReconciler {
   Status Adopt(Seen& seen, const api::Json& pod);
   Result<Again> OnNotCreated(Seen& seen, const Error& error);
   Result<Again> OnUnbound(Seen& seen);
+  std::chrono::nanoseconds TimeToBind(const Seen& seen) const;
+  Search SearchOf(const Seen& seen) const;
   std::optional<std::chrono::nanoseconds> RequirementLeft(const Seen& seen) const;
   Result<Again> OnRequireTimedOut(Seen& seen);
   void FillPlacement(Seen& seen);

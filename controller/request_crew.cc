@@ -10,7 +10,6 @@
 #include "controller/pod_names.h"
 #include "controller/pod_template.h"
 #include "controller/request_reconciler.h"
-#include "controller/steering.h"
 
 namespace longshore::controller {
 namespace {
@@ -132,19 +131,26 @@ Status RequestReconciler::ReplaceOutdated(Visit& visit) {
   return {};
 }
 
+// Once a visit, when a pod is to be placed.
+void RequestReconciler::LookAround(Visit& visit) const {
+  if (visit.view != nullptr) return;
+  visit.view = env_.cluster.View();
+  visit.expected = ExpectedOn(env_.cluster.RowsLooking(), *visit.view, env_.clock.Now());
+}
+
 // Whether a pod is wanted for which no node will do. That the requirement may have timed out does
 // not count: since when it cannot be met is what the time-out is measured by.
-std::string RequestReconciler::NoNode(const Visit& visit) const {
+std::string RequestReconciler::NoNode(Visit& visit) const {
   if (!placement::Requires(visit.acceptance.references->source) ||
       visit.crew.Counting() >= visit.request.status.desired_pods) {
     return "";
   }
   const int slot = visit.crew.FreeSlot();
   const Search search = visit.crew.SearchOf(slot, visit.crew.NextAttempt(slot));
-  const auto view = env_.cluster.View();
+  LookAround(visit);
   const Steer steer =
-      SteerPod({*visit.acceptance.references, visit.request, *view, env_.pressure.Get()},
-               visit.crew, search.widening, false);
+      SteerPod({*visit.acceptance.references, visit.request, *visit.view, env_.pressure.Get()},
+               visit.expected, search.widening, false);
   return steer.possible ? "" : steer.location;
 }
 
@@ -183,9 +189,9 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
     const int attempt = visit.crew.NextAttempt(slot);
     const Search search = visit.crew.SearchOf(slot, attempt);
     const bool relaxed = Relaxed(visit, search);
-    const auto view = env_.cluster.View();
-    const Steer steer =
-        SteerPod({refs, request, *view, env_.pressure.Get()}, visit.crew, search.widening, relaxed);
+    LookAround(visit);
+    const Steer steer = SteerPod({refs, request, *visit.view, env_.pressure.Get()}, visit.expected,
+                                 search.widening, relaxed);
     if (!steer.possible) return Again(kLookAgain);
     api::BackupPod wanted =
         MakeRow(request, slot, attempt, refs.choice.image, steer.candidates,
@@ -212,6 +218,7 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
                          "preferred now: " +
                              visit.no_node);
     }
+    if (!steer.candidates.empty()) ++visit.expected[steer.candidates.front()];
     env_.Wake(kPodKey, row->metadata.ns, row->metadata.name);
     visit.crew.Add(std::make_shared<const api::BackupPod>(*std::move(row)), false);
   }

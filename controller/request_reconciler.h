@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "common/scaling/deadline.h"
@@ -15,6 +16,7 @@
 #include "controller/dispatcher.h"
 #include "controller/environment.h"
 #include "controller/pod_reconciler.h"
+#include "controller/steering.h"
 
 namespace longshore::controller {
 
@@ -49,7 +51,10 @@ class RequestReconciler {
     Crew crew;
     std::vector<api::Operation> operations;
     scaling::ScalingVerdict scaling;
-    bool decided = false;                   // last_decision is new
+    bool decided = false;  // last_decision is new
+    // What pods are steered by: one picture, since who is bound in a newer one is expected here.
+    std::shared_ptr<const placement::View> view;
+    Expected expected;
     std::string no_node;                    // nearness is required, and no node will do: why
     int room = 0;                           // pods that may be made now
     std::optional<api::ScalingLimit> held;  // what keeps it from making all that are wanted
@@ -78,7 +83,8 @@ class RequestReconciler {
   void FindRoom(Visit& visit);
   void WakeNext(Visit& visit);
 
-  std::string NoNode(const Visit& visit) const;
+  void LookAround(Visit& visit) const;
+  std::string NoNode(Visit& visit) const;
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);

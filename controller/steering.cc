@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "controller/environment.h"
 #include "controller/pod_template.h"
 #include "controller/policy_demand.h"
 
@@ -32,12 +33,11 @@ placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
 
 // `last`: no attempt after it will be offered more, so it may have what is kept for others.
 std::vector<placement::NodeScore> Rank(const SteerInput& in, const placement::Location& location,
-                                       const std::map<std::string, int>& reserved, bool relaxed,
-                                       bool last) {
+                                       const Expected& expected, bool relaxed, bool last) {
   auto demand = Demand(in, relaxed);
   if (last) demand.headroom_percent = 0;
   return placement::RankNodes(in.references.source, location, in.view, demand, in.pressure,
-                              reserved, /*explained=*/0);
+                              expected, /*explained=*/0);
 }
 
 std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranked, size_t limit) {
@@ -48,25 +48,25 @@ std::vector<std::string> Feasible(const std::vector<placement::NodeScore>& ranke
   return nodes;
 }
 
-// By members that are not bound: those who are, the view counts.
-std::map<std::string, int> Reserved(const Crew& crew, const placement::View& view) {
-  std::map<std::string, int> reserved;
-  for (const CrewMember& member : crew.members) {
-    const api::ObjectMeta& meta = member.row->metadata;
-    const bool unbound = member.on_its_way() && member.row->status.node_name.empty() &&
-                         view.NodeOfPod(meta.ns, meta.name, member.row->status.pod_uid).empty();
-    if (unbound && !member.row->spec.candidate_nodes.empty()) {
-      ++reserved[member.row->spec.candidate_nodes.front()];
-    }
-  }
-  return reserved;
-}
-
 }  // namespace
 
-Steer SteerPod(const SteerInput& in, const Crew& crew, int widening, bool relaxed) {
+Expected ExpectedOn(const std::vector<api::BackupPodPtr>& looking, const placement::View& view,
+                    WallTime now) {
+  Expected expected;
+  for (const api::BackupPodPtr& row : looking) {
+    const api::ObjectMeta& meta = row->metadata;
+    const std::string& moved = row->status.last_transition_time;
+    if (Since(moved.empty() ? meta.creation_timestamp : moved, now) >= kHoldsPlace) continue;
+    // Those that are bound, the view counts.
+    if (!view.NodeOfPod(meta.ns, meta.name, row->status.pod_uid).empty()) continue;
+    ++expected[row->spec.candidate_nodes.front()];
+  }
+  return expected;
+}
+
+Steer SteerPod(const SteerInput& in, const Expected& expected, int widening, bool relaxed) {
   const placement::Location location = placement::Locate(in.references.source, in.view);
-  const auto ranked = Rank(in, location, Reserved(crew, in.view), relaxed, widening > 1);
+  const auto ranked = Rank(in, location, expected, relaxed, widening > 1);
   const bool required = placement::Requires(in.references.source) && !relaxed;
   Steer steer;
   steer.location = location.reason;

@@ -6,13 +6,14 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/placement/ranking.h"
 #include "controller/acceptance.h"
-#include "controller/crew.h"
 
 namespace longshore::controller {
 
@@ -30,10 +31,18 @@ struct SteerInput {
   const placement::PressureMap& pressure;
 };
 
-// `widening`: how many attempts of the slot found no room. Rows of the crew whose pods are not
-// bound yet hold a place on their first candidate, so that a burst spreads. `relaxed`: nearness is
-// only preferred, though the source requires it.
-Steer SteerPod(const SteerInput& input, const Crew& crew, int widening, bool relaxed);
+// How many pods of ours are about to be bound to each node.
+using Expected = std::map<std::string, int>;
+// A row that looks for a node holds a place on the first that it was offered, whatever its request,
+// so that a burst spreads. Not for longer than kHoldsPlace: who waits for something else must not
+// keep others away.
+Expected ExpectedOn(const std::vector<api::BackupPodPtr>& looking, const placement::View& view,
+                    WallTime now);
+inline constexpr std::chrono::seconds kHoldsPlace{30};
+
+// `widening`: how many attempts of the slot found no room. `relaxed`: nearness is only preferred,
+// though the source requires it.
+Steer SteerPod(const SteerInput& input, const Expected& expected, int widening, bool relaxed);
 
 // How long nearness is still required for a pod that has been looking for a node for so long; zero:
 // no more. Empty: for ever, or it never was.

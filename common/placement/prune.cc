@@ -54,7 +54,7 @@ void PruneCondition(Json& condition) {
   const std::string_view type = kube::StringAt(condition, "/type");
   const bool is_true = kube::StringAt(condition, "/status") == "True";
   if ((type == "PodScheduled" && !is_true) || type == "DisruptionTarget") {
-    KeepOnly(condition, {"type", "status", "reason", "message"});
+    KeepOnly(condition, {"type", "status", "reason", "message", "lastTransitionTime"});
   } else if (type == "Ready" || type.starts_with(api::kGroup)) {
     KeepOnly(condition, {"type", "status"});
   } else {

@@ -47,15 +47,15 @@ api::ComputeRequest RequestFor(const api::BackupSource& source) {
 
 void Plan(const References& refs, const placement::View& view, int count, Json& pods) {
   const api::ComputeRequest request = RequestFor(refs.source);
-  Crew crew;
+  Expected expected;
   for (int slot = 0; slot < count; ++slot) {
-    const Steer steer = SteerPod({refs, request, view, {}}, crew, 0, false);
-    api::BackupPod row = MakeRow(request, slot, crew.NextAttempt(slot), refs.image.spec.image,
+    const Steer steer = SteerPod({refs, request, view, {}}, expected, 0, false);
+    api::BackupPod row = MakeRow(request, slot, /*attempt=*/0, refs.image.spec.image,
                                  steer.candidates, api::kCauseRequested);
     row.metadata.uid = "row-" + row.metadata.name;
     pods.push_back(
         RenderPod({row, request, refs.policy.spec, refs.image.spec, refs.source, kController}));
-    crew.Add(std::make_shared<const api::BackupPod>(row), false);
+    if (!steer.candidates.empty()) ++expected[steer.candidates.front()];
   }
 }
 

@@ -186,6 +186,14 @@ std::vector<api::BackupPodPtr> FakeCluster::RowsOf(const std::string& ns,
   return rows;
 }
 
+std::vector<api::BackupPodPtr> FakeCluster::RowsLooking() const {
+  std::vector<api::BackupPodPtr> rows;
+  for (const auto& [key, row] : rows_) {
+    if (LooksForANode(*row)) rows.push_back(row);
+  }
+  return rows;
+}
+
 std::vector<kube::ObjectPtr> FakeCluster::OperationsOf(const std::string& ns,
                                                        const std::string& request) const {
   std::vector<kube::ObjectPtr> operations = List(kube::kOperations);

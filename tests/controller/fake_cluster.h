@@ -86,6 +86,7 @@ class FakeCluster : public Cluster {
   std::vector<api::BackupPodPtr> Rows(const std::string& ns) const override;
   std::vector<api::BackupPodPtr> RowsOf(const std::string& ns,
                                         const std::string& request) const override;
+  std::vector<api::BackupPodPtr> RowsLooking() const override;
   std::vector<kube::ObjectPtr> OperationsOf(const std::string& ns,
                                             const std::string& request) const override;
   std::shared_ptr<const placement::View> View() const override { return view_; }

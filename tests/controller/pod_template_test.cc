@@ -162,6 +162,21 @@ TEST(PodFactsTest, WhoEndedItIsTold) {
   EXPECT_FALSE(FactsOf(nullptr).exists);
 }
 
+TEST(PodFactsTest, SinceWhenNoNodeWillDoIsTheSchedulersWord) {
+  const auto since = [](const char* reason) {
+    return FactsOf(std::make_shared<const Json>(
+                       Json{{"status",
+                             {{"conditions",
+                               {{{"type", "PodScheduled"},
+                                 {"status", "False"},
+                                 {"reason", reason},
+                                 {"lastTransitionTime", "2026-11-23T00:00:00Z"}}}}}}}))
+        .unschedulable_since;
+  };
+  EXPECT_EQ(since("Unschedulable"), "2026-11-23T00:00:00Z");
+  EXPECT_EQ(since("SchedulerError"), "");
+}
+
 TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
   EXPECT_EQ(Facts(R"({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
       "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})")

@@ -21,25 +21,29 @@ class SteeringTest : public testing::Test {
     refs_.source = placement::MakeSource({.node_name = "n1"});
     request_.spec.purpose = "Backup";
   }
-  Steer Next() { return SteerPod({refs_, request_, view_, {}}, crew_, 0, false); }
+  Steer Next(int widening = 0) {
+    return SteerPod({refs_, request_, view_, {}}, ExpectedOn(rows_, view_, now_), widening, false);
+  }
   // The next pod is planned, and offered those.
   std::vector<std::string> Plan() {
     const Steer steer = Next();
     api::BackupPod row;
     row.metadata.ns = "db";
-    row.metadata.name = "p" + std::to_string(crew_.members.size());
-    row.spec.slot = static_cast<int>(crew_.members.size());
+    row.metadata.name = "p" + std::to_string(rows_.size());
+    row.metadata.creation_timestamp = FormatTimeSeconds(now_);
     row.spec.candidate_nodes = steer.candidates;
     row.status.state = api::kProvisioning;
     row.status.pod_uid = "u-" + row.metadata.name;
-    crew_.Add(std::make_shared<const api::BackupPod>(row), true);
+    EXPECT_TRUE(LooksForANode(row));
+    rows_.push_back(std::make_shared<const api::BackupPod>(row));
     return steer.candidates;
   }
 
   placement::FakeView view_;
   References refs_;
   api::ComputeRequest request_;
-  Crew crew_;
+  std::vector<api::BackupPodPtr> rows_;
+  WallTime now_ = *ParseTime("2026-11-23T00:00:00Z");
 };
 
 TEST_F(SteeringTest, CapSpreadsABurst) {
@@ -61,6 +65,33 @@ TEST_F(SteeringTest, BoundPodCountsOnce) {
   view_.bound["db/p0/u-p0"] = "n1";
   EXPECT_THAT(Plan(), ElementsAre("n1"));
   EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
+}
+
+// A Pod that waits for something else, such as its claim, keeps nobody from its node for ever.
+TEST_F(SteeringTest, APlaceIsHeldForAWhile) {
+  refs_.policy.spec.max_pods_per_node = 1;
+  EXPECT_THAT(Plan(), ElementsAre("n1"));
+  now_ += kHoldsPlace - std::chrono::seconds(1);
+  EXPECT_THAT(Next().candidates, ElementsAre("n2", "n3"));
+  now_ += std::chrono::seconds(1);
+  EXPECT_THAT(Next().candidates, ElementsAre("n1"));
+}
+
+TEST_F(SteeringTest, OnlyRowsThatMayBecomeBoundLookForANode) {
+  api::BackupPod row;
+  EXPECT_FALSE(LooksForANode(row));  // it may go anywhere
+  row.spec.candidate_nodes = {"n1"};
+  for (const char* state : {"", api::kPlanned, api::kProvisioning}) {
+    row.status.state = state;
+    EXPECT_TRUE(LooksForANode(row)) << state;
+  }
+  for (const char* state : {api::kAvailable, api::kAssigned, api::kDraining, api::kFailed}) {
+    row.status.state = state;
+    EXPECT_FALSE(LooksForANode(row)) << state;
+  }
+  row.status.state = api::kProvisioning;
+  row.status.node_name = "n1";
+  EXPECT_FALSE(LooksForANode(row));  // its worker is silent
 }
 
 TEST_F(SteeringTest, TaintedNodeIsOfferedToThoseWhoTolerateIt) {
@@ -90,12 +121,11 @@ TEST_F(SteeringTest, RequiredNearnessIsNotLostToHeadroom) {
   for (const char* node : {"n1", "n2", "n3"}) view_.AddNode(node, "", "za");
   view_.AddNode("n1", "", "za").cpu_requested_milli = 0;
   view_.AddNode("n3", "", "za").memory_requested_bytes = int64_t{8} << 30;
-  const SteerInput input{refs_, request_, view_, {}};
   api::BackupPod row;
   row.spec.candidate_nodes = {"n1", "n2"};
-  EXPECT_THAT(SteerPod(input, crew_, 1, false).candidates, ElementsAre("n1", "n2"));
-  EXPECT_TRUE(WiderExists(input, row));
-  EXPECT_THAT(SteerPod(input, crew_, 2, false).candidates, ElementsAre("n1", "n2", "n3"));
+  EXPECT_THAT(Next(1).candidates, ElementsAre("n1", "n2"));
+  EXPECT_TRUE(WiderExists({refs_, request_, view_, {}}, row));
+  EXPECT_THAT(Next(2).candidates, ElementsAre("n1", "n2", "n3"));
 }
 
 TEST_F(SteeringTest, Case29_PodThatMountsAnAttachedVolumeGoesToIt) {

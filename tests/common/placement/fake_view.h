@@ -32,6 +32,8 @@ class FakeView : public View {
     return node;
   }
 
+  void RemoveNode(const std::string& name) { nodes_.erase(name); }
+
   const NodeInfo* Node(std::string_view name) const override {
     const auto found = nodes_.find(std::string(name));
     return found == nodes_.end() ? nullptr : &found->second;

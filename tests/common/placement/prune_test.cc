@@ -78,16 +78,20 @@ TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
   pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "longshore";
   pod["metadata"]["labels"]["longshore.dev/source"] = "orders";
   for (const char* type : {"DisruptionTarget", "PodScheduled", "longshore.dev/Available"}) {
-    pod["status"]["conditions"].push_back(
-        {{"type", type}, {"status", "False"}, {"reason", "r"}, {"message", "m"}});
+    pod["status"]["conditions"].push_back({{"type", type},
+                                           {"status", "False"},
+                                           {"reason", "r"},
+                                           {"message", "m"},
+                                           {"lastTransitionTime", "2026-11-23T00:00:00Z"}});
   }
   ExpectReadsTheSame(pod);
   const Json kept = Pruned(pod);
   for (const char* path :
        {"/metadata/annotations", "/status/reason", "/status/message", "/status/podIP",
         "/status/conditions/1/status", "/status/conditions/2/message",
-        "/status/conditions/3/message", "/status/conditions/4/status",
-        "/status/containerStatuses/0/state", "/status/containerStatuses/0/restartCount"}) {
+        "/status/conditions/3/message", "/status/conditions/3/lastTransitionTime",
+        "/status/conditions/4/status", "/status/containerStatuses/0/state",
+        "/status/containerStatuses/0/restartCount"}) {
     const Json::json_pointer pointer(path);
     ASSERT_TRUE(kept.contains(pointer)) << path;
     EXPECT_EQ(kept.at(pointer), pod.at(pointer)) << path;
