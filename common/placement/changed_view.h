@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A View in which one node is another than it is. Used where it is asked what would be if.
+// A View in which one node is another than it is, and one pod is not there. Used where it is asked
+// what would be if.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,11 +13,17 @@
 
 namespace longshore::placement {
 
+// Its claims are as if it had never mounted them; what it takes of its node is not looked at here.
+struct AbsentPod {
+  std::string ns, name, node;
+  std::vector<std::string> claims;
+};
+
 class ChangedView final : public View {
  public:
-  // The view outlives this one, and has a node of that name (otherwise nothing is changed).
-  ChangedView(const View& view, NodeInfo node)
-      : view_(view), node_(std::move(node)), table_(view.Table()) {
+  // The view outlives this one, and has a node of that name (otherwise no node is changed).
+  ChangedView(const View& view, NodeInfo node, AbsentPod absent = {})
+      : view_(view), node_(std::move(node)), absent_(std::move(absent)), table_(view.Table()) {
     const uint32_t place = table_.Find(node_.name);
     if (place != NodeTable::kNone) table_.Apply({{place, &node_}});
   }
@@ -39,14 +47,25 @@ class ChangedView final : public View {
   }
   std::vector<PodPlace> PodsByClaim(const std::string& ns,
                                     const std::string& claim) const override {
-    return view_.PodsByClaim(ns, claim);
+    auto places = view_.PodsByClaim(ns, claim);
+    if (ns == absent_.ns) {
+      std::erase_if(places, [&](const PodPlace& place) { return place.pod == absent_.name; });
+    }
+    return places;
   }
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override {
-    return view_.AttachedNodes(ns, claim);
+    auto nodes = view_.AttachedNodes(ns, claim);
+    if (OnlyAbsentMounts(ns, claim)) std::erase(nodes, absent_.node);
+    return nodes;
   }
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override {
-    return view_.AttachedTo(ns, claim);
+    std::string node = view_.AttachedTo(ns, claim);
+    return node == absent_.node && OnlyAbsentMounts(ns, claim) ? "" : node;
+  }
+  bool OthersMount(const std::string& ns, const std::string& claim, const std::string& node,
+                   const std::string& pod) const override {
+    return view_.OthersMount(ns, claim, node, pod);
   }
   Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
                                                const std::string& claim) const override {
@@ -58,12 +77,19 @@ class ChangedView final : public View {
   }
 
  private:
+  // Of the pods on its node: so that the volume is attached there for it alone.
+  bool OnlyAbsentMounts(const std::string& ns, const std::string& claim) const {
+    const auto& claims = absent_.claims;
+    return ns == absent_.ns && std::find(claims.begin(), claims.end(), claim) != claims.end() &&
+           !view_.OthersMount(ns, claim, absent_.node, absent_.name);
+  }
   const NodeInfo* Changed(const NodeInfo* node) const {
     return node != nullptr && node->name == node_.name ? &node_ : node;
   }
 
   const View& view_;
   const NodeInfo node_;
+  const AbsentPod absent_;
   NodeTable table_;
 };
 

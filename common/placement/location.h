@@ -78,6 +78,12 @@ class View {
   virtual std::string AttachedTo(const std::string& /*ns*/, const std::string& /*claim*/) const {
     return {};
   }
+  // Whether a pod on the node mounts the claim, ours included, other than the one of that name. For
+  // who explains where a pod is.
+  virtual bool OthersMount(const std::string& /*ns*/, const std::string& /*claim*/,
+                           const std::string& /*node*/, const std::string& /*pod*/) const {
+    return false;
+  }
   // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
   // kFailedPrecondition (not bound yet), kInvalidArgument (the volume says nothing about nodes),
   // kUnavailable (claims or volumes could not be listed: denied, or no answer yet).

@@ -17,6 +17,10 @@ bool HasLabels(const PodRecord& pod, const std::map<std::string, std::string>& w
   });
 }
 
+bool Mounts(const PodRecord& pod, const std::string& claim) {
+  return std::find(pod.claims.begin(), pod.claims.end(), claim) != pod.claims.end();
+}
+
 View::PodPlace PlaceOf(const PodRecord& pod) {
   return {pod.name, pod.node, pod.ready, "", pod.agent_uid};
 }
@@ -79,10 +83,8 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
                                                          const std::string& claim) const {
   std::vector<PodPlace> places;
   for (const auto& [name, pod] : Part(ns).pods) {
-    const auto& claims = pod->claims;
     // A backup pod that reads the claim doesn't make the data be where it runs.
-    if (pod->running && !pod->backup && !pod->node.empty() &&
-        std::find(claims.begin(), claims.end(), claim) != claims.end()) {
+    if (pod->running && !pod->backup && !pod->node.empty() && Mounts(*pod, claim)) {
       places.push_back(PlaceOf(*pod));
     }
   }
@@ -136,6 +138,16 @@ std::string ClusterSnapshot::AttachedTo(const std::string& ns, const std::string
   const auto nodes = attached_->find(volume->first);
   // On two it is by force, or about to leave one of them.
   return nodes == attached_->end() || nodes->second.size() != 1 ? "" : *nodes->second.begin();
+}
+
+// Also by one that is starting or going: the volume stays attached for it.
+bool ClusterSnapshot::OthersMount(const std::string& ns, const std::string& claim,
+                                  const std::string& node, const std::string& pod) const {
+  const auto& pods = Part(ns).pods;
+  return std::any_of(pods.begin(), pods.end(), [&](const auto& entry) {
+    const PodRecord& other = *entry.second;
+    return other.node == node && other.name != pod && !other.finished && Mounts(other, claim);
+  });
 }
 
 std::string ClusterSnapshot::NodeOfPod(const std::string& ns, const std::string& name,

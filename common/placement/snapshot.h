@@ -52,6 +52,8 @@ class ClusterSnapshot final : public View {
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override;
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
+  bool OthersMount(const std::string& ns, const std::string& claim, const std::string& node,
+                   const std::string& pod) const override;
   Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
                                                const std::string& claim) const override;
   std::string NodeOfPod(const std::string& ns, const std::string& name,

@@ -22,12 +22,12 @@ Json ScoreView(const placement::NodeScore& score) {
 }
 
 // What the Pod asks for, zero where that is nothing, and how it is placed.
-placement::PodDemand DemandOf(const Json& pod, const placement::View& view) {
+placement::PodDemand DemandOf(const Json& pod, const placement::PodRecord& read,
+                              const placement::View& view) {
   placement::PodDemand demand;
   demand.max_backup_pods = static_cast<int>(
       ParseInt(kube::AnnotationOf(pod, api::kAnnotationMaxPodsPerNode)).value_or(0));
   demand.relaxed = kube::AnnotationOf(pod, api::kAnnotationPlacementMode) == api::kPrefer;
-  const placement::PodRecord read = placement::ReadPod(pod);
   demand.cpu_milli = read.cpu_milli;
   demand.memory_bytes = read.memory_bytes;
   for (const std::string& claim : read.claims) {
@@ -38,19 +38,16 @@ placement::PodDemand DemandOf(const Json& pod, const placement::View& view) {
 }
 
 // The pod's node without the pod, which is not to be in its own way; none where it is not bound.
-placement::NodeInfo NodeWithout(const Json& pod, const placement::PodDemand& demand,
+placement::NodeInfo NodeWithout(const placement::PodRecord& pod, const std::string& name,
                                 const placement::View& view) {
-  const auto* found =
-      view.Node(view.NodeOfPod(std::string(kube::NamespaceOf(pod)), std::string(kube::NameOf(pod)),
-                               std::string(kube::UidOf(pod))));
+  const auto* found = view.Node(name);
   if (found == nullptr) return {};
   placement::NodeInfo node = *found;
-  const std::string_view phase = kube::StringAt(pod, "/status/phase");
-  if (phase == "Succeeded" || phase == "Failed") return node;  // not counted there
-  node.cpu_requested_milli -= demand.cpu_milli;
-  node.memory_requested_bytes -= demand.memory_bytes;
+  if (pod.finished) return node;  // not counted there
+  node.cpu_requested_milli -= pod.cpu_milli;
+  node.memory_requested_bytes -= pod.memory_bytes;
   --node.pods;
-  if (!kube::LabelOf(pod, api::kLabelSource).empty()) --node.backup_pods;
+  if (pod.backup) --node.backup_pods;
   return node;
 }
 
@@ -82,10 +79,13 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores) {
 Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicySpec* policy,
                            const Json* pod, const placement::View& view,
                            const placement::PressureMap& pressure, const std::string& asked) {
-  auto demand = pod != nullptr ? DemandOf(*pod, view) : placement::PodDemand{};
+  const auto read = pod != nullptr ? placement::ReadPod(*pod) : placement::PodRecord{};
+  const std::string ns(pod != nullptr ? kube::NamespaceOf(*pod) : "");
+  const std::string bound = view.NodeOfPod(ns, read.name, read.uid);
+  const placement::ChangedView nodes(view, NodeWithout(read, bound, view),
+                                     {ns, read.name, bound, read.claims});
+  auto demand = pod != nullptr ? DemandOf(*pod, read, nodes) : placement::PodDemand{};
   if (policy != nullptr) AddPolicy(*policy, demand);
-  const placement::ChangedView nodes(
-      view, pod != nullptr ? NodeWithout(*pod, demand, view) : placement::NodeInfo{});
   const auto location = placement::Locate(source, nodes);
   Json result = {{"location", LocationView(location)},
                  {"ranking", ScoresView(placement::RankNodes(source, location, nodes, demand,

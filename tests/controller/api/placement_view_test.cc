@@ -62,6 +62,88 @@ TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
   EXPECT_EQ(view->at("counterfactual").at("changes")[0].at("input"), "backupPods");
 }
 
+// The pod mounts a claim whose volume can be on one node, and is attached to its own.
+class MountedClaimTest : public PlacementViewTest {
+ protected:
+  MountedClaimTest() {
+    source_.metadata.ns = "backup";
+    source_.spec.location = {.persistent_volume_claim = "data"};
+    mounting_ = Mounting("lsp-a", "n1");
+    mounting_["metadata"]["labels"] = {{"longshore.dev/source", "orders"}};
+    builder_.Pod(&pod_, &mounting_);
+    const Json claim = {{"metadata", {{"namespace", "backup"}, {"name", "data"}}},
+                        {"spec", {{"volumeName", "pv"}}},
+                        {"status", {{"phase", "Bound"}}}};
+    const Json volume = {{"metadata", {{"name", "pv"}}},
+                         {"spec", {{"accessModes", Json::array({"ReadWriteOnce"})}}}};
+    builder_.Claim(nullptr, &claim);
+    builder_.Volume(nullptr, &volume);
+    Attach("n1");
+  }
+  Json Mounting(const std::string& name, const std::string& node) const {
+    Json pod = pod_;
+    pod["metadata"]["name"] = name;
+    pod["metadata"]["uid"] = name == "lsp-a" ? "u" : name;
+    pod["spec"]["nodeName"] = node;
+    pod["spec"]["volumes"] = Json::array({{{"persistentVolumeClaim", {{"claimName", "data"}}}}});
+    return pod;
+  }
+  void Attach(const std::string& node) {
+    const Json attachment = {
+        {"metadata", {{"name", "to-" + node}}},
+        {"spec", {{"source", {{"persistentVolumeName", "pv"}}}, {"nodeName", node}}},
+        {"status", {{"attached", true}}}};
+    builder_.Attachment(nullptr, &attachment);
+  }
+  Json View() {
+    const auto nodes = builder_.Build({true, true, true, true, true});
+    return *PlacementView(source_, nullptr, &mounting_, *nodes, {}, "n2");
+  }
+  api::BackupSource source_ = placement::MakeSource({}, "Prefer", "Node");
+  Json mounting_;
+};
+
+TEST_F(MountedClaimTest, APodIsNotWhyItsVolumeIsOnItsNode) {
+  const Json view = View();
+  EXPECT_EQ(view.at("location").at("method"), "Unknown") << view.at("location");
+  for (const Json& node : view.at("ranking")) EXPECT_EQ(node.at("feasible"), true) << node;
+  EXPECT_EQ(view.at("ranking")[0].at("score"), view.at("ranking")[1].at("score"));
+}
+
+TEST_F(MountedClaimTest, AnotherPodThatMountsItThereIs) {
+  Json other = Mounting("orders-0", "n1");
+  other["spec"]["containers"] = Json::array();
+  builder_.Pod(nullptr, &other);
+  const Json view = View();
+  EXPECT_EQ(view.at("location").at("nodes"), Json::array({"n1"}));
+  EXPECT_EQ(view.at("ranking")[0].at("node"), "n1");
+  EXPECT_EQ(view.at("ranking")[1].at("feasible"), false);
+  EXPECT_EQ(view.at("counterfactual").at("changes")[0].at("input"), "volume");
+}
+
+// Of ours too, though no source's data is in it.
+TEST_F(MountedClaimTest, AnotherPodOfTheCrewHoldsTheVolume) {
+  Json other = Mounting("lsp-b", "n1");
+  other["metadata"]["labels"] = {{"longshore.dev/source", "orders"}};
+  other["spec"]["containers"] = Json::array();
+  builder_.Pod(nullptr, &other);
+  EXPECT_EQ(View().at("ranking")[1].at("feasible"), false);
+  Json ended = other;
+  ended["status"]["phase"] = "Succeeded";
+  builder_.Pod(&other, &ended);
+  EXPECT_EQ(View().at("ranking")[1].at("feasible"), true);
+}
+
+TEST_F(MountedClaimTest, AVolumeForManyNodesIsWhereOthersHaveIt) {
+  const Json volume = {{"metadata", {{"name", "pv"}}},
+                       {"spec", {{"accessModes", Json::array({"ReadWriteMany"})}}}};
+  builder_.Volume(nullptr, &volume);
+  Attach("n2");
+  const Json view = View();
+  EXPECT_EQ(view.at("location").at("nodes"), Json::array({"n2"}));
+  EXPECT_EQ(view.at("ranking")[0].at("node"), "n2");
+}
+
 TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
   const placement::PressureMap pressure{
       {"n2", {.cpu_used_milli = 1900, .cpu_capacity_milli = 2000, .age_ms = 1}}};
