@@ -90,7 +90,9 @@ void StreamHub::OnOpen(ConnectionId id, const std::string& path, const std::stri
     MutexLock lock(mutex_);
     peers_[id] = std::make_shared<Peer>(Peer{.path = path, .identity = identity});
   }
-  LogInfo("stream opened", {{"path", path}, {"peer", identity}});
+  if (comings_.Admit("opened: " + path + " " + identity)) {
+    LogInfo("stream opened", {{"path", path}, {"peer", identity}});
+  }
   if (path == kWorkersPath) {
     const auto worker = ParseWorkerIdentity(identity);
     if (worker) stores_.workers.OnOpen(id, *worker);
@@ -114,8 +116,10 @@ void StreamHub::OnMessage(ConnectionId id, std::string_view message) {
     taken = OnPressureMessage(message);
   }
   if (taken) return;
-  LogWarn("stream closed for its message",
-          {{"path", peer->path}, {"peer", peer->identity}, {"error", taken.error().message}});
+  if (comings_.Admit("closed for its message: " + peer->path + " " + peer->identity)) {
+    LogWarn("stream closed for its message",
+            {{"path", peer->path}, {"peer", peer->identity}, {"error", taken.error().message}});
+  }
   {
     MutexLock lock(mutex_);
     ++counts_.bad_messages;
@@ -134,7 +138,9 @@ void StreamHub::OnClose(ConnectionId id, const std::string& reason) {
     peers_.erase(found);
     replaced = RemoveAgent(id, peer->identity);
   }
-  LogInfo("stream closed", {{"path", peer->path}, {"peer", peer->identity}, {"reason", reason}});
+  if (comings_.Admit("closed: " + peer->path + " " + peer->identity)) {
+    LogInfo("stream closed", {{"path", peer->path}, {"peer", peer->identity}, {"reason", reason}});
+  }
   if (peer->path == kWorkersPath) stores_.workers.OnClose(id);
   for (const ConnectionId other : replaced) server_.Close(other, "come again: the node is free");
 }
@@ -183,7 +189,9 @@ Status StreamHub::OnHello(ConnectionId id, Peer& peer, const messages::AgentHell
     }
   }
   // Mostly the agent itself, whose old stream is dead and not yet noticed.
-  if (claims > 1) LogWarn("several streams claim one node", {{"node", peer.identity}});
+  if (claims > 1 && comings_.Admit("several streams claim: " + peer.identity)) {
+    LogWarn("several streams claim one node", {{"node", peer.identity}});
+  }
   return {};
 }
 
@@ -236,15 +244,18 @@ void StreamHub::SendEachSecond(const std::stop_token& stop) {
     SendPressure();
     SendInstructions();
     stores_.workers.WakeSilent(stores_.offer_silence);
-    TellRefusals();
+    TellRepeated();
     MutexLock lock(wait_mutex);
     wait.wait_for(wait_mutex, stop, std::chrono::seconds(1), [] { return false; });
   }
 }
 
-void StreamHub::TellRefusals() {
+void StreamHub::TellRepeated() {
   for (const auto& [what, times] : refusals_.TakeDue()) {
     LogWarn("streams refused again", {{"what", what.empty() ? "various" : what}, {"times", times}});
+  }
+  for (const auto& [what, times] : comings_.TakeDue()) {
+    LogWarn("a peer comes and goes", {{"what", what.empty() ? "various" : what}, {"times", times}});
   }
 }
 

@@ -94,11 +94,13 @@ class StreamHub : public streams::ServerHandler {
   Status Admit(const std::string& identity);
   void SendPressure();
   void SendInstructions();
-  void TellRefusals();
+  void TellRepeated();
 
   StreamAuthenticator& authenticator_;
   HubStores stores_;
   LogLimit refusals_;
+  // Of each peer that was let in: each may connect and leave as often as it likes.
+  LogLimit comings_{Clock::Real(), std::chrono::seconds(10), 65536};
   mutable Mutex mutex_;
   std::unordered_map<streams::ConnectionId, PeerPtr> peers_ LS_GUARDED_BY(mutex_);
   // Agents that have said hello, by node. Of several, the last to connect speaks for the node.

@@ -92,7 +92,9 @@ void Recorder::Write(const RecordedCall& call) {
   const Status written = WriteFileAtomically(path, file, 0600);
   if (!written.has_value()) {
     dropped_.Increment();
-    LogWarn("call not recorded", {{"error", written.error().message}});
+    if (const auto left_out = failure_log_.Admit()) {
+      LogWarn("call not recorded", {{"error", written.error().message}, {"leftOut", *left_out}});
+    }
     return;
   }
   written_.Increment();

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/log_limit.h"
 #include "extender/background_queue.h"
 #include "extender/recording.h"
 
@@ -45,6 +46,7 @@ class Recorder {
   const std::string version_;
   metrics::Counter& written_;
   metrics::Counter& dropped_;
+  LogRate failure_log_;
   std::atomic<size_t> waiting_bytes_{0};
   // On the queue's thread, once it was started.
   std::deque<std::pair<std::string, uint64_t>> files_;  // and their sizes, oldest first

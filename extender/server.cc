@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdio>
+#include <memory>
 
 #include "common/base/log.h"
+#include "common/base/log_limit.h"
 #include "common/base/strings.h"
 #include "extender/verdict.h"
 
@@ -63,12 +65,16 @@ void AddRoutes(http::Server& server, Service& service, const VerdictReader& verd
   metrics::Counter& forbidden =
       registry.MakeCounter("longshore_extender_forbidden_total",
                            "Calls with a valid certificate of a name that is not allowed");
-  const auto guarded = [&forbidden, allowed_clients](http::Handler handler) -> http::Handler {
-    return [&forbidden, allowed_clients, handler = std::move(handler)](Request& request) {
+  const auto guarded = [&forbidden, allowed_clients,
+                        log = std::make_shared<LogRate>()](http::Handler handler) -> http::Handler {
+    return [&forbidden, allowed_clients, log, handler = std::move(handler)](Request& request) {
       if (allowed_clients.contains(request.peer_common_name)) return handler(request);
       forbidden.Increment();
-      LogWarn("client refused",
-              {{"name", request.peer_common_name}, {"address", request.remote_address}});
+      if (const auto left_out = log->Admit()) {
+        LogWarn("client refused", {{"name", request.peer_common_name},
+                                   {"address", request.remote_address},
+                                   {"leftOut", *left_out}});
+      }
       return http::Problem(
           Error{Code::kPermissionDenied, "client certificate " + request.peer_common_name +
                                              " is not on the list of allowed clients"});

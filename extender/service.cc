@@ -25,6 +25,7 @@ Service::Service(const Cluster& cluster, const PressureSource& pressure, Verdict
       sink_(sink),
       clock_(clock),
       options_(options),
+      malformed_log_(clock),
       nodes_passed_(registry.MakeCounter("longshore_extender_nodes_total",
                                          "Nodes judged by filter, by result",
                                          {{"result", "passed"}})),
@@ -66,7 +67,11 @@ std::string Service::Answer(Verb verb, std::string body) {
   std::string reply;
   if (!arguments.has_value()) {
     counters.malformed->Increment();
-    LogWarn("malformed request", {{"verb", VerbName(verb)}, {"error", arguments.error().message}});
+    if (const auto left_out = malformed_log_.Admit()) {
+      LogWarn(
+          "malformed request",
+          {{"verb", VerbName(verb)}, {"error", arguments.error().message}, {"leftOut", *left_out}});
+    }
     reply = MalformedReply(verb, arguments.error());
   } else {
     decision.arguments = *std::move(arguments);

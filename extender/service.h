@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/log_limit.h"
 #include "common/base/mutex.h"
 #include "common/metrics/registry.h"
 #include "extender/decision.h"
@@ -70,6 +71,7 @@ class Service {
   const Clock& clock_;
   const ServiceOptions options_;
   Counters counters_[2];
+  LogRate malformed_log_;
   metrics::Counter& nodes_passed_;
   metrics::Counter& nodes_failed_;
   Reservations reservations_;

@@ -71,7 +71,10 @@ void Relay::Post(Event event) {
     MutexLock lock(mutex_);
     const bool droppable = std::holds_alternative<Received>(event);
     if (droppable && events_.size() >= kMaxEvents) {
-      LogError("a message of the controller is dropped: the queue is full");
+      if (const auto left_out = lost_log_.Admit()) {
+        LogError("a message of the controller is dropped: the queue is full",
+                 {{"leftOut", *left_out}});
+      }
       return;
     }
     events_.push_back(std::move(event));
@@ -110,7 +113,9 @@ Actions Relay::Handle(Event event) {
           [&](const Received& received) {
             messages::ControllerMessage message;
             if (!message.ParseFromString(received.bytes)) {
-              LogError("a message of the controller cannot be parsed");
+              if (const auto left_out = lost_log_.Admit()) {
+                LogError("a message of the controller cannot be parsed", {{"leftOut", *left_out}});
+              }
               return Actions{};
             }
             return session_.OnMessage(message);
@@ -175,7 +180,7 @@ void Relay::Start(messages::Assign assign) {
 
 // The kubelet's probe looks at the file's age. Not synced: it is worth nothing after a crash, and a
 // pod that waits shall do no I/O.
-void Relay::MarkReady() const {
+void Relay::MarkReady() {
   const std::string path = ReadyFile(options_.settings.scratch);
   if (!client_->connected()) {
     ::unlink(path.c_str());
@@ -183,7 +188,9 @@ void Relay::MarkReady() const {
   }
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid() || ::futimens(fd.get(), nullptr) != 0) {
-    LogWarn("cannot mark readiness", {{"file", path}});
+    if (const auto left_out = ready_log_.Admit()) {
+      LogWarn("cannot mark readiness", {{"file", path}, {"leftOut", *left_out}});
+    }
   }
 }
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <variant>
 
+#include "common/base/log_limit.h"
 #include "common/base/mutex.h"
 #include "common/streams/client.h"
 #include "worker/operation.h"
@@ -61,13 +62,16 @@ class Relay : public streams::ClientHandler {
   Actions Tick();
   void CarryOut(Actions actions);
   void Start(messages::Assign assign);
-  void MarkReady() const;
+  void MarkReady();
 
   const Options options_;
   Reaper& reaper_;
   Session session_;
   ProgressBoard progress_;
   std::unique_ptr<streams::Client> client_;
+
+  LogRate lost_log_;  // messages that could not be taken or read
+  LogRate ready_log_;
 
   Mutex mutex_;
   ConditionVariable wake_;

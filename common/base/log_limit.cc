@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/log_limit.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace longshore {
 
 bool LogLimit::Admit(const std::string& kind) {
@@ -27,6 +30,17 @@ std::vector<LogLimit::Repeated> LogLimit::TakeDue() {
     }
   }
   return due;
+}
+
+std::optional<uint64_t> LogRate::Admit() {
+  const MonotonicTime now = clock_.Monotonic();
+  MutexLock lock(mutex_);
+  if (paid_ > now + (burst_ - 1) * interval_) {
+    ++left_out_;
+    return std::nullopt;
+  }
+  paid_ = std::max(paid_, now) + interval_;
+  return std::exchange(left_out_, 0);
 }
 
 }  // namespace longshore

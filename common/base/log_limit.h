@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For log lines that somebody else can cause as often as he likes: the first of its kind is logged
-// at once, its equals are counted and told once in a while.
+// For log lines that somebody else can cause as often as he likes. LogLimit: the first of its kind
+// is logged at once, its equals are counted and told once in a while. LogRate: a few are logged at
+// once, then one in a while; for where nobody comes by to tell what was held.
 #pragma once
 
 #include <chrono>
@@ -44,6 +45,29 @@ class LogLimit {
   const size_t most_kinds_;
   Mutex mutex_;
   std::map<std::string, Kind> kinds_ LS_GUARDED_BY(mutex_);
+};
+
+//   if (const auto left_out = rate_.Admit()) LogWarn("…", {…, {"leftOut", *left_out}});
+//
+// Thread-safe.
+class LogRate {
+ public:
+  // `burst` lines at once, and another with each interval.
+  explicit LogRate(const Clock& clock = Clock::Real(), int burst = 10,
+                   std::chrono::seconds interval = std::chrono::seconds(10))
+      : clock_(clock), burst_(burst), interval_(interval) {}
+
+  // How many lines were left out since the last; empty: leave this one out, too.
+  std::optional<uint64_t> Admit();
+
+ private:
+  const Clock& clock_;
+  const int burst_;
+  const std::chrono::seconds interval_;
+  Mutex mutex_;
+  // When as many intervals are over as lines were logged.
+  MonotonicTime paid_ LS_GUARDED_BY(mutex_);
+  uint64_t left_out_ LS_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace longshore

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/log.h"
+#include "common/base/log_limit.h"
 #include "common/http/server.h"
 
 namespace longshore::http {
@@ -59,7 +60,10 @@ int HttpStatus(Code code) {
 Response Problem(const Error& error) {
   // Our own defects are told to the log; a client can do nothing with their text.
   const bool internal = error.code == Code::kInternal;
-  if (internal) LogError("internal error in a request", {{"error", error.message}});
+  static LogRate internal_log;
+  if (const auto left_out = internal ? internal_log.Admit() : std::nullopt) {
+    LogError("internal error in a request", {{"error", error.message}, {"leftOut", *left_out}});
+  }
   Response response = Document(HttpStatus(error.code), CodeName(error.code),
                                internal ? std::string_view() : error.message, CodeName(error.code));
   if (error.retry_after) {

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "common/base/log.h"
+#include "common/base/log_limit.h"
 
 namespace longshore::http {
 namespace {
@@ -42,6 +43,15 @@ std::string HttpDate() {
   return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
 }
 
+// What a handler does wrong is our defect, and a peer may call it as often as he likes.
+void LogDefect(std::string_view message, const char* key, std::string_view value,
+               std::string_view path = "") {
+  static LogRate rate;
+  const auto left_out = rate.Admit();
+  if (!left_out) return;
+  LogError(message, {{key, value}, {"path", path}, {"leftOut", *left_out}});
+}
+
 // Nothing that a handler puts into a header may end it.
 bool IsHeaderValue(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
@@ -49,7 +59,7 @@ bool IsHeaderValue(std::string_view text) {
 
 void AppendHeader(std::string& head, std::string_view name, std::string_view value) {
   if (!IsHeaderValue(name) || !IsHeaderValue(value)) {
-    LogError("reply header dropped: it has a line break", {{"name", name}});
+    LogDefect("reply header dropped: it has a line break", "name", name);
     return;
   }
   head.append(name).append(": ").append(value).append("\r\n");
@@ -241,9 +251,9 @@ Response Session::Dispatch(Request& request, const std::string& target) const {
   try {
     return (*match.handler)(request);
   } catch (const std::exception& exception) {
-    LogError("handler threw", {{"path", request.path}, {"error", exception.what()}});
+    LogDefect("handler threw", "error", exception.what(), request.path);
   } catch (...) {
-    LogError("handler threw", {{"path", request.path}, {"error", "not a std::exception"}});
+    LogDefect("handler threw", "error", "not a std::exception", request.path);
   }
   return Problem(500, "Internal Server Error", "");
 }
@@ -287,7 +297,7 @@ bool Session::ReplyStream(const Response& response, bool chunked) {
   try {
     response.stream(write, stopping);
   } catch (const std::exception& exception) {
-    LogError("stream handler threw", {{"error", exception.what()}});
+    LogDefect("stream handler threw", "error", exception.what());
     return false;  // no last chunk: the client sees that the stream was cut
   }
   return alive && (!chunked || connection_.Write("0\r\n\r\n", settings_.options.read_timeout));

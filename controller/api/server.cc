@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "common/base/log.h"
+#include "common/base/log_limit.h"
 #include "controller/api/api_metrics.h"
 #include "controller/api/context.h"
 #include "controller/api/openapi.h"
@@ -122,14 +123,22 @@ class ApiServer::Impl {
     std::string user;
     http::Response response = Answer(Routes()[route].handler, request, user);
     metrics_.Answered(route, response.status, options_.clock->Monotonic() - start);
-    // Who changed what, or tried to. Paths hold names of objects; bodies and keys are not logged.
-    if (request.method != "GET") {
-      LogInfo("api call", {{"user", user},
-                           {"method", request.method},
-                           {"path", request.path},
-                           {"status", response.status}});
-    }
+    if (request.method != "GET") LogCall(user, request, response.status);
     return response;
+  }
+
+  // Who changed what, or tried to. Paths hold names of objects; bodies and keys are not logged. All
+  // that succeeds is told; of what is refused, of those known and unknown each, so much that nobody
+  // fills a disk with it.
+  void LogCall(const std::string& user, const http::Request& request, int status) {
+    LogRate& refused = user.empty() ? strangers_log_ : refused_log_;
+    const auto left_out = status < 400 ? std::optional<uint64_t>(0) : refused.Admit();
+    if (!left_out) return;
+    LogInfo("api call", {{"user", user},
+                         {"method", request.method},
+                         {"path", request.path},
+                         {"status", status},
+                         {"leftOut", *left_out}});
   }
 
   http::Response Answer(ApiHandler handler, const http::Request& request, std::string& user) {
@@ -142,7 +151,10 @@ class ApiServer::Impl {
     Error error = response.error();
     // The caller is known by now: only our own login can have been refused.
     if (error.code == Code::kUnauthenticated) {
-      LogError("the Kubernetes API refuses the controller's token", {{"error", error.message}});
+      if (const auto left_out = login_log_.Admit()) {
+        LogError("the Kubernetes API refuses the controller's token",
+                 {{"error", error.message}, {"leftOut", *left_out}});
+      }
       error = Unavailable("the controller is not accepted by the Kubernetes API");
     }
     return ErrorResponse(error);
@@ -155,6 +167,10 @@ class ApiServer::Impl {
   WaitSlots waits_;
   KeyGate acquiring_;
   const ApiMetrics metrics_;
+  static constexpr std::chrono::seconds kRefusedInterval{1};
+  LogRate strangers_log_{*options_.clock, 20, kRefusedInterval};
+  LogRate refused_log_{*options_.clock, 100, kRefusedInterval};
+  LogRate login_log_{*options_.clock};
   ApiContext context_;
   http::Server server_;
 };

@@ -254,6 +254,19 @@ TEST_F(StreamHubTest, EqualRefusalsAreLoggedOnce) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }
 
+// Fault: an agent that is let in comes and goes in a loop, and what it says is nonsense.
+TEST_F(StreamHubTest, APeerThatComesAndGoesIsLoggedOnce) {
+  ::testing::internal::CaptureStderr();
+  for (streams::ConnectionId id = 1; id <= 100; ++id) {
+    Connect(id, "e");
+    hub_->OnMessage(id, "nonsense");
+    hub_->OnClose(id, "gone");
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3) << log;
+  EXPECT_EQ(hub_->counts().bad_messages, 100u);
+}
+
 // Fault: two agents on one node. The later stream is heard, the other is dropped and counted, and
 // when the later one goes, the other does not go on in the middle.
 TEST_F(StreamHubTest, OfTwoAgentsOnOneNodeTheLaterStreamIsHeard) {

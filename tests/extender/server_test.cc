@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -136,6 +137,17 @@ TEST_F(ServerTest, ClientOfAnotherNameIsRefused) {
   }
   EXPECT_EQ(stranger->Send({.path = "/v1/verdicts"})->status, 403);
   EXPECT_TRUE(world_.sink.verdicts.empty());
+}
+
+// Fault: somebody with a certificate of our authority calls in a loop.
+TEST_F(ServerTest, RefusedClientIsLoggedAFewTimesThenRarely) {
+  const auto stranger = ClientOf(authority_.Issue("longshore-controller"));
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 200; ++i) EXPECT_TRUE(stranger->Send({.path = "/v1/verdicts"}));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("client refused"));
+  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 50) << log;
+  EXPECT_THAT(world_.registry.Text(), HasSubstr("longshore_extender_forbidden_total 200"));
 }
 
 TEST_F(ServerTest, ClientOfAnotherAuthorityIsRefused) {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -135,6 +136,21 @@ TEST_F(ServiceTest, Case11_MalformedFilterIsAnErrorAndMalformedPrioritizeIsNeutr
   EXPECT_EQ(Count("filter", "malformed"), 1);
   EXPECT_EQ(Count("prioritize", "malformed"), 1);
   EXPECT_THAT(world_.sink.verdicts, IsEmpty());
+}
+
+// Fault: a flood of nonsense must not fill the disk with what is said about it.
+TEST_F(ServiceTest, MalformedBodiesAreLoggedAFewTimesThenRarely) {
+  const auto lines_of = [&](int bodies) {
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < bodies; ++i) world_.service.Filter("{");
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string flood = lines_of(1000);
+  EXPECT_EQ(std::count(flood.begin(), flood.end(), '\n'), 10) << flood;
+  EXPECT_EQ(Count("filter", "malformed"), 1000);
+  world_.clock.now += std::chrono::seconds(10);
+  EXPECT_THAT(lines_of(1), HasSubstr("\"leftOut\":990"));
+  EXPECT_EQ(lines_of(1), "");
 }
 
 // A node added a moment ago, or a template of the autoscaler (case 43).

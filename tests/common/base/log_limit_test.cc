@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "tests/common/base/fake_clock.h"
 
 namespace longshore {
@@ -44,6 +48,44 @@ TEST(LogLimitTest, WhatIsOfTooManyKindsIsOneKind) {
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].kind, "");
   EXPECT_EQ(due[0].times, 96u);
+}
+
+TEST(LogRateTest, AFewAtOnceThenOneInAWhileWhichTellsHowManyWereLeftOut) {
+  FakeClock clock;
+  LogRate rate(clock, 3, seconds(10));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(rate.Admit(), 0u);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(rate.Admit(), std::nullopt);
+  clock.Advance(seconds(9));
+  EXPECT_EQ(rate.Admit(), std::nullopt);
+  clock.Advance(seconds(1));
+  EXPECT_EQ(rate.Admit(), 1001u);
+  EXPECT_EQ(rate.Admit(), std::nullopt);
+  clock.Advance(seconds(20));
+  EXPECT_EQ(rate.Admit(), 1u);
+  EXPECT_EQ(rate.Admit(), 0u);
+  EXPECT_EQ(rate.Admit(), std::nullopt);
+  clock.Advance(std::chrono::hours(1));
+  EXPECT_EQ(rate.Admit(), 1u);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(rate.Admit(), 0u) << "quiet times save up no more than 3";
+  EXPECT_EQ(rate.Admit(), std::nullopt);
+}
+
+// Whoever asks, and however many at once.
+TEST(LogRateTest, ThreadsShareIt) {
+  FakeClock clock;
+  LogRate rate(clock, 5);
+  std::atomic<int> told = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int j = 0; j < 1000; ++j) told += rate.Admit() ? 1 : 0;
+      });
+    }
+  }
+  EXPECT_EQ(told, 5);
+  clock.Advance(seconds(10));
+  EXPECT_EQ(rate.Admit(), 3995u);
 }
 
 }  // namespace

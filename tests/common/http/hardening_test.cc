@@ -73,6 +73,19 @@ TEST_F(HardeningTest, ExceptionTextStaysInside) {
   }
 }
 
+// Fault: a caller has found how to make a handler throw.
+TEST_F(HardeningTest, DefectsAreLoggedAFewTimesThenRarely) {
+  Start();
+  const auto client = NewClient();
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(client->Send({.path = "/throw"}));
+    EXPECT_EQ(Problem(Internal("defect")).status, 500);
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 50) << log;
+}
+
 TEST_F(HardeningTest, HandlersCannotBreakHeaders) {
   more_.emplace_back("GET", "/inject", [](const Request& request) {
     Response response = Text("x");

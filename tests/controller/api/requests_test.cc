@@ -119,6 +119,26 @@ TEST_F(RequestsTest, AsksWhoAndWhetherTheyMay) {
   EXPECT_EQ(Get("/v1/requests").status, 403);
 }
 
+// Fault: somebody without a token, and somebody without rights, call in a loop.
+TEST_F(RequestsTest, RefusedCallsAreLoggedAFewTimesThenRarely) {
+  const auto lines_of = [&](const std::string& authorization) {
+    ::testing::internal::CaptureStderr();
+    for (int i = 0; i < 300; ++i) {
+      Call("POST", "/v1/requests", RequestBody().dump(),
+           {{"Authorization", authorization}, {"Idempotency-Key", "key-1"}});
+    }
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    EXPECT_THAT(log, HasSubstr("api call"));
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  EXPECT_LT(lines_of(""), 100);
+  EXPECT_LT(lines_of("Bearer powerless"), 200);
+  // What changes something is told all the same.
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Post("/v1/requests", RequestBody(), "key-1").status, 201);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("api call"));
+}
+
 TEST_F(RequestsTest, TooManyRefusedTokensAreToldWhenToComeAgain) {
   Reply last;
   for (int i = 0; i < 40 && last.status != 429; ++i) {
