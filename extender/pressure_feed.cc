@@ -49,22 +49,12 @@ void PressureFeed::OnOpen() {
 }
 
 void PressureFeed::OnMessage(std::string_view message) {
-  messages::PressureSnapshot snapshot;
-  if (!snapshot.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+  const auto nodes = ReadPressure(message);
+  if (!nodes) {
     malformed_.Increment();
     return;
   }
-  placement::PressureMap nodes;
-  for (const auto& node : snapshot.nodes()) {
-    nodes[node.node()] = {.cpu_used_milli = static_cast<int>(node.cpu_used_milli()),
-                          .cpu_capacity_milli = static_cast<int>(node.cpu_capacity_milli()),
-                          .psi_cpu_permille = static_cast<int>(node.psi_cpu_permille()),
-                          .psi_io_permille = static_cast<int>(node.psi_io_permille()),
-                          .psi_memory_permille = static_cast<int>(node.psi_memory_permille()),
-                          .psi_valid = node.psi_valid(),
-                          .age_ms = node.sample_age_ms()};
-  }
-  table_.Set(std::make_shared<PressureTable>(nodes, clock_.Monotonic()));
+  table_.Set(std::make_shared<PressureTable>(*nodes, clock_.Monotonic()));
 }
 
 void PressureFeed::OnClose(const std::string& reason) {

@@ -1,9 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/pressure_table.h"
 
+#include <algorithm>
+
+#include "common/messages/placement.pb.h"
+
 namespace longshore::extender {
 
 using placement::Pressure;
+
+namespace {
+
+// Ages are added to; from here on they say no more.
+constexpr int64_t kMaxAgeMs = int64_t{1} << 40;
+
+int ToInt(uint32_t value) { return static_cast<int>(std::min(value, uint32_t{INT32_MAX})); }
+
+}  // namespace
+
+Result<placement::PressureMap> ReadPressure(std::string_view message) {
+  messages::PressureSnapshot snapshot;
+  if (!snapshot.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    return InvalidArgument("not a PressureSnapshot");
+  }
+  placement::PressureMap nodes;
+  for (const auto& node : snapshot.nodes()) {
+    nodes[node.node()] = {.cpu_used_milli = ToInt(node.cpu_used_milli()),
+                          .cpu_capacity_milli = ToInt(node.cpu_capacity_milli()),
+                          .psi_cpu_permille = ToInt(node.psi_cpu_permille()),
+                          .psi_io_permille = ToInt(node.psi_io_permille()),
+                          .psi_memory_permille = ToInt(node.psi_memory_permille()),
+                          .psi_valid = node.psi_valid(),
+                          .age_ms = std::clamp<int64_t>(node.sample_age_ms(), -1, kMaxAgeMs)};
+  }
+  return nodes;
+}
 
 PressureTable::PressureTable(const placement::PressureMap& nodes, MonotonicTime received)
     : names_(nodes.size()), received_(received) {

@@ -11,10 +11,15 @@
 
 #include "common/base/clock.h"
 #include "common/base/name_map.h"
+#include "common/base/result.h"
 #include "common/placement/node_table.h"
 #include "common/placement/ranking.h"
 
 namespace longshore::extender {
+
+// A message of the leader. What is out of range becomes the nearest that is not; of a node that is
+// in it twice, the last. Errors: kInvalidArgument.
+Result<placement::PressureMap> ReadPressure(std::string_view message);
 
 class PressureTable {
  public:

@@ -15,11 +15,12 @@ namespace {
 
 constexpr std::string_view kNamesFront = R"({"NodeNames":)";
 constexpr std::string_view kNodesFront = R"({"Nodes":{"metadata":{},"items":)";
-// Of bodies from this on the memory counts.
-constexpr size_t kLongBody = 1 << 20;
-
 int MostPods(std::string_view text) {
   return static_cast<int>(std::clamp<int64_t>(ParseInt(text).value_or(0), 0, 1'000'000));
+}
+
+int64_t WithRequest(int64_t sum, int64_t more) {
+  return std::min(sum + std::clamp<int64_t>(more, 0, kMostRequested), kMostRequested);
 }
 
 // Errors name the field: the first path to fail is kept.
@@ -191,9 +192,9 @@ bool Reader::Requests(PodArgument& pod) {
     } else if (cursor_.StringOrNumber(quantity)) {
       const int64_t milli = ParseQuantityMilli(quantity).value_or(0);
       if (key == "cpu") {
-        pod.cpu_milli += milli;
+        pod.cpu_milli = WithRequest(pod.cpu_milli, milli);
       } else {
-        pod.memory_bytes += milli / 1000;
+        pod.memory_bytes = WithRequest(pod.memory_bytes, milli / 1000);
       }
     }
   });
@@ -362,10 +363,10 @@ std::string FilterReply(const Arguments& arguments, const std::vector<NodeOutcom
 }
 
 std::string FilterReply(std::string body, const Arguments& arguments,
-                        const std::vector<NodeOutcome>& outcomes) {
+                        const std::vector<NodeOutcome>& outcomes, size_t long_body) {
   // Short bodies may be inside the string object, and moved away from their views.
   const bool whole = outcomes.empty() && !arguments.list.empty();
-  if (!whole || body.size() < kLongBody) return FilterReply(arguments, outcomes);
+  if (!whole || body.size() < long_body) return FilterReply(arguments, outcomes);
   const std::string_view front = arguments.by_name ? kNamesFront : kNodesFront;
   const size_t length = arguments.list.size();
   const auto at = static_cast<size_t>(arguments.list.data() - body.data());

@@ -16,12 +16,15 @@
 
 namespace longshore::extender {
 
+// More of either than any node has; thousands of such pods still add up in 64 bits.
+constexpr int64_t kMostRequested = 1'000'000'000'000'000;
+
 // What a verdict needs of the pod.
 struct PodArgument {
   std::string_view ns, name, uid;
   std::string_view source, source_namespace;  // label and annotation; empty: not a pod of ours
   std::string_view placement_mode;            // annotation: "Prefer" where the source says Require
-  int64_t cpu_milli = 0, memory_bytes = 0;    // requests of its containers
+  int64_t cpu_milli = 0, memory_bytes = 0;    // requests of its containers; 0..kMostRequested
   std::vector<std::string_view> claims;       // that it mounts
   int max_backup_pods = 0;                    // annotation; 0: none, or it cannot be read
 };
@@ -57,9 +60,10 @@ struct NodeOutcome {
 // `outcomes` is parallel to names; empty means that all pass.
 std::string FilterReply(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes);
 // The same, and may make a long reply in the body that the arguments were read from, so that a list
-// of 60 MB is not there twice. Nothing that points into the body is valid afterwards.
+// of 60 MB is not there twice. Nothing that points into the body is valid afterwards. `long_body`:
+// bytes from which on the memory counts; more than a string keeps within itself.
 std::string FilterReply(std::string body, const Arguments& arguments,
-                        const std::vector<NodeOutcome>& outcomes);
+                        const std::vector<NodeOutcome>& outcomes, size_t long_body = 1 << 20);
 // The pod fails with this message, unless the extender is configured as ignorable.
 std::string FilterErrorReply(std::string_view message);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/recording.h"
 
+#include <algorithm>
 #include <utility>
 
 // Structured bindings name every member, so that one that is added does not compile until it is
@@ -114,6 +115,43 @@ size_t EndOf(std::string_view file, size_t at, int64_t length) {
   return file[end] == '\n' ? end : std::string::npos;
 }
 
+// Within these, no sum or product of what a call was given leaves its type. A file may come from
+// anybody.
+constexpr int64_t kMostAmount = 10 * kMostRequested;  // milli-cores or bytes of a node
+constexpr int64_t kMostMs = int64_t{1} << 40;
+constexpr int kMostPods = 1'000'000;
+constexpr int kMostReserved = 5000;  // by pods that were just placed, on one node
+
+template <class N>
+bool Within(N value, N most) {
+  return value >= -most && value <= most;
+}
+
+bool InRange(const NodeInfo& node) {
+  return Within(node.cpu_allocatable_milli, kMostAmount) &&
+         Within(node.memory_allocatable_bytes, kMostAmount) &&
+         Within(node.cpu_requested_milli, kMostAmount) &&
+         Within(node.memory_requested_bytes, kMostAmount) && Within(node.pods, kMostPods) &&
+         Within(node.max_pods, kMostPods) && Within(node.backup_pods, kMostPods);
+}
+
+bool InRange(const placement::Pressure& pressure) {
+  return pressure.cpu_used_milli >= 0 && pressure.cpu_capacity_milli >= 0 &&
+         pressure.psi_cpu_permille >= 0 && pressure.psi_io_permille >= 0 &&
+         pressure.psi_memory_permille >= 0 && Within(pressure.age_ms, kMostMs);
+}
+
+Status CheckRanges(const Recording& recording) {
+  const auto count = [](const auto& on_node) { return Within(on_node.second, kMostReserved); };
+  const bool sound =
+      std::ranges::all_of(recording.cluster.nodes, [](const auto& n) { return InRange(n); }) &&
+      std::ranges::all_of(recording.pressure, [](const auto& n) { return InRange(n.pressure); }) &&
+      std::ranges::all_of(recording.reserved, count) &&
+      std::ranges::all_of(recording.held, count) &&
+      Within(recording.pressure_elapsed_ms, kMostMs) && recording.judged >= 0;
+  return sound ? Status() : Status(InvalidArgument("a number in it is out of range"));
+}
+
 }  // namespace
 
 std::string WriteRecording(const Recording& recording) {
@@ -142,6 +180,7 @@ Result<Recording> ReadRecording(std::string_view file) {
   if (recording.verb != VerbName(Verb::kFilter) && recording.verb != VerbName(Verb::kPrioritize)) {
     return InvalidArgument("verb: expected filter or prioritize");
   }
+  LS_RETURN_IF_ERROR(CheckRanges(recording));
   size_t at = line + 1;
   for (const auto& [name, part] :
        {std::pair("bodyBytes", &recording.body), std::pair("replyBytes", &recording.reply)}) {

@@ -46,7 +46,9 @@ api::Json VerdictList(const std::vector<messages::PlacementVerdict>& verdicts,
   return {{"items", std::move(items)}};
 }
 
-Response Explain(const Request& request, const VerdictLog& log) {
+}  // namespace
+
+Response ExplainPod(const Request& request, const VerdictLog& log) {
   const auto pod = Split(request.Query("pod"), '/');
   if (pod.size() != 2 || pod[0].empty() || pod[1].empty()) {
     return http::Problem(InvalidArgument("pod: expected NAMESPACE/NAME"));
@@ -58,7 +60,9 @@ Response Explain(const Request& request, const VerdictLog& log) {
   return Reply(VerdictList(verdicts, "").dump());
 }
 
-}  // namespace
+Response ListVerdicts(const Request& request, const VerdictLog& log) {
+  return Reply(VerdictList(log.All(), request.Query("namespace")).dump());
+}
 
 void AddRoutes(http::Server& server, Service& service, const VerdictReader& verdicts,
                const std::set<std::string>& allowed_clients, metrics::Registry& registry) {
@@ -87,10 +91,10 @@ void AddRoutes(http::Server& server, Service& service, const VerdictReader& verd
       "POST", "/prioritize",
       guarded(Timed([&service](std::string body) { return service.Prioritize(std::move(body)); })));
   server.Handle("GET", "/explain", guarded([verdicts](const Request& request) {
-                  return Explain(request, verdicts());
+                  return ExplainPod(request, verdicts());
                 }));
   server.Handle("GET", "/v1/verdicts", guarded([verdicts](const Request& request) {
-                  return Reply(VerdictList(verdicts().All(), request.Query("namespace")).dump());
+                  return ListVerdicts(request, verdicts());
                 }));
 }
 

@@ -15,10 +15,14 @@
 
 namespace longshore::extender {
 
+// GET /explain?pod=NS/NAME and GET /v1/verdicts[?namespace=].
+http::Response ExplainPod(const http::Request& request, const VerdictLog& log);
+http::Response ListVerdicts(const http::Request& request, const VerdictLog& log);
+
 // The log with all verdicts made until now.
 using VerdictReader = std::function<const VerdictLog&()>;
 
-// Adds POST /filter, POST /prioritize, GET /explain?pod=NS/NAME and GET /v1/verdicts[?namespace=].
+// Adds POST /filter, POST /prioritize, GET /explain and GET /v1/verdicts.
 // Everything given here outlives the server. `allowed_clients` are common names.
 void AddRoutes(http::Server& server, Service& service, const VerdictReader& verdicts,
                const std::set<std::string>& allowed_clients, metrics::Registry& registry);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "common/messages/placement.pb.h"
 #include "tests/common/placement/fake_view.h"
 
 namespace longshore::extender {
@@ -40,6 +41,31 @@ TEST(PressureTableTest, PointsAlongTheNodesAreThoseOfEachNode) {
           << nodes.node(place).name << " after " << elapsed << " ms, age " << of.age_ms;
     }
   }
+}
+
+// Whatever the leader says: nothing overflows, now or when it has become old.
+TEST(ReadPressureTest, TakesTheNearestThatIsInRange) {
+  messages::PressureSnapshot snapshot;
+  messages::NodePressure& node = *snapshot.add_nodes();
+  node.set_node("n1");
+  node.set_cpu_used_milli(4'000'000'000);
+  node.set_cpu_capacity_milli(4'000'000'000);
+  node.set_psi_io_permille(UINT32_MAX);
+  node.set_psi_valid(true);
+  node.set_sample_age_ms(INT64_MAX);
+  snapshot.add_nodes()->set_node("n2");
+  snapshot.mutable_nodes(1)->set_sample_age_ms(INT64_MIN);
+  const auto read = ReadPressure(snapshot.SerializeAsString());
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->at("n1").cpu_used_milli, INT32_MAX);
+  EXPECT_EQ(read->at("n1").cpu_capacity_milli, INT32_MAX);
+  EXPECT_EQ(read->at("n1").psi_io_permille, INT32_MAX);
+  EXPECT_EQ(read->at("n2").age_ms, -1);
+  const PressureTable table(*read, kStart);
+  const Pressure later = table.Of("n1", kStart + std::chrono::hours(24 * 365));
+  EXPECT_GT(later.age_ms, 0);
+  EXPECT_FALSE(later.known());
+  EXPECT_EQ(ReadPressure("\xFF\xFF\xFF").error().code, Code::kInvalidArgument);
 }
 
 TEST(PressureTableTest, AnEmptyOneIsNeutral) {

@@ -146,6 +146,22 @@ TEST(FilterReplyTest, Case06_NamesOnlyOfferedNodes) {
   EXPECT_EQ(reply["Error"], "");
 }
 
+// The list stays where it is in the body; what is around it changes.
+TEST(FilterReplyTest, ALongBodyBecomesItsReply) {
+  for (const char* list :
+       {R"("NodeNames":["n1","n2"])", R"("Nodes":{"items":[{"metadata":{"name":"n1"}}]})"}) {
+    std::string body = Body(list);
+    body.reserve(1000);
+    const auto* start = body.data();
+    const auto arguments = ReadArguments(body);
+    ASSERT_TRUE(arguments.has_value());
+    const std::string expected = FilterReply(*arguments, {});
+    const std::string reply = FilterReply(std::move(body), *arguments, {}, 32);
+    EXPECT_EQ(reply, expected);
+    EXPECT_EQ(reply.data(), start);
+  }
+}
+
 // The client rejects the whole list for one score that is not an integer literal.
 TEST(PrioritizeReplyTest, Case07_ScoresAreIntegersFromZeroToTen) {
   const std::string body = Body(R"("NodeNames":["a","b","c","d","e"])");
@@ -153,6 +169,21 @@ TEST(PrioritizeReplyTest, Case07_ScoresAreIntegersFromZeroToTen) {
   ASSERT_TRUE(arguments.has_value());
   EXPECT_EQ(PrioritizeReply(*arguments, {10, 7, 0, -3, 4711}),
             R"([{"Host":"a","Score":10},{"Host":"b","Score":7},{"Host":"e","Score":10}])");
+}
+
+// Of a body that anybody with a certificate may send, sums must stay in range.
+TEST(ReadArgumentsTest, RequestsAddUpToNoMoreThanAnyNodeHas) {
+  std::string containers;
+  for (const char* cpu : {"9e15", "9e15", "-9e15", "1"}) {
+    containers += std::string(containers.empty() ? "" : ",") +
+                  R"({"resources":{"requests":{"cpu":")" + cpu + R"(","memory":")" + cpu + "\"}}}";
+  }
+  const std::string body =
+      R"({"Pod":{"spec":{"containers":[)" + containers + R"(]}},"NodeNames":["a"]})";
+  const auto arguments = ReadArguments(body);
+  ASSERT_TRUE(arguments.has_value());
+  EXPECT_EQ(arguments->pod.cpu_milli, kMostRequested);
+  EXPECT_EQ(arguments->pod.memory_bytes, kMostRequested);
 }
 
 struct BadBody {

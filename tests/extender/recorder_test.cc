@@ -93,5 +93,25 @@ TEST_F(RecorderTest, WhatIsNoRecordingIsRefused) {
   EXPECT_FALSE(ReadRecording("[]\n\n\n").has_value());
 }
 
+// A recording may come from anybody: none of its numbers makes a sum overflow.
+TEST_F(RecorderTest, NumbersThatNoClusterHasAreRefused) {
+  world_.pressure.Set({{"n1", {.cpu_used_milli = 1, .age_ms = 0}}}, world_.clock.now);
+  service_->Prioritize(RequestBody(kAll, "u0"));
+  service_->Filter(RequestBody(kAll));
+  const Recording sound = *ReadRecording(*ReadFile(Files().back()));
+  const auto refused = [&](auto change) {
+    Recording changed = sound;
+    change(changed);
+    return !ReadRecording(WriteRecording(changed)).has_value();
+  };
+  EXPECT_FALSE(refused([](Recording&) {}));
+  EXPECT_TRUE(refused([](Recording& r) { r.cluster.nodes[0].cpu_requested_milli = INT64_MIN; }));
+  EXPECT_TRUE(refused([](Recording& r) { r.cluster.nodes[0].pods = INT32_MAX; }));
+  EXPECT_TRUE(refused([](Recording& r) { r.pressure[0].pressure.age_ms = INT64_MAX; }));
+  EXPECT_TRUE(refused([](Recording& r) { r.pressure_elapsed_ms = INT64_MAX; }));
+  EXPECT_TRUE(refused([](Recording& r) { r.reserved["n1"] = INT32_MAX; }));
+  EXPECT_TRUE(refused([](Recording& r) { r.judged = -1; }));
+}
+
 }  // namespace
 }  // namespace longshore::extender
