@@ -7,6 +7,8 @@ namespace longshore::controller {
 namespace {
 
 constexpr std::chrono::seconds kLowerAfter{30};
+// A busy pod is visited every ten seconds: a budget that was taken away is back within 30.
+constexpr std::chrono::seconds kRepeatAfter{20};
 
 bool IsLabelled(const api::Json& pod) { return !kube::LabelOf(pod, kLabelBusy).empty(); }
 
@@ -49,11 +51,12 @@ Status BusyBudget::Ask(const std::string& ns, Namespace& of, int pods) {
   return {};
 }
 
-Status BusyBudget::Lower(const std::string& ns, Namespace& of) {
+Status BusyBudget::Settle(const std::string& ns, Namespace& of) {
   const int pods = static_cast<int>(of.busy.size());
-  const bool due = pods == 0 || env_.clock.Monotonic() - of.written >= kLowerAfter;
-  if (of.asked == pods || (of.asked >= 0 && !due)) return {};
-  return Ask(ns, of, pods);
+  const bool same = of.asked == pods;
+  const bool old = env_.clock.Monotonic() - of.written >= (same ? kRepeatAfter : kLowerAfter);
+  const bool due = of.asked < 0 || (pods == 0 ? !same : old);
+  return due ? Ask(ns, of, pods) : Status();
 }
 
 Status BusyBudget::Sync(const api::Json& pod, bool busy) {
@@ -73,13 +76,13 @@ Status BusyBudget::Sync(const api::Json& pod, bool busy) {
         env_.cluster.Patch(kube::kPods, ns, name, kube::PatchType::kMerge, patch, ""));
   }
   if (!busy) of.busy.erase(name);
-  return Lower(ns, of);
+  return Settle(ns, of);
 }
 
 Status BusyBudget::Forget(const std::string& ns, const std::string& pod) {
   Namespace& of = Of(ns);
   of.busy.erase(pod);
-  return Lower(ns, of);
+  return Settle(ns, of);
 }
 
 }  // namespace longshore::controller

@@ -23,7 +23,8 @@ class BusyBudget {
 
   // Writes what differs from how it should be, in an order that never leaves a busy pod without a
   // budget: the budget is raised before the label is set, and lowered after it was taken away (and
-  // not each time: a budget that asks for too many only keeps busy pods, too).
+  // not each time: a budget that asks for too many only keeps busy pods, too). While there are busy
+  // pods it is written again and again, since nobody tells us that it was deleted or changed.
   // `pod` is the Pod as cached; `busy` whether it has an operation.
   Status Sync(const api::Json& pod, bool busy);
   // The Pod is gone.
@@ -37,7 +38,7 @@ class BusyBudget {
   };
   Namespace& Of(const std::string& ns);
   Status Ask(const std::string& ns, Namespace& of, int pods);
-  Status Lower(const std::string& ns, Namespace& of);
+  Status Settle(const std::string& ns, Namespace& of);
 
   Environment& env_;
   std::map<std::string, Namespace> namespaces_;

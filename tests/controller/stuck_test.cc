@@ -128,6 +128,20 @@ TEST_F(BusyTest, ANewLeaderFindsWhatIsProtected) {
   for (const std::string& pod : world.PodNames()) EXPECT_TRUE(Labelled(pod)) << pod;
 }
 
+// Fault: somebody deletes the budget, or asks it for less, while pods work.
+TEST_F(BusyTest, ABudgetThatIsTakenAwayComesBack) {
+  world.cluster.Remove(kube::kPodDisruptionBudgets, kNs, kBusyBudget);
+  world.Run(seconds(31));
+  ASSERT_NE(world.cluster.Get(kube::kPodDisruptionBudgets, kNs, kBusyBudget), nullptr);
+  EXPECT_EQ(Asked(), 1);
+  world.cluster.Edit(kube::kPodDisruptionBudgets, kNs, kBusyBudget,
+                     [](Json& object) { object["spec"]["minAvailable"] = 0; });
+  world.Run(seconds(31));
+  EXPECT_EQ(Asked(), 1);
+  EXPECT_THAT(world.violations, ::testing::Each("a busy pod may be evicted")) << "meanwhile";
+  world.violations.clear();
+}
+
 TEST_F(BusyTest, ANewLeaderWritesTheBudgetAnew) {
   world.Restart();
   world.cluster.Edit(kube::kPodDisruptionBudgets, kNs, kBusyBudget,
