@@ -21,6 +21,7 @@ using std::chrono::seconds;
 constexpr milliseconds kSoon{500};
 constexpr seconds kLookAgain{10};
 constexpr seconds kStuckGrace{10};  // a worker that still can ends its tools
+constexpr seconds kDeathGrace{5};   // until the kubelet has told how a container ended
 
 messages::ControllerMessage CancelMessage(uint64_t epoch) {
   messages::ControllerMessage message;
@@ -154,7 +155,7 @@ Result<Again> PodReconciler::OnStandstill(Seen& seen, const std::string& message
 // The worker does not know this epoch: assign it, unless it has known it before its restart.
 Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) {
   if (operation.status.state != api::kPreparing) {
-    return Interrupt(seen, operation, "the worker's container restarted");
+    return OnRestarted(seen, operation);
   }
   if (operation.spec.cancel) {
     MoveToCancelled(operation, "Cancelled", "cancelled before the worker began", env_.NowText());
@@ -194,6 +195,14 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
   return Again(kLookAgain);
 }
 
+// The new worker may be here before the kubelet has told how the old one ended, which is what says
+// what to do about it.
+Result<Again> PodReconciler::OnRestarted(Seen& seen, api::Operation& operation) {
+  const bool told = DiedSince(seen.pod, operation.status.start_time);
+  if (!told && env_.clock.Monotonic() - seen.worker->changed < kDeathGrace) return Again(kSoon);
+  return Interrupt(seen, operation, "the worker's container restarted");
+}
+
 Result<Again> PodReconciler::OnRefused(Seen& seen, api::Operation& operation) {
   const std::string reason = seen.worker->reply->reason();
   // It has seen a higher epoch than we knew of: never give out a lower one again.
@@ -206,7 +215,7 @@ Result<Again> PodReconciler::OnRefused(Seen& seen, api::Operation& operation) {
 
 Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
   const messages::OperationResult result =
-      HeldToRecord(env_.cluster, operation, *seen.worker->result);
+      WithEnding(HeldToRecord(env_.cluster, operation, *seen.worker->result), seen.pod);
   TakeResult(operation, result, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
@@ -236,23 +245,21 @@ Result<Again> PodReconciler::OnPodLostUnder(Seen& seen, api::Operation& operatio
   if (seen.worker && seen.worker->result && seen.worker->result->epoch() == epoch) {
     return OnResult(seen, operation);
   }
-  std::string why = seen.pod.end_reason.empty() ? "PodDeleted" : seen.pod.end_reason;
-  std::string message = seen.pod.end_message;
-  if (seen.row.status.reason == kReasonStalled) {
-    why = kReasonStalled;
-    message = seen.row.status.message;
-  }
-  MoveToInterrupted(operation, "the pod was lost: " + why + (message.empty() ? "" : ": " + message),
-                    env_.NowText());
+  const bool stalled = seen.row.status.reason == kReasonStalled;
+  const std::string why =
+      stalled ? std::string(kReasonStalled) + ": " + seen.row.status.message : EndingOf(seen.pod);
+  MoveToInterrupted(operation, "the pod was lost: " + why, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   return EndByLoss(seen);
 }
 
-Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation,
-                                       const std::string& message) {
+Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation, std::string message) {
+  const bool told = DiedSince(seen.pod, operation.status.start_time);
+  if (told) message += ": " + seen.pod.death.message;
   MoveToInterrupted(operation, message, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
-  return Free(seen, "Interrupted");
+  const bool of_memory = told && seen.pod.death.reason == "OOMKilled";
+  return Free(seen, of_memory ? "OOMKilled" : "Interrupted", message);
 }
 
 Status PodReconciler::WriteOperation(api::Operation& operation) {
@@ -263,7 +270,7 @@ Status PodReconciler::WriteOperation(api::Operation& operation) {
 }
 
 // Takes the lease from the row. The pod is offered again, or drains, or waits for its worker.
-Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
+Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason, const std::string& why) {
   const auto epoch =
       static_cast<uint64_t>(seen.row.status.lease ? seen.row.status.lease->epoch : 0);
   if (!seen.pod.alive()) {
@@ -279,11 +286,12 @@ Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason) {
       seen.ending.empty() && !seen.pod.deleting && seen.connected() && !seen.worker->gate_closed;
   if (!offered) {
     // Provisioning decides what becomes of it: drained, deleted, or offered when it is back.
-    LS_RETURN_IF_ERROR(
-        Move(seen, api::kProvisioning, kReasonWorkerSilent, "free, but not offered: " + reason));
+    LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
+                            "free, but not offered: " + reason + (why.empty() ? "" : ": " + why)));
     return Again(milliseconds(0));
   }
-  LS_RETURN_IF_ERROR(Move(seen, api::kAvailable, reason, "free again"));
+  LS_RETURN_IF_ERROR(
+      Move(seen, api::kAvailable, reason, "free again" + (why.empty() ? "" : ": " + why)));
   AnnounceAvailable(env_.events, seen.row, api::kCauseReleased);
   return Again(env_.settings.offer_silence);
 }

@@ -129,16 +129,16 @@ Result<Again> PodReconciler::OnMissingRow(const std::string& ns, const std::stri
     env_.workers.ForgetPod(ns, name);
     return Again();
   }
-  LS_RETURN_IF_ERROR(TakeOrphanedResult(ns, name, std::string(kube::UidOf(*pod))));
+  LS_RETURN_IF_ERROR(TakeOrphanedResult(ns, name, FactsOf(pod)));
   return Again();
 }
 
 // Of a Pod that has no row any more.
 Status PodReconciler::TakeOrphanedResult(const std::string& ns, const std::string& name,
-                                         const std::string& uid) {
-  const auto worker = env_.workers.Facts(uid);
+                                         const PodFacts& pod) {
+  const auto worker = env_.workers.Facts(pod.uid);
   if (!worker || !worker->result) {
-    env_.workers.Forget(uid);
+    env_.workers.Forget(pod.uid);
     return {};
   }
   const messages::OperationResult& result = *worker->result;
@@ -146,11 +146,12 @@ Status PodReconciler::TakeOrphanedResult(const std::string& ns, const std::strin
   const bool waits = operation && Active(*operation) && operation->status.pod == name &&
                      operation->status.epoch == static_cast<int64_t>(result.epoch());
   if (waits) {
-    TakeResult(*operation, HeldToRecord(env_.cluster, *operation, result), env_.NowText());
+    TakeResult(*operation, WithEnding(HeldToRecord(env_.cluster, *operation, result), pod),
+               env_.NowText());
     LS_RETURN_IF_ERROR(WriteOperation(*operation));
     if (api::Terminal(operation->status.state)) AnnounceFinished(env_.events, *operation);
   }
-  SendReleased(uid, result.epoch());
+  SendReleased(pod.uid, result.epoch());
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/api/meta.h"
+#include "common/base/clock.h"
 #include "controller/pod_template.h"
 
 namespace longshore::controller {
@@ -42,6 +43,20 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
   }
 }
 
+void ReadDeath(const Json& terminated, PodFacts::Death& death) {
+  if (!terminated.is_object()) return;
+  const std::string reason(StringAt(terminated, "/reason"));
+  const std::string code = At(terminated, "/exitCode").dump();
+  death.reason = reason.empty() ? "Error" : reason;
+  death.time = StringAt(terminated, "/finishedAt");
+  death.message =
+      reason == "OOMKilled"
+          ? "it used more memory than it may (OOMKilled); raise spec.resources.limits.memory of "
+            "the PodPolicy, for new pods"
+          : "it ended with exit code " + code + " (" + death.reason +
+                "); see `kubectl logs --previous`";
+}
+
 // Maps the kubelet's reasons for a waiting container to ours, with the remedy.
 void ReadWaiting(std::string_view reason, std::string_view message, PodFacts& facts) {
   const std::string said =
@@ -57,7 +72,8 @@ void ReadWaiting(std::string_view reason, std::string_view message, PodFacts& fa
     facts.trouble_message = said + "; see `kubectl describe pod`";
   } else if (reason == "CrashLoopBackOff") {
     facts.trouble = "CrashLoop";
-    facts.trouble_message = said + "; see `kubectl logs --previous`";
+    const std::string& death = facts.death.message;
+    facts.trouble_message = said + "; " + (death.empty() ? "see `kubectl logs --previous`" : death);
   }
 }
 
@@ -68,6 +84,8 @@ void ReadContainers(const Json& pod, PodFacts& facts) {
   facts.running = status.contains("state") && status["state"].contains("running");
   facts.started = StringAt(status, "/state/running/startedAt");
   facts.restarts = status.value("restartCount", 0);
+  ReadDeath(At(status, "/lastState/terminated"), facts.death);
+  ReadDeath(At(status, "/state/terminated"), facts.death);
   ReadWaiting(StringAt(status, "/state/waiting/reason"), StringAt(status, "/state/waiting/message"),
               facts);
 }
@@ -92,6 +110,9 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
     const std::string_view reason = StringAt(*pod, "/status/reason");
     facts.end_reason = reason.empty() ? "PodFailed" : reason;
     facts.end_message = StringAt(*pod, "/status/message");
+    if (facts.end_message.empty() && !facts.death.reason.empty()) {
+      facts.end_message = "of its container: " + facts.death.message;
+    }
   }
   return facts;
 }
@@ -101,6 +122,24 @@ bool MadeFor(const api::Json& pod, const std::string& row_uid) {
   return owners.is_array() && std::any_of(owners.begin(), owners.end(), [&](const Json& owner) {
            return StringAt(owner, "/uid") == row_uid;
          });
+}
+
+std::string EndingOf(const PodFacts& facts) {
+  if (facts.end_reason.empty()) return "PodDeleted";
+  return facts.end_reason + (facts.end_message.empty() ? "" : ": " + facts.end_message);
+}
+
+messages::OperationResult WithEnding(messages::OperationResult result, const PodFacts& facts) {
+  const bool ends = facts.deleting || !facts.alive() || !facts.end_reason.empty();
+  if (!ends || result.succeeded() || result.error_class() != "Interrupted") return result;
+  result.set_error_message(result.error_message() + ": " + EndingOf(facts));
+  return result;
+}
+
+bool DiedSince(const PodFacts& facts, const std::string& began) {
+  if (facts.death.reason.empty()) return false;
+  const auto ended = ParseTime(facts.death.time), start = ParseTime(began);
+  return !ended || !start || *ended + std::chrono::seconds(1) > *start;  // it is in whole seconds
 }
 
 }  // namespace longshore::controller

@@ -8,6 +8,7 @@
 
 #include "common/api/archive.h"
 #include "common/kube/informer.h"
+#include "common/messages/worker.pb.h"
 
 namespace longshore::controller {
 
@@ -22,6 +23,13 @@ struct PodFacts {
   bool running = false;  // its container runs now
   std::string started;   // when it began to; RFC 3339
   int restarts = 0;
+  // How its container ended last; empty reason: it did not yet.
+  struct Death {
+    std::string reason;   // the kubelet's: "OOMKilled", "Error", …
+    std::string message;  // in words, with what helps
+    std::string time;     // RFC 3339, by the node's clock
+  };
+  Death death;
   // Why it doesn't run yet: "Unschedulable", "ImagePullFailed", "ContainerConfigError",
   // "CrashLoop", "" when nothing is wrong so far; with what the cluster says and what helps.
   std::string trouble, trouble_message;
@@ -37,5 +45,12 @@ PodFacts FactsOf(const kube::ObjectPtr& pod);
 
 // Whether the Pod was made for this row: by its owner, who may have had the same name before.
 bool MadeFor(const api::Json& pod, const std::string& row_uid);
+// Who ends the pod, or has: "REASON: what the cluster says". "PodDeleted" when nobody says.
+std::string EndingOf(const PodFacts& facts);
+// A worker whose time to finish was over says only that it was told to stop: with who ended its
+// pod.
+messages::OperationResult WithEnding(messages::OperationResult result, const PodFacts& facts);
+// Whether the container ended after `began` (RFC 3339), as far as clocks can tell.
+bool DiedSince(const PodFacts& facts, const std::string& began);
 
 }  // namespace longshore::controller

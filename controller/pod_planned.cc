@@ -46,7 +46,8 @@ Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
     // Created by us before a crash, or by somebody else, or for a row that was removed by force.
     pod = env_.cluster.Fetch(kube::kPods, meta.ns, meta.name);
     if (pod && !kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
-      LS_RETURN_IF_ERROR(TakeOrphanedResult(meta.ns, meta.name, std::string(kube::UidOf(*pod))));
+      const auto leaving = FactsOf(std::make_shared<const api::Json>(*pod));
+      LS_RETURN_IF_ERROR(TakeOrphanedResult(meta.ns, meta.name, leaving));
       return Again(kSoon);
     }
     if (pod && !MadeFor(*pod, meta.uid)) {

@@ -69,7 +69,7 @@ class PodReconciler {
   Result<Again> OnEnded(Seen& seen);
   Result<Again> OnEnding(Seen& seen);
   Result<Again> OnMissingRow(const std::string& ns, const std::string& name);
-  Status TakeOrphanedResult(const std::string& ns, const std::string& name, const std::string& uid);
+  Status TakeOrphanedResult(const std::string& ns, const std::string& name, const PodFacts& pod);
   bool NodeIsLost(const Seen& seen) const;
   bool Unremovable(const Seen& seen) const;
   Result<Again> OnNodeLost(Seen& seen);
@@ -97,11 +97,12 @@ class PodReconciler {
   Result<Again> OnPodLostUnder(Seen& seen, api::Operation& operation);
   Result<Again> OnRefused(Seen& seen, api::Operation& operation);
   Result<Again> OnNeverSeen(Seen& seen, api::Operation& operation);
+  Result<Again> OnRestarted(Seen& seen, api::Operation& operation);
   Result<Again> OnResult(Seen& seen, api::Operation& operation);
   Status OnProgress(Seen& seen, api::Operation& operation);
-  Result<Again> Interrupt(Seen& seen, api::Operation& operation, const std::string& message);
+  Result<Again> Interrupt(Seen& seen, api::Operation& operation, std::string message);
   Status WriteOperation(api::Operation& operation);
-  Result<Again> Free(Seen& seen, const std::string& reason);
+  Result<Again> Free(Seen& seen, const std::string& reason, const std::string& why = "");
 
   // Answers results that nobody waits for any more. Returns whether there was one.
   bool SettleStaleResult(const Seen& seen);

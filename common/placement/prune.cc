@@ -53,12 +53,24 @@ void AddUpRequests(Json& spec, const PodRecord& read) {
 void PruneCondition(Json& condition) {
   const std::string_view type = kube::StringAt(condition, "/type");
   const bool is_true = kube::StringAt(condition, "/status") == "True";
-  if ((type == "PodScheduled" && !is_true) || type == "DisruptionTarget") {
+  if (type == "PodScheduled" && !is_true) {
     KeepOnly(condition, {"type", "status", "reason", "message", "lastTransitionTime"});
+  } else if (type == "DisruptionTarget") {
+    KeepOnly(condition, {"type", "status", "reason", "message"});
   } else if (type == "Ready" || type.starts_with(api::kGroup)) {
     KeepOnly(condition, {"type", "status"});
   } else {
     condition = nullptr;
+  }
+}
+
+void PruneContainer(Json& container) {
+  KeepOnly(container, {"state", "lastState", "restartCount"});
+  if (!container.is_object() || !container.contains("lastState")) return;
+  Json& last = container["lastState"];
+  KeepOnly(last, {"terminated"});
+  if (last.is_object() && last.contains("terminated")) {
+    KeepOnly(last["terminated"], {"reason", "exitCode", "finishedAt"});
   }
 }
 
@@ -67,8 +79,7 @@ void PruneOurs(Json& pod) {
   Json& status = pod["status"];
   KeepOnly(status, {"phase", "reason", "message", "podIP", "conditions", "containerStatuses"});
   Each(status, "conditions", PruneCondition);
-  Each(status, "containerStatuses",
-       [](Json& container) { KeepOnly(container, {"state", "restartCount"}); });
+  Each(status, "containerStatuses", PruneContainer);
 }
 
 void PruneOther(Json& pod) {

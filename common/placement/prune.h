@@ -14,7 +14,7 @@ void PruneNode(api::Json& node);
 
 // Leaves what ReadPod reads, with the resource requests of all containers added up in
 // spec.resources; of our own backup pods also annotations, the conditions that the controller goes
-// by, in their places, and the states of the containers.
+// by, in their places, and the states of the containers with how each ended last.
 void PrunePod(api::Json& pod);
 
 }  // namespace longshore::placement

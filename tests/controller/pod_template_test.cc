@@ -177,6 +177,42 @@ TEST(PodFactsTest, SinceWhenNoNodeWillDoIsTheSchedulersWord) {
   EXPECT_EQ(since("SchedulerError"), "");
 }
 
+TEST(PodFactsTest, HowItsContainerEndedIsTold) {
+  const auto oom = Facts(R"({"status": {"phase": "Running", "containerStatuses": [{
+      "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+      "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137,
+                                   "finishedAt": "2026-11-23T01:00:00Z"}}}]}})");
+  EXPECT_EQ(oom.death.reason, "OOMKilled");
+  EXPECT_THAT(oom.death.message, testing::HasSubstr("spec.resources.limits.memory"));
+  EXPECT_EQ(oom.trouble_message, "CrashLoopBackOff: back-off 10s; " + oom.death.message);
+  EXPECT_TRUE(DiedSince(oom, "2026-11-23T01:00:00.700000Z")) << "the kubelet rounds";
+  EXPECT_FALSE(DiedSince(oom, "2026-11-23T01:00:02.000000Z")) << "that was another operation";
+  const auto failed = Facts(R"({"status": {"phase": "Failed", "containerStatuses": [{
+      "state": {"terminated": {"reason": "Error", "exitCode": 3}},
+      "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}]}})");
+  EXPECT_EQ(EndingOf(failed),
+            "PodFailed: of its container: it ended with exit code 3 (Error); see `kubectl logs "
+            "--previous`");
+  EXPECT_FALSE(DiedSince(Facts(R"({"status": {"phase": "Running"}})"), ""));
+}
+
+// Only what was interrupted has to do with who ends the pod.
+TEST(PodFactsTest, AResultOfAnInterruptedWorkerNamesWhoEndsItsPod) {
+  messages::OperationResult result;
+  result.set_error_class("Interrupted");
+  result.set_error_message("told to stop");
+  const auto preempted = Facts(R"({"metadata": {"deletionTimestamp": "2026-11-23T01:00:00Z"},
+      "status": {"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
+                 "reason": "PreemptionByScheduler", "message": "make room"}]}})");
+  EXPECT_EQ(WithEnding(result, preempted).error_message(),
+            "told to stop: PreemptionByScheduler: make room");
+  EXPECT_EQ(WithEnding(result, PodFacts{}).error_message(), "told to stop: PodDeleted");
+  EXPECT_EQ(WithEnding(result, Facts(R"({"status": {"phase": "Running"}})")).error_message(),
+            "told to stop");
+  result.set_error_class("Internal");
+  EXPECT_EQ(WithEnding(result, preempted).error_message(), "told to stop");
+}
+
 TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
   EXPECT_EQ(Facts(R"({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
       "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})")

@@ -98,6 +98,35 @@ TEST_P(EndingTest, F16_WhatOthersEndIsInterruptedWithTheirReason) {
     }
   }
 }
+// The worker has time to say that it was cut off, but does not know by whom.
+TEST_P(EndingTest, F16_AWorkerThatIsCutOffIsToldOfWithTheirReason) {
+  Begin(1, 2);
+  const messages::OperationResult good = world.next_result;
+  world.next_result.Clear();
+  world.next_result.set_error_class("Interrupted");
+  world.next_result.set_error_message("the pod was told to stop");
+  world.next_result.set_retryable(true);
+  Start(5);
+  const std::string pod = PodOf("op");
+  world.cluster.Edit(kube::kPods, kNs, pod, [&](Json& object) {
+    object["status"]["conditions"] = {{{"type", "DisruptionTarget"},
+                                       {"status", "True"},
+                                       {"reason", GetParam()},
+                                       {"message", "make room"}}};
+  });
+  world.cluster.UserDelete(kube::kPods, kNs, pod);
+  std::string said;
+  ASSERT_TRUE(world.RunUntil([&] {
+    const auto operation = world.Operation("op");
+    if (operation->status.error) said = operation->status.error->message;
+    return !said.empty();
+  }));
+  EXPECT_EQ(said, std::string("the pod was told to stop: ") + GetParam() + ": make room");
+  world.next_result = good;
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 2);
+  EXPECT_NE(PodOf("op"), pod);
+}
 INSTANTIATE_TEST_SUITE_P(Reasons, EndingTest,
                          testing::Values("PreemptionByScheduler", "DeletionByTaintManager",
                                          "EvictionByEvictionAPI", "TerminationByKubelet"));
@@ -146,6 +175,39 @@ TEST_F(Scenario, F20_ARestartedContainerIsOfferedAfterItsHelloOnly) {
   EXPECT_TRUE(Reaches("op", api::kSucceeded));
   EXPECT_EQ(AttemptOf("op"), 2);
   EXPECT_EQ(world.LivePods(), 1) << "no second pod for it";
+}
+
+// The process is a new one, and the kubelet says so a second later.
+TEST_F(Scenario, F20_AContainerThatWasKilledForMemoryIsToldOfWithTheRemedy) {
+  Begin(1, 1);
+  Start(10);
+  const std::string pod = PodOf("op");
+  FakeWorker& worker = *world.WorkerOf(pod);
+  worker.last_epoch = worker.running_epoch = 0;
+  worker.connection = 0;
+  world.Run(seconds(1));
+  EXPECT_EQ(State("op"), api::kRunning) << "how it ended is not known yet";
+  world.cluster.Edit(kube::kPods, kNs, pod, [&](Json& object) {
+    Json& status = object["status"]["containerStatuses"][0];
+    status["restartCount"] = 1;
+    status["lastState"]["terminated"] = {{"reason", "OOMKilled"},
+                                         {"exitCode", 137},
+                                         {"finishedAt", FormatTimeSeconds(world.clock.Now())}};
+  });
+  std::string said, of_row;
+  ASSERT_TRUE(world.RunUntil([&] {
+    const auto operation = world.Operation("op");
+    if (operation->status.error) said = operation->status.error->message;
+    for (const api::BackupPod& row : world.Rows("r")) {
+      if (row.status.reason == "OOMKilled") of_row = row.status.message;
+    }
+    return operation->status.state == api::kSucceeded;
+  }));
+  for (const std::string& text : {said, of_row}) {
+    EXPECT_THAT(text, HasSubstr("the worker's container restarted"));
+    EXPECT_THAT(text, HasSubstr("raise spec.resources.limits.memory of the PodPolicy"));
+  }
+  EXPECT_EQ(AttemptOf("op"), 2);
 }
 
 TEST_F(Scenario, F22_ALoadThatSwingsRoundTheThresholdDoesNotFlap) {

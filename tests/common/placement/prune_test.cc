@@ -34,7 +34,9 @@ Json SomebodysPod() {
       "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-23T00:00:00Z"},
                      {"type": "Ready", "status": "True", "reason": "fine", "message": "yes"}],
       "containerStatuses": [{"name": "web", "restartCount": 2, "imageID": "sha256:1",
-                             "state": {"running": {"startedAt": "2026-11-23T00:00:01Z"}}}]}})");
+                             "state": {"running": {"startedAt": "2026-11-23T00:00:01Z"}},
+                             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "containerID": "c",
+                               "message": "the end of a log", "finishedAt": "2026-11-23T00:00:00Z"}}}]}})");
 }
 
 Json Pruned(Json pod) {
@@ -91,12 +93,16 @@ TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
         "/status/conditions/1/status", "/status/conditions/2/message",
         "/status/conditions/3/message", "/status/conditions/3/lastTransitionTime",
         "/status/conditions/4/status", "/status/containerStatuses/0/state",
-        "/status/containerStatuses/0/restartCount"}) {
+        "/status/containerStatuses/0/restartCount",
+        "/status/containerStatuses/0/lastState/terminated/reason",
+        "/status/containerStatuses/0/lastState/terminated/exitCode",
+        "/status/containerStatuses/0/lastState/terminated/finishedAt"}) {
     const Json::json_pointer pointer(path);
     ASSERT_TRUE(kept.contains(pointer)) << path;
     EXPECT_EQ(kept.at(pointer), pod.at(pointer)) << path;
   }
   EXPECT_TRUE(kept["status"]["conditions"][0].is_null()) << "keeps its place only";
+  EXPECT_EQ(kept["status"]["containerStatuses"][0]["lastState"]["terminated"].size(), 3u);
   EXPECT_FALSE(kept["spec"].contains("containers"));
   EXPECT_LT(kept.dump().size() * 2, pod.dump().size());
 }
@@ -131,7 +137,7 @@ TEST(PruneTest, WhatHasAnotherShapeIsLetBe) {
       {"null", "[]", "{}", R"({"metadata":1,"spec":2,"status":3})",
        R"({"metadata":{"labels":[]},"spec":{"containers":{},"volumes":7,"taints":[1,{}]},"status":{"conditions":"x"}})",
        R"({"metadata":{"labels":{"app.kubernetes.io/managed-by":"longshore"},"annotations":3},
-            "spec":{"containers":[1,[]],"volumes":[1]},"status":{"conditions":[2],"containerStatuses":[null]}})"}) {
+            "spec":{"containers":[1,[]],"volumes":[1]},"status":{"conditions":[2],"containerStatuses":[null,{"lastState":[]},{"lastState":{"terminated":1}}]}})"}) {
     Json pod = Json::parse(text), node = pod;
     PrunePod(pod);
     PruneNode(node);
