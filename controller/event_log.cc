@@ -8,6 +8,11 @@
 namespace longshore::controller {
 namespace {
 
+// Revisions of one leader: a year of 500 in a second, which is the most progress that is told (32
+// bits would be full in 99 days), and with half a million leaders as much as JSON's numbers hold.
+constexpr int kTermBits = 34;
+constexpr int64_t kLastTerm = (int64_t{1} << 19) - 1;
+
 // How often a waiting reader looks whether its server stops.
 constexpr std::chrono::milliseconds kStopCheck{200};
 
@@ -32,6 +37,13 @@ Result<Cursor> ParseCursor(const std::string& text) {
 
 EventLog::EventLog(const Clock& clock, size_t capacity)
     : clock_(clock), capacity_(capacity), log_id_(RandomId(8)) {}
+
+void EventLog::BeginTerm(int64_t epoch) {
+  MutexLock lock(mutex_);
+  LS_CHECK(kept_.empty());
+  lost_ = static_cast<uint64_t>(std::clamp<int64_t>(epoch, 0, kLastTerm)) << kTermBits;
+  next_revision_ = lost_ + 1;
+}
 
 void EventLog::Append(std::string type, std::string ns, std::string request, std::string source,
                       api::Json data) {

@@ -2,7 +2,8 @@
 //
 // What the storage manager is told: an ordered, resumable log of announcements, bounded in memory.
 // The reconcilers append, the API's /v1/events reads. A restart begins a new log: an old cursor
-// then gets kGone and the manager lists again (the objects are the truth, this is the bell).
+// then gets kGone and the manager lists again (the objects are the truth, this is the bell). Its
+// revisions go on above those of the log before it.
 #pragma once
 
 #include <chrono>
@@ -27,7 +28,7 @@ inline constexpr const char* kAnnouncementTypes[] = {
     "OperationFinished", "OperationProgress", "ScalingDecided"};
 
 struct Announcement {
-  uint64_t revision = 0;  // grows; those between were replaced
+  uint64_t revision = 0;  // grows, from leader to leader too; those between were replaced
   std::string time;       // RFC 3339 with microseconds
   std::string type;       // of kAnnouncementTypes
   std::string ns;         // namespace of the request
@@ -40,6 +41,10 @@ struct Announcement {
 class EventLog {
  public:
   explicit EventLog(const Clock& clock = Clock::Real(), size_t capacity = 10000);
+
+  // Begins above epoch << 34, so that no revision of an earlier leader comes again. Epochs stop
+  // counting at 2^19, since JSON's numbers do at 2^53. Before anything is appended.
+  void BeginTerm(int64_t epoch);
 
   void Append(std::string type, std::string ns, std::string request, std::string source,
               api::Json data);

@@ -52,7 +52,7 @@ class Controller {
         scrape_metrics_(registry_, CacheAges(state_)),
         recorder_(client, "longshore.dev/controller", "longshore-controller"),
         leadership_(client, {.lease = options.lease, .pod = options.pod},
-                    {.began = [this](int64_t) { Begin(); }, .replaced = &End}),
+                    {.began = [this](int64_t epoch) { Begin(epoch); }, .replaced = &End}),
         cluster_(client, state_, recorder_, [this] { return leadership_.leading(); }),
         usage_(Clock::Real()),
         gate_(Clock::Real()),
@@ -158,8 +158,9 @@ class Controller {
   }
 
   // On a thread of the leadership.
-  void Begin() {
+  void Begin(int64_t epoch) {
     env_.started = Clock::Real().Monotonic();
+    events_.BeginTerm(epoch);
     led_ = true;
     loop_.Start();
   }

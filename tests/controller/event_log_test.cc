@@ -59,6 +59,41 @@ TEST(EventLogTest, OldAndForeignCursorsAreGone) {
   EXPECT_EQ(log.Read("", milliseconds(0))->announcements.size(), 3u);
 }
 
+// A manager that has seen 500 of one leader must not take the next one's 1..499 for old.
+TEST(EventLogTest, RevisionsGrowFromLeaderToLeader) {
+  EventLog first, second;
+  first.BeginTerm(3);
+  second.BeginTerm(4);
+  for (int i = 0; i < 500; ++i) Append(first, "a");
+  const std::string start = second.Read("", milliseconds(0))->cursor;
+  Append(second, "b");
+  const auto old = first.Read("", milliseconds(0)), fresh = second.Read(start, milliseconds(0));
+  ASSERT_EQ(old->announcements.size(), 500u);
+  ASSERT_EQ(fresh->announcements.size(), 1u);
+  EXPECT_EQ(old->announcements[0].revision, (uint64_t{3} << 34) + 1);
+  EXPECT_GT(fresh->announcements[0].revision, old->announcements.back().revision);
+  EXPECT_EQ(second.Read(old->cursor, milliseconds(0)).error().code, Code::kGone);
+}
+
+// Beyond, readers that keep numbers as doubles would see equal ones.
+TEST(EventLogTest, RevisionsStayBelowWhatJsonReadersTellApart) {
+  for (const int64_t epoch : {int64_t{-1}, (int64_t{1} << 19) - 1, int64_t{1} << 19, INT64_MAX}) {
+    EventLog log;
+    log.BeginTerm(epoch);
+    Append(log, "a");
+    const uint64_t revision = log.Read("", milliseconds(0))->announcements.at(0).revision;
+    EXPECT_GE(revision, 1u);
+    EXPECT_LT(revision, (uint64_t{1} << 53) - (uint64_t{500} * 3600 * 24 * 365)) << epoch;
+  }
+}
+
+TEST(EventLogTest, AReaderOfANewLogWaitsForItsFirst) {
+  EventLog log;
+  log.BeginTerm(7);
+  std::jthread writer([&] { Append(log, "late"); });
+  EXPECT_EQ(log.Read("", std::chrono::seconds(30))->announcements.size(), 1u);
+}
+
 void Progress(EventLog& log, const std::string& operation, int bytes) {
   log.AppendLatest(operation, "progress", "busy", "r", "s", {{"bytes", bytes}});
 }

@@ -36,6 +36,7 @@ World::~World() = default;
 
 void World::Boot() {
   brain_ = std::make_unique<Brain>(*this);
+  brain_->events.BeginTerm(term_++);
   cursor_.clear();
   // What informers do after their first list.
   for (const auto* resource :
@@ -144,7 +145,12 @@ void World::StepController() {
   auto page = brain_->events.Read(cursor_, milliseconds(0));
   LS_CHECK(page.has_value());
   cursor_ = page->cursor;
-  for (Announcement& one : page->announcements) heard_.push_back(std::move(one));
+  for (Announcement& one : page->announcements) {
+    if (!heard_.empty() && one.revision <= heard_.back().revision) {
+      violations.push_back("a revision came again");
+    }
+    heard_.push_back(std::move(one));
+  }
 }
 
 void World::OnChange(const kube::Resource& resource, const kube::ObjectPtr& before,

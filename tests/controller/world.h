@@ -109,7 +109,8 @@ class World {
                 const kube::ObjectPtr& after);
   void CheckInvariants();
 
-  uint32_t seed_;  // of the next brain's back-offs
+  uint32_t seed_;     // of the next brain's back-offs
+  int64_t term_ = 0;  // of the next brain
   std::unique_ptr<Brain> brain_;
   std::map<std::string, FakeWorker> workers_;  // by Pod UID
   std::vector<std::pair<uint64_t, std::string>> to_workers_;

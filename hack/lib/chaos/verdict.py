@@ -74,12 +74,11 @@ def operations_killed(kills, operations):
 
 
 def announcements(told, operations):
-    """(missed, out of order): follows what the listening manager was told, log by log."""
+    """(missed, out of order): follows what the listening manager was told, from leader to leader."""
     missed = disordered = 0
     available, finished, revision = set(), set(), 0
     for event in told:
         if "listed" in event:
-            revision = 0
             available |= {pod["name"] for pod in event["listed"]["pods"]}
             finished |= {o["name"] for o in event["listed"]["operations"] if o["state"] in TERMINAL}
             continue
