@@ -194,13 +194,14 @@ int BPF_PROG(on_block_issue, struct request *rq)
 	return 0;
 }
 
-/* The driver gave it back; what is left of it will be issued again. */
+/* The driver gave it back; what is left of it will be issued again. One that it refused before it
+ * was issued (a full SCSI queue, again and again) was not counted. The state changes after this. */
 SEC("tp_btf/block_rq_requeue")
 int BPF_PROG(on_block_requeue, struct request *rq)
 {
 	struct agent_slot *slot = this_slot();
 
-	if (slot)
+	if (slot && rq->state != MQ_RQ_IDLE)
 		count_request(slot, rq, -1);
 	return 0;
 }

@@ -87,11 +87,16 @@ struct request_queue {
 	struct gendisk *disk; /* since 5.15 */
 };
 
+enum mq_rq_state {
+	MQ_RQ_IDLE = 0, /* not issued */
+};
+
 struct request {
 	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;
 	struct bio *bio;
+	enum mq_rq_state state;
 	__u64 start_time_ns;
 	__u64 io_start_time_ns;
 };
