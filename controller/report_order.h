@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/messages/agent.pb.h"
+#include "common/scaling/samples.h"
 
 namespace longshore::controller {
 
@@ -19,6 +20,7 @@ namespace longshore::controller {
 struct AgentStream {
   std::string node, epoch;
   uint64_t id = 0;
+  scaling::SignalSet unknown = {};  // what this agent cannot measure: its zeros mean nothing
 };
 
 class ReportOrder {

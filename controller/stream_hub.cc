@@ -178,7 +178,7 @@ Status StreamHub::OnHello(ConnectionId id, Peer& peer, const messages::AgentHell
   size_t claims = 0;
   {
     MutexLock lock(mutex_);
-    peer.agent = {peer.identity, hello.epoch(), id};
+    peer.agent = {peer.identity, hello.epoch(), id, UnknownSignals(hello)};
     auto& agents = agents_[peer.identity];
     agents.insert(id);
     claims = agents.size();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 namespace longshore::controller {
@@ -11,11 +12,30 @@ namespace {
 
 constexpr std::chrono::minutes kForgetNode{10};
 
+// By the names that agents give to what they cannot measure (docs/nodeagent.md). Pressure is absent
+// from a pod where it is not counted.
+constexpr std::pair<std::string_view, Signal> kDegraded[] = {
+    {"memory", Signal::kMemory},        {"block-io", Signal::kReadBytes},
+    {"block-io", Signal::kWriteBytes},  {"block-io", Signal::kIoOperations},
+    {"block-io", Signal::kIoLatency},   {"block-latency", Signal::kIoLatency},
+    {"network", Signal::kNetworkBytes}, {"throttling", Signal::kCpuThrottling},
+};
+
 uint64_t Sum(const messages::LatencyHistogram& histogram) {
   return std::accumulate(histogram.buckets().begin(), histogram.buckets().end(), uint64_t{0});
 }
 
 }  // namespace
+
+scaling::SignalSet UnknownSignals(const messages::AgentHello& hello) {
+  scaling::SignalSet unknown;
+  for (const std::string& degraded : hello.degraded()) {
+    for (const auto& [name, signal] : kDegraded) {
+      if (name == degraded) unknown.set(static_cast<size_t>(signal));
+    }
+  }
+  return unknown;
+}
 
 UsageStore::Counters UsageStore::Read(const messages::Usage& usage) {
   Counters counters;
@@ -45,10 +65,14 @@ bool UsageStore::BeganAnew(const Counters& before, const Counters& now) {
 
 // The rates of an interval. What went backwards by itself stays unknown: a device that was removed
 // takes its counts along.
-void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& now) {
+void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& now,
+                      const scaling::SignalSet& unknown) {
   const double seconds = std::chrono::duration<double>(sample.length).count();
+  const auto set = [&](Signal signal, double value) {
+    if (!unknown.test(static_cast<size_t>(signal))) sample.set(signal, value);
+  };
   const auto rate = [&](Signal signal, uint64_t from, uint64_t to, double unit) {
-    if (to >= from) sample.set(signal, static_cast<double>(to - from) / seconds / unit);
+    if (to >= from) set(signal, static_cast<double>(to - from) / seconds / unit);
   };
   rate(Signal::kCpu, before.cpu_ns, now.cpu_ns, 1e6);
   rate(Signal::kReadBytes, before.read_bytes, now.read_bytes, 1);
@@ -56,11 +80,11 @@ void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& no
   rate(Signal::kIoOperations, before.io_operations, now.io_operations, 1);
   rate(Signal::kNetworkBytes, before.network_bytes, now.network_bytes, 1);
   rate(Signal::kCpuThrottling, before.throttled_ns, now.throttled_ns, 1e7);
-  sample.set(Signal::kMemory, static_cast<double>(now.working_set_bytes));
+  set(Signal::kMemory, static_cast<double>(now.working_set_bytes));
   if (now.io_done >= before.io_done && now.io_ns >= before.io_ns) {
     const uint64_t done = now.io_done - before.io_done;
     const auto took = static_cast<double>(now.io_ns - before.io_ns) / 1e6;
-    sample.set(Signal::kIoLatency, done == 0 ? 0 : took / static_cast<double>(done));
+    set(Signal::kIoLatency, done == 0 ? 0 : took / static_cast<double>(done));
   }
   if (!before.has_pressure || !now.has_pressure) return;
   rate(Signal::kCpuPressure, before.cpu_some_us, now.cpu_some_us, 1e4);
@@ -93,7 +117,7 @@ const Sample* UsageStore::AddPod(const Taken& taken, const std::string& uid, Pod
   sample.received = taken.node.order.made();
   sample.end = taken.end;
   sample.length = taken.node.order.length();
-  Fill(sample, *before, now);
+  Fill(sample, *before, now, taken.from.unknown);
   pod.samples.push_back(sample);
   while (pod.samples.front().received + pod.kept < pod.heard && pod.samples.size() > 1) {
     pod.samples.pop_front();

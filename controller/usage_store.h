@@ -2,9 +2,10 @@
 //
 // What the node agents measured, by Pod UID: the last minutes of samples, made into rates from
 // cumulative counters. Written by the agent hub, read by scaling and the live view. A sample exists
-// only where two reports follow each other (report_order.h); resets and gaps make no sample, so
-// that unknown never looks like zero. A pod that an incomplete report leaves out is as it was: it
-// gets a sample of zero rates. One that a complete report leaves out is unknown from then on.
+// only where two reports follow each other (report_order.h); resets and gaps make no sample, and
+// what an agent cannot measure stays unknown, so that unknown never looks like zero. A pod that an
+// incomplete report leaves out is as it was: it gets a sample of zero rates. One that a complete
+// report leaves out is unknown from then on.
 #pragma once
 
 #include <chrono>
@@ -26,6 +27,9 @@ namespace longshore::controller {
 
 using scaling::Sample;
 using scaling::Signal;
+
+// What an agent's hello says it cannot measure.
+scaling::SignalSet UnknownSignals(const messages::AgentHello& hello);
 
 struct PodSample {
   std::string pod_uid;
@@ -63,7 +67,8 @@ class UsageStore {
   };
   static Counters Read(const messages::Usage& usage);
   static bool BeganAnew(const Counters& before, const Counters& now);
-  static void Fill(Sample& sample, const Counters& before, const Counters& now);
+  static void Fill(Sample& sample, const Counters& before, const Counters& now,
+                   const scaling::SignalSet& unknown);
   struct Pod {
     std::string node;
     std::optional<Counters> last;  // nothing: no sample can be made with the next report

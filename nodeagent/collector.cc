@@ -76,6 +76,7 @@ void Collector::TakeWatched() {
 std::vector<std::string> Collector::MissingGauges() {
   std::vector<std::string> missing;
   if (tree_.layout().memory.directory.empty()) missing.push_back("memory");
+  if (tree_.layout().quota.directory.empty()) missing.push_back("throttling");
   if (!ReadPressure(tree_.layout().pressure_directory, options_.proc)) {
     missing.push_back("pressure");
   }

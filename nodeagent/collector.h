@@ -48,7 +48,7 @@ class Collector {
   // The pods to say preemptions of, and to read all of each time; from the next sample on.
   // Thread-safe.
   void Watch(std::vector<std::string> pod_uids);
-  // Signals that no file tells here: "memory", "pressure", "interfaces".
+  // Signals that no file tells here: "memory", "throttling", "pressure", "interfaces".
   std::vector<std::string> MissingGauges();
   size_t pods() const { return tree_.pods(); }
 

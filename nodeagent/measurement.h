@@ -23,8 +23,8 @@ class Measurement {
   Collector& collector() { return *collector_; }
   BpfHost& kernel() { return *host_; }
   const CgroupLayout& layout() const { return layout_; }
-  // Signals that this kernel or container does not give: "block-io", "memory", "pressure",
-  // "interfaces".
+  // Signals that this kernel or container does not give: "block-io", "memory", "throttling",
+  // "pressure", "interfaces".
   const std::vector<std::string>& degraded() const { return degraded_; }
 
  private:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <limits>
 #include <optional>
@@ -30,6 +31,7 @@ enum class Signal {
   kMemoryPressure  // percent of the time
 };
 inline constexpr size_t kSignals = 11;
+using SignalSet = std::bitset<kSignals>;  // by Signal
 
 // By api::kSignal…; empty for a name that nobody measures.
 std::optional<Signal> SignalByName(const std::string& name);

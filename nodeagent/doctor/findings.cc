@@ -42,6 +42,8 @@ constexpr Signal kSignals[] = {
     {"reclaim", "raw_tp/mm_vmscan_*", "the kernel lacks these tracepoints"},
     {"memory", "memory.stat of each pod",
      "mount the host's /sys/fs/cgroup with its memory controller"},
+    {"throttling", "cpu.stat of each pod",
+     "mount the host's /sys/fs/cgroup with its cpu controller"},
     {"pressure", "*.pressure", "boot with psi=1 (and CONFIG_PSI)"},
     {"interfaces", "/host/sys/class/net",
      "mount the host's /sys at /host/sys, read-only: a container's own shows its own interfaces"},

@@ -54,6 +54,23 @@ TEST_F(GrowthTest, SignalThatNoNodeMeasuresIsSaidAndHoldsTheCrew) {
   EXPECT_THAT(active->message, testing::HasSubstr("(ioPressure)"));
 }
 
+// Before Linux 6.3 agents know no network bytes: their zeros are no proof of idleness.
+TEST_F(GrowthTest, SignalThatTheAgentsNameAsDegradedShrinksNothing) {
+  world.hello.add_degraded("network");
+  world.AddBasics();
+  world.AddRequest("r", 2, 4, 15);
+  SetScaling([](Json& scaling) {
+    scaling["signals"] = Json::array({{{"name", "networkBytes"},
+                                       {"up", {{"value", "20Mi"}}},
+                                       {"down", {{"value", "1Mi"}}},
+                                       {"windowSeconds", 2}}});
+  });
+  ASSERT_TRUE(Available(2));
+  world.Run(seconds(60));
+  EXPECT_EQ(world.LivePods(), 2);
+  EXPECT_EQ(world.Condition("r", "ScalingActive")->reason, "SignalsMissing");
+}
+
 TEST_F(GrowthTest, DemandIsIgnoredByDefault) {
   world.AddBasics();
   world.AddRequest("r", 1, 4, 600);

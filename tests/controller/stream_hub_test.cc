@@ -92,11 +92,13 @@ class StreamHubTest : public ::testing::Test {
     watched_ = std::make_shared<const WatchedPods>(std::move(pods));
   }
   // As the server does when an agent of node-1 connects.
-  void Connect(streams::ConnectionId id, const std::string& epoch) {
+  void Connect(streams::ConnectionId id, const std::string& epoch,
+               const std::string& degraded = "") {
     hub_->OnOpen(id, kAgentsPath, "node-1");
     messages::AgentMessage message;
     message.mutable_hello()->set_node("node-1");
     message.mutable_hello()->set_epoch(epoch);
+    if (!degraded.empty()) message.mutable_hello()->add_degraded(degraded);
     hub_->OnMessage(id, message.SerializeAsString());
   }
   void Report(streams::ConnectionId id, uint64_t sequence, double second, uint64_t cpu_ns) {
@@ -288,6 +290,20 @@ TEST_F(StreamHubTest, OfTwoAgentsOnOneNodeTheLaterStreamIsHeard) {
   Report(3, 6, 6, 3'200'000'000);
   ASSERT_EQ(Samples().size(), 2u);
   EXPECT_DOUBLE_EQ(Samples()[1].value(Signal::kCpu).value_or(-1), 200);
+}
+
+// A kernel before 6.3 tells nothing of sockets: the agent says so once, and reports zeros.
+TEST_F(StreamHubTest, WhatAnAgentSaysItCannotMeasureIsUnknown) {
+  Connect(1, "e", "network");
+  Report(1, 1, 1, 0);
+  Report(1, 2, 2, 100'000'000);
+  ASSERT_EQ(Samples().size(), 1u);
+  EXPECT_FALSE(Samples()[0].value(Signal::kNetworkBytes).has_value());
+  EXPECT_DOUBLE_EQ(Samples()[0].value(Signal::kCpu).value_or(-1), 100);
+  Connect(2, "e");  // the same node after a kernel upgrade
+  Report(2, 3, 3, 200'000'000);
+  Report(2, 4, 4, 300'000'000);
+  EXPECT_DOUBLE_EQ(Samples().back().value(Signal::kNetworkBytes).value_or(-1), 0);
 }
 
 // The usual case: an agent reconnects before its old stream is known to be dead.

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "tests/controller/agent_reports.h"
 #include "tests/controller/fake_cluster.h"
@@ -238,6 +240,37 @@ TEST_F(MoreSignalsTest, PressureThatIsNotCountedIsUnknown) {
   ASSERT_EQ(Add(Report(3, 300)), 1u);
   EXPECT_FALSE(Newest().value(Signal::kIoPressure)) << "nothing is known of the second before";
   EXPECT_DOUBLE_EQ(Value(Signal::kIoOperations), 300);
+}
+
+// An agent that cannot measure a signal reports zeros: no crew shrinks, or is thought idle, by
+// them.
+TEST_F(MoreSignalsTest, WhatTheAgentCannotMeasureIsUnknown) {
+  const struct {
+    const char* degraded;
+    std::vector<Signal> unknown;
+  } cases[] = {
+      {"network", {Signal::kNetworkBytes}},
+      {"block-latency", {Signal::kIoLatency}},
+      {"block-io",
+       {Signal::kReadBytes, Signal::kWriteBytes, Signal::kIoOperations, Signal::kIoLatency}},
+      {"memory", {Signal::kMemory}},
+      {"throttling", {Signal::kCpuThrottling}},
+      {"fsync", {}},
+  };
+  uint64_t stream = 1;
+  for (const auto& [degraded, unknown] : cases) {
+    messages::AgentHello hello;
+    hello.add_degraded(degraded);
+    const AgentStream from{"n", "e", ++stream, UnknownSignals(hello)};
+    for (uint64_t n = 0; n < 2; ++n)
+      store.Add(from, Report(static_cast<double>(2 * stream + n), 100 * n));
+    for (size_t i = 0; i < scaling::kSignals; ++i) {
+      const auto signal = static_cast<Signal>(i);
+      const bool expected = std::find(unknown.begin(), unknown.end(), signal) == unknown.end();
+      EXPECT_EQ(Newest().value(signal).has_value(), expected)
+          << degraded << ": " << scaling::SignalName(signal);
+    }
+  }
 }
 
 // A device that was removed takes its counts along; the rest goes on.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/kube/work_queue.h"
+#include "common/messages/agent.pb.h"
 #include "common/messages/worker.pb.h"
 #include "common/metrics/registry.h"
 #include "controller/controller_metrics.h"
@@ -83,6 +84,7 @@ class World {
   bool drop_from_workers = false;     // what they say is lost on the way
   bool kubelets_work = true;          // bind and start pods
   std::set<std::string> unreachable;  // pods whose kubelet is dead: they stay, and may work
+  messages::AgentHello hello;         // of the agents: what they cannot measure
   bool extender_speaks = true;
   int seconds_of_work = 3;
   int64_t bytes_of_work = 0;  // that a worker says it has to do in that time; 0: it doesn't know

@@ -200,7 +200,8 @@ void World::RunAgents() {
   for (const kube::ObjectPtr& row : cluster.List(kube::kBackupPods)) {
     rows[std::string(kube::StringAt(*row, "/status/podUID"))] = row;
   }
-  for (const PodSample& one : brain_->usage.Add({"node", "epoch", 1}, report)) {
+  for (const PodSample& one :
+       brain_->usage.Add({"node", "epoch", 1, UnknownSignals(hello)}, report)) {
     const auto row = rows.find(one.pod_uid);
     if (row == rows.end()) continue;
     const auto due = brain_->gate.Admit(

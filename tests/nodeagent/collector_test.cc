@@ -172,10 +172,10 @@ TEST_F(CollectorTest, TwoThousandPodsAreSampledAndForgotten) {
 }
 
 TEST_F(CollectorTest, SignalsThatNoFileTellsAreNamed) {
-  layout_.memory = {};
+  layout_.memory = layout_.quota = {};
   StartAgent();
   EXPECT_EQ(collector_->MissingGauges(),
-            (std::vector<std::string>{"memory", "pressure", "interfaces"}));
+            (std::vector<std::string>{"memory", "throttling", "pressure", "interfaces"}));
 }
 
 }  // namespace
