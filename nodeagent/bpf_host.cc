@@ -17,6 +17,7 @@
 #include "agent_bpf.skel.h"
 #include "common/base/log.h"
 #include "nodeagent/bpf/agent.h"
+#include "nodeagent/bpf_cells.h"
 #include "nodeagent/bpf_object.h"
 
 namespace longshore::nodeagent {
@@ -26,14 +27,6 @@ namespace {
 // before may still add to it. Far more than any program takes.
 constexpr std::chrono::milliseconds kRest{20};
 
-static_assert(Histogram::kBuckets == AGENT_BUCKETS);
-
-uint64_t Load64(const __u64& cell) { return __atomic_load_n(&cell, __ATOMIC_RELAXED); }
-
-void Add(Histogram& to, const __u64 (&buckets)[AGENT_BUCKETS]) {
-  for (size_t i = 0; i < AGENT_BUCKETS; ++i) to.buckets[i] += Load64(buckets[i]);
-}
-
 Member FromKernel(const agent_member& value, bool existed) {
   Member member;
   member.index = value.index;
@@ -41,58 +34,6 @@ Member FromKernel(const agent_member& value, bool existed) {
   member.owns_index = value.depth <= AGENT_MAX_DEPTH && value.index != AGENT_INDEX_OVERFLOW;
   member.existed = existed;
   return member;
-}
-
-void AddTo(Counters& sum, const agent_counters& cell) {
-  const agent_task_counters& used = cell.used;
-  sum.cpu_ns += Load64(used.cpu_ns);
-  sum.run_queue_wait_ns += Load64(used.run_queue_wait_ns);
-  sum.voluntary_switches += Load64(used.voluntary_switches);
-  sum.involuntary_switches += Load64(used.involuntary_switches);
-  sum.file_read_bytes += Load64(used.file_read_bytes);
-  sum.file_write_bytes += Load64(used.file_write_bytes);
-  sum.file_reads += Load64(used.file_reads);
-  sum.file_writes += Load64(used.file_writes);
-  sum.fetched_bytes += Load64(used.fetched_bytes);
-  sum.dirtied_bytes += Load64(used.dirtied_bytes);
-  sum.major_faults += Load64(used.major_faults);
-  sum.read_bytes += Load64(cell.read_bytes);
-  sum.write_bytes += Load64(cell.write_bytes);
-  sum.read_ops += Load64(cell.read_ops);
-  sum.write_ops += Load64(cell.write_ops);
-  sum.network_receive_bytes += Load64(cell.network_receive_bytes);
-  sum.network_send_bytes += Load64(cell.network_send_bytes);
-  Add(sum.run_queue_wait, cell.run_queue_wait);
-}
-
-void AddTo(Counters& sum, const agent_stalls& cell) {
-  sum.fsyncs += Load64(cell.fsyncs);
-  sum.fsync_ns += Load64(cell.fsync_ns);
-  sum.reclaim_stall_ns += Load64(cell.reclaim_ns);
-  Add(sum.fsync, cell.fsync);
-}
-
-DeviceCounters FromKernel(const agent_device& cell) {
-  DeviceCounters counters;
-  counters.read_bytes = Load64(cell.read_bytes);
-  counters.write_bytes = Load64(cell.write_bytes);
-  counters.read_ops = Load64(cell.read_ops);
-  counters.write_ops = Load64(cell.write_ops);
-  counters.flushes = Load64(cell.flushes);
-  counters.queue_ns = Load64(cell.queue_ns);
-  counters.device_ns = Load64(cell.device_ns);
-  Add(counters.queue, cell.queue);
-  Add(counters.read, cell.read);
-  Add(counters.write, cell.write);
-  Add(counters.flush, cell.flush);
-  return counters;
-}
-
-uint32_t IndexOfKey(uint64_t key) { return static_cast<uint32_t>(key >> 32); }
-
-DeviceId DeviceOfKey(uint64_t key) {
-  const uint32_t device = static_cast<uint32_t>(key);
-  return {device >> 20, device & 0xfffff};
 }
 
 void Zero(agent_device& cell) { std::memset(&cell, 0, sizeof cell); }

@@ -1,49 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nodeagent/cgroup_tree.h"
 
-#include <dirent.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <memory>
+#include <utility>
 
 #include "nodeagent/cgroup_path.h"
 
 namespace longshore::nodeagent {
 namespace {
-
-struct CloseDir {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-struct Child {
-  uint64_t id;
-  std::string name;
-};
-
-// The cgroups in a directory. On cgroup file systems the inode number is the cgroup's id.
-Result<std::vector<Child>> ListCgroups(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDir> directory(::opendir(path.c_str()));
-  if (!directory) return ErrnoError(errno, path);
-  std::vector<Child> children;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
-    children.push_back({entry->d_ino, std::string(name)});
-  }
-  return children;
-}
-
-Counters Less(const Counters& total, const Counters& counted) {
-  const auto less = [](uint64_t a, uint64_t b) { return a > b ? a - b : 0; };
-  Counters rest;
-  rest.cpu_ns = less(total.cpu_ns, counted.cpu_ns);
-  rest.read_bytes = less(total.read_bytes, counted.read_bytes);
-  rest.write_bytes = less(total.write_bytes, counted.write_bytes);
-  rest.read_ops = less(total.read_ops, counted.read_ops);
-  rest.write_ops = less(total.write_ops, counted.write_ops);
-  return rest;
-}
 
 std::vector<Tree> TreesOf(const CgroupLayout& layout) {
   if (layout.io.directory.empty() || layout.io.hierarchy == layout.cpu.hierarchy) {
@@ -121,74 +84,6 @@ void CgroupTree::Apply(const CgroupEvent& event, TimePoint now) {
   }
 }
 
-Status CgroupTree::Walk(TimePoint now) {
-  for (const Tree tree : trees_) LS_RETURN_IF_ERROR(WalkTree(tree, now));
-  SetBases();
-  return {};
-}
-
-Status CgroupTree::WalkTree(Tree tree, TimePoint now) {
-  struct stat status{};
-  const std::string& directory = PlaceOf(tree).directory;
-  if (::stat(directory.c_str(), &status) != 0) return ErrnoError(errno, directory);
-  Ids seen;
-  WalkDirectory(tree, status.st_ino, nullptr, "", seen);
-  RemoveUnseen(tree, seen, now);
-  RemoveOrphans(tree);
-  return {};
-}
-
-// First the directory becomes a member, then its children are read: a child made in between is told
-// by an event, so none can slip through.
-void CgroupTree::WalkDirectory(Tree tree, uint64_t id, const Node* parent, const std::string& name,
-                               Ids& seen) {
-  seen.insert(id);
-  Nodes& nodes = NodesOf(tree);
-  auto found = nodes.find(id);
-  if (found == nodes.end()) {
-    const Member above = parent != nullptr ? parent->member : Member{};
-    const auto member = kernel_.AddMember(tree, id, above, parent == nullptr);
-    if (!member.has_value()) {
-      ++uncounted_;
-      return;
-    }
-    Node& inserted = Insert(tree, id, *member, parent, name);
-    if (inserted.pod != nullptr) inserted.pod->needs_base = true;
-    if (inserted.container != nullptr) inserted.container->needs_base = true;
-    found = nodes.find(id);
-  }
-  const Node self = found->second;  // a copy: children are inserted into the same table
-  const auto children = ListCgroups(PlaceOf(tree).directory + self.relative_path);
-  if (!children.has_value()) return;  // gone meanwhile
-  for (const Child& child : *children) WalkDirectory(tree, child.id, &self, child.name, seen);
-}
-
-void CgroupTree::RemoveUnseen(Tree tree, const Ids& seen, TimePoint now) {
-  for (auto& [id, node] : NodesOf(tree)) {
-    if (!node.removed_at && !seen.contains(id)) node.removed_at = now;
-  }
-}
-
-// Members that have no node: their mkdir event was lost and they were gone before the walk. Told
-// apart from those whose event is still in the ring by waiting for a second walk.
-void CgroupTree::RemoveOrphans(Tree tree) {
-  Ids& suspects = suspects_[tree == Tree::kIo ? 1 : 0];
-  Ids orphans;
-  for (const auto& [id, member] : kernel_.ListMembers(tree)) {
-    if (NodesOf(tree).contains(id)) continue;
-    if (!suspects.contains(id)) {
-      orphans.insert(id);
-      continue;
-    }
-    if (member.owns_index) {
-      ended_cpu_ns_ += kernel_.Read(member.index).cpu_ns;
-      FoldDevices(nullptr, member.index, kernel_.ReadDevices());
-    }
-    kernel_.RemoveMember(tree, id, member);
-  }
-  suspects = std::move(orphans);
-}
-
 void CgroupTree::ReadCounters() {
   for (auto& [uid, pod] : pods_) {
     pod.now = {};
@@ -221,27 +116,6 @@ void CgroupTree::ReadDevices() {
     if (node.pod != nullptr) node.pod->devices_now[row.device] += row.counters;
     if (node.container != nullptr) node.container->devices_now[row.device] += row.counters;
   }
-}
-
-void CgroupTree::SetBases() {
-  // Tasks that run now were noted before their cgroup became a member.
-  kernel_.Flush();
-  ReadCounters();
-  for (auto& [uid, pod] : pods_) {
-    SetBase(pod);
-    for (auto& [id, container] : pod.containers) SetBase(container);
-  }
-}
-
-void CgroupTree::SetBase(Account& account) {
-  if (!account.needs_base) return;
-  account.needs_base = false;
-  Counters total;
-  if (!layout_.io.directory.empty()) {
-    total = ReadIoTotals(layout_.io.directory + account.relative_path, layout_.io.v2);
-  }
-  total.cpu_ns = ReadCpuTotalNs(layout_.cpu.directory + account.relative_path, layout_.cpu.v2);
-  account.before_us = Less(total, account.Counted());
 }
 
 void CgroupTree::Expire(TimePoint now) {
