@@ -31,7 +31,8 @@ Member FromKernel(const agent_member& value, bool existed) {
   Member member;
   member.index = value.index;
   member.depth = value.depth;
-  member.owns_index = value.depth <= AGENT_MAX_DEPTH && value.index != AGENT_INDEX_OVERFLOW;
+  member.overflowed = value.index == AGENT_INDEX_OVERFLOW;
+  member.owns_index = value.depth <= AGENT_MAX_DEPTH && !member.overflowed;
   member.existed = existed;
   return member;
 }
@@ -133,17 +134,44 @@ void BpfHost::Append(const agent_event& event, size_t size) {
   drain_into_->push_back(std::move(out));
 }
 
+uint32_t BpfHost::TakeIndex(uint32_t depth, const Member& parent) {
+  if (depth > AGENT_MAX_DEPTH) return parent.index;
+  uint32_t index = 0;
+  const int free_indices = bpf_map__fd(object_->skeleton().maps.free_indices);
+  const bool taken = bpf_map_lookup_and_delete_elem(free_indices, nullptr, &index) == 0;
+  return taken ? index : AGENT_INDEX_OVERFLOW;
+}
+
+void BpfHost::GiveBack(const Member& member) {
+  if (!member.owns_index) return;
+  (void)bpf_map_update_elem(bpf_map__fd(object_->skeleton().maps.free_indices), nullptr,
+                            &member.index, BPF_ANY);
+}
+
+// What runs there is counted as before until it is settled for the next time.
+Member BpfHost::Promote(Tree tree, uint64_t id, const Member& member, const Member& parent) {
+  const agent_member value{.index = TakeIndex(member.depth, parent), .depth = member.depth};
+  if (value.index == AGENT_INDEX_OVERFLOW) return member;
+  const Member promoted = FromKernel(value, true);
+  if (bpf_map_update_elem(bpf_map__fd(object_->members(tree)), &id, &value, BPF_EXIST) != 0) {
+    GiveBack(promoted);
+    return member;
+  }
+  __atomic_fetch_add(&object_->words(tree)[id % AGENT_WORDS],
+                     agent_word_of(id, value.index) - agent_word_of(id, member.index),
+                     __ATOMIC_RELAXED);
+  return promoted;
+}
+
 Result<Member> BpfHost::AddMember(Tree tree, uint64_t id, const Member& parent, bool is_root) {
   const int members = bpf_map__fd(object_->members(tree));
-  const int free_indices = bpf_map__fd(object_->skeleton().maps.free_indices);
   agent_member value{};
-  if (bpf_map_lookup_elem(members, &id, &value) == 0) return FromKernel(value, true);
-  value.depth = is_root ? 0 : parent.depth + 1;
-  if (value.depth > AGENT_MAX_DEPTH) {
-    value.index = parent.index;
-  } else if (bpf_map_lookup_and_delete_elem(free_indices, nullptr, &value.index) != 0) {
-    value.index = AGENT_INDEX_OVERFLOW;
+  if (bpf_map_lookup_elem(members, &id, &value) == 0) {
+    const Member member = FromKernel(value, true);
+    return member.overflowed ? Promote(tree, id, member, parent) : member;
   }
+  value.depth = is_root ? 0 : parent.depth + 1;
+  value.index = TakeIndex(value.depth, parent);
   const Member added = FromKernel(value, false);
   if (bpf_map_update_elem(members, &id, &value, BPF_NOEXIST) == 0) {
     __atomic_fetch_add(&object_->words(tree)[id % AGENT_WORDS], agent_word_of(id, value.index),
@@ -151,7 +179,7 @@ Result<Member> BpfHost::AddMember(Tree tree, uint64_t id, const Member& parent, 
     return added;
   }
   const int error = errno;
-  if (added.owns_index) (void)bpf_map_update_elem(free_indices, nullptr, &value.index, BPF_ANY);
+  GiveBack(added);
   // The kernel side saw its mkdir between our look-up and here.
   if (bpf_map_lookup_elem(members, &id, &value) == 0) return FromKernel(value, true);
   return Error{Code::kResourceExhausted, std::string("cgroup members: ") + std::strerror(error)};

@@ -58,6 +58,9 @@ class BpfHost final : public KernelCounters {
   struct Retired;
   explicit BpfHost(const BpfConfig& config);
   Status Open();
+  uint32_t TakeIndex(uint32_t depth, const Member& parent);
+  void GiveBack(const Member& member);
+  Member Promote(Tree tree, uint64_t id, const Member& member, const Member& parent);
   void Forget(uint32_t index);
   void ForgetPreemptions(uint32_t index);
   void Recycle();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nodeagent/cgroup_tree.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "nodeagent/cgroup_path.h"
@@ -60,12 +61,19 @@ CgroupTree::Node& CgroupTree::Insert(Tree tree, uint64_t id, const Member& membe
   }
   if (node.pod != nullptr) ++node.pod->cgroups;
   if (node.container != nullptr) ++node.container->cgroups;
-  Node& inserted = NodesOf(tree).insert_or_assign(id, std::move(node)).first->second;
-  if (member.owns_index) {
-    owners_[member.index] = &inserted;
-    if (tree == Tree::kCpu && watched_.contains(inserted.uid)) kernel_.Watch(member.index, true);
+  if (node.pod != nullptr && member.overflowed) {
+    ++node.pod->overflowed;
+    node.pod->unknown = true;
   }
+  Node& inserted = NodesOf(tree).insert_or_assign(id, std::move(node)).first->second;
+  Own(tree, inserted);
   return inserted;
+}
+
+void CgroupTree::Own(Tree tree, const Node& node) {
+  if (!node.member.owns_index) return;
+  owners_[node.member.index] = &node;
+  if (tree == Tree::kCpu && watched_.contains(node.uid)) kernel_.Watch(node.member.index, true);
 }
 
 void CgroupTree::Apply(const CgroupEvent& event, TimePoint now) {
@@ -131,7 +139,9 @@ void CgroupTree::Expire(TimePoint now) {
     gone.now = {};
     gone.devices_now.clear();
     ended_cpu_ns_ += gone.gone.cpu_ns;
-    ended_.push_back({.uid = pod->first, .totals = gone.Totals(), .final = true});
+    if (!gone.unknown) {
+      ended_.push_back({.uid = pod->first, .totals = gone.Totals(), .final = true});
+    }
     ForgetPreemptionsOf(pod->first);
     pod = pods_.erase(pod);
   }
@@ -152,6 +162,7 @@ void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
     }
     kernel_.RemoveMember(tree, entry->first, node.member);
     if (node.pod != nullptr) --node.pod->cgroups;
+    if (node.pod != nullptr && node.member.overflowed) --node.pod->overflowed;
     if (node.container != nullptr) --node.container->cgroups;
     entry = nodes.erase(entry);
   }
@@ -250,14 +261,17 @@ std::vector<PodTotals> CgroupTree::Totals() {
   ReadDevices();
   std::vector<PodTotals> out = std::move(ended_);
   ended_.clear();
-  out.reserve(out.size() + pods_.size());
+  const size_t ended = out.size();
+  out.reserve(ended + pods_.size());
   for (const auto& [uid, pod] : pods_) {
+    if (pod.unknown) continue;
     PodTotals totals{.uid = uid, .totals = pod.Totals()};
     for (const auto& [id, container] : pod.containers) {
       totals.containers.push_back({id, container.Totals()});
     }
     out.push_back(std::move(totals));
   }
+  if (ended > 0) std::ranges::sort(out, {}, &PodTotals::uid);
   return out;
 }
 

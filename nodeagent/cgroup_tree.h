@@ -56,7 +56,9 @@ class CgroupTree {
   // Folds in what has been gone for the tombstone's time.
   void Expire(TimePoint now);
 
-  // All pods; each that ended since the last call once, with `final`.
+  // All pods by UID; each that ended since the last call once, with `final`. A pod of which a
+  // cgroup found no index is left out, since what it uses is not known; once a walk finds an index
+  // for all of it, it goes on from the kernel's totals.
   std::vector<PodTotals> Totals();
   // All I/O of each device, whoever caused it, since the programs were attached and as of the last
   // Totals().
@@ -90,6 +92,9 @@ class CgroupTree {
   };
   struct Pod : Account {
     std::map<std::string, Account> containers;  // by id
+    size_t overflowed = 0;                      // cgroups that are counted for the node only
+    bool missed = false;   // the last walk found one that could not even become a member
+    bool unknown = false;  // some of what it used is not with it; the next walk may set this right
   };
   struct Node {
     Member member;
@@ -109,6 +114,8 @@ class CgroupTree {
   }
   Node& Insert(Tree tree, uint64_t id, const Member& member, const Node* parent,
                const std::string& name);
+  void Own(Tree tree, const Node& node);
+  void Retry(Tree tree, uint64_t id, const Member& parent, Node& node);
   Status WalkTree(Tree tree, TimePoint now);
   void WalkDirectory(Tree tree, uint64_t id, const Node* parent, const std::string& name,
                      Ids& seen);

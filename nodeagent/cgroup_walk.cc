@@ -48,6 +48,7 @@ Counters Less(const Counters& total, const Counters& counted) {
 }  // namespace
 
 Status CgroupTree::Walk(TimePoint now) {
+  for (auto& [uid, pod] : pods_) pod.missed = false;
   for (const Tree tree : trees_) LS_RETURN_IF_ERROR(WalkTree(tree, now));
   SetBases();
   return {};
@@ -71,22 +72,36 @@ void CgroupTree::WalkDirectory(Tree tree, uint64_t id, const Node* parent, const
   seen.insert(id);
   Nodes& nodes = NodesOf(tree);
   auto found = nodes.find(id);
+  const Member above = parent != nullptr ? parent->member : Member{};
   if (found == nodes.end()) {
-    const Member above = parent != nullptr ? parent->member : Member{};
     const auto member = kernel_.AddMember(tree, id, above, parent == nullptr);
     if (!member.has_value()) {
       ++uncounted_;
+      if (parent != nullptr && parent->pod != nullptr) {
+        parent->pod->unknown = parent->pod->missed = true;
+      }
       return;
     }
     Node& inserted = Insert(tree, id, *member, parent, name);
     if (inserted.pod != nullptr) inserted.pod->needs_base = true;
     if (inserted.container != nullptr) inserted.container->needs_base = true;
     found = nodes.find(id);
+  } else if (found->second.member.overflowed) {
+    Retry(tree, id, above, found->second);
   }
   const Node self = found->second;  // a copy: children are inserted into the same table
   const auto children = ListCgroups(PlaceOf(tree).directory + self.relative_path);
   if (!children.has_value()) return;  // gone meanwhile
   for (const Child& child : *children) WalkDirectory(tree, child.id, &self, child.name, seen);
+}
+
+// An index may be free by now.
+void CgroupTree::Retry(Tree tree, uint64_t id, const Member& parent, Node& node) {
+  const auto member = kernel_.AddMember(tree, id, parent, false);
+  if (!member.has_value() || member->overflowed) return;
+  node.member = *member;
+  if (node.pod != nullptr) --node.pod->overflowed;
+  Own(tree, node);
 }
 
 void CgroupTree::RemoveUnseen(Tree tree, const Ids& seen, TimePoint now) {
@@ -120,6 +135,11 @@ void CgroupTree::SetBases() {
   kernel_.Flush();
   ReadCounters();
   for (auto& [uid, pod] : pods_) {
+    if (pod.unknown && pod.overflowed == 0 && !pod.missed) {
+      pod.unknown = false;
+      pod.needs_base = true;
+      for (auto& [id, container] : pod.containers) container.needs_base = true;
+    }
     SetBase(pod);
     for (auto& [id, container] : pod.containers) SetBase(container);
   }

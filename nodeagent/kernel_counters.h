@@ -106,6 +106,7 @@ struct Member {
   uint32_t index = 0;
   uint32_t depth = 0;       // below `kubepods`
   bool owns_index = false;  // false: counted with an ancestor or in the overflow index
+  bool overflowed = false;  // found no index: counted in the node's sum only
   bool existed = false;     // the kernel side knew it already
 };
 
@@ -143,8 +144,9 @@ class KernelCounters {
   virtual void Wake() = 0;  // thread-safe
   virtual void DrainEvents(std::vector<CgroupEvent>& out) = 0;
 
-  // Makes a cgroup counted; children made after this are members by themselves. Errors:
-  // kResourceExhausted when the member map is full.
+  // Makes a cgroup counted; children made after this are members by themselves. One that found no
+  // index before gets one if one is free by now. Errors: kResourceExhausted when the member map is
+  // full.
   virtual Result<Member> AddMember(Tree tree, uint64_t id, const Member& parent, bool is_root) = 0;
   // Takes it out, clears and frees the index that it owns. Read the counters before.
   virtual void RemoveMember(Tree tree, uint64_t id, const Member& member) = 0;

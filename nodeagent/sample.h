@@ -113,7 +113,7 @@ struct Audit {
 struct Sample {
   MonotonicTime start, end;
   WallTime wall_end;
-  std::vector<PodSample> pods;
+  std::vector<PodSample> pods;  // by UID
   NodeUsage node;
   std::vector<Preemption> preemptions;  // of watched pods
   LostUpdates lost;

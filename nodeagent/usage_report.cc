@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <unordered_map>
+#include <vector>
 
 namespace longshore::nodeagent {
 namespace {
@@ -127,6 +127,27 @@ messages::NodeCounters ToMessage(const NodeUsage& node) {
   return out;
 }
 
+// Whether a pod that was told of is not known any more: what a report of changes leaves out would
+// be taken for as it was.
+bool Forgets(const Sample& sample, const Sample& told) {
+  auto pod = sample.pods.begin();
+  return std::any_of(told.pods.begin(), told.pods.end(), [&](const PodSample& before) {
+    if (before.final) return false;
+    while (pod != sample.pods.end() && pod->uid < before.uid) ++pod;
+    return pod == sample.pods.end() || pod->uid != before.uid;
+  });
+}
+
+void AddPods(messages::UsageReport& report, const Sample& sample, const Sample* told) {
+  static const std::vector<PodSample> kNone;
+  const std::vector<PodSample>& earlier = told != nullptr ? told->pods : kNone;
+  auto before = earlier.begin();
+  for (const PodSample& pod : sample.pods) {
+    while (before != earlier.end() && before->uid < pod.uid) ++before;
+    if (before == earlier.end() || *before != pod) *report.add_pods() = ToMessage(pod);
+  }
+}
+
 void AddPreemptions(messages::UsageReport& report, const Sample& sample, const Sample* told) {
   for (const Preemption& preemption : sample.preemptions) {
     if (told != nullptr && std::find(told->preemptions.begin(), told->preemptions.end(),
@@ -157,20 +178,14 @@ messages::PodCounters ToMessage(const PodSample& pod) {
 }
 
 messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence, const Sample* told) {
+  if (told != nullptr && Forgets(sample, *told)) told = nullptr;
   messages::UsageReport report;
   report.set_sequence(sequence);
   report.set_interval_start_ns(Nanoseconds(sample.start));
   report.set_interval_end_ns(Nanoseconds(sample.end));
   report.set_wall_end_ns(Nanoseconds(sample.wall_end));
   report.set_complete(told == nullptr);
-  std::unordered_map<std::string, const PodSample*> earlier;
-  if (told != nullptr) {
-    for (const PodSample& pod : told->pods) earlier[pod.uid] = &pod;
-  }
-  for (const PodSample& pod : sample.pods) {
-    const auto known = earlier.find(pod.uid);
-    if (known == earlier.end() || *known->second != pod) *report.add_pods() = ToMessage(pod);
-  }
+  AddPods(report, sample, told);
   *report.mutable_node() = ToMessage(sample.node);
   AddPreemptions(report, sample, told);
   report.set_lost_updates(sample.lost.Total() + sample.uncounted_cgroups);

@@ -206,6 +206,69 @@ TEST_F(CgroupTreeTest, WithoutRoomForMembersTheyAreCountedAsUncounted) {
   EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
 }
 
+// A container that could not even become a member: what its pod used is not known either.
+TEST_F(CgroupTreeTest, APodOfWhichAContainerIsNoMemberIsUnknown) {
+  Make(Tree::kCpu, "podA");
+  Walk();
+  Make(Tree::kCpu, "podA/c1");
+  kernel_.refuse_members = true;
+  Walk();
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
+  kernel_.refuse_members = false;
+  Walk();
+  EXPECT_EQ(PodsAfter(milliseconds(0)).size(), 1u);
+}
+
+// More cgroups than indices: nothing is said of a pod that got none, least of all that it used
+// nothing. When one is free it goes on from the kernel's total.
+TEST_F(CgroupTreeTest, APodWithoutAnIndexIsUnknownUntilAWalkFindsItOne) {
+  kernel_ = FakeKernel(5);  // from 2 on: the roots of the trees and one more
+  Walk();
+  const uint64_t a = Make(Tree::kCpu, "podA"), b = Make(Tree::kCpu, "podB");
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), a, "podA");
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), b, "podB");
+  kernel_.UseCpu(Tree::kCpu, b, 7);
+  auto pods = PodsAfter(milliseconds(0));
+  EXPECT_TRUE(pods.contains("A"));
+  EXPECT_FALSE(pods.contains("B"));
+  EXPECT_EQ(tree_->node_cpu_ns(), 7u);
+  Write("cpu/kubepods/podB/cpu.stat", "usage_usec 5\n");
+  Walk();
+  EXPECT_FALSE(PodsAfter(milliseconds(0)).contains("B")) << "there is none yet";
+  fs::remove_all(base_ / "cpu/kubepods/podA");
+  kernel_.RemoveCgroup(Tree::kCpu, a);
+  PodsAfter(milliseconds(0));
+  EXPECT_TRUE(PodsAfter(milliseconds(3000)).at("A").final);
+  Walk();
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("B").totals.counters.cpu_ns, 5000u);
+  kernel_.UseCpu(Tree::kCpu, b, 11);
+  EXPECT_EQ(PodsAfter(milliseconds(0)).at("B").totals.counters.cpu_ns, 5011u);
+}
+
+TEST_F(CgroupTreeTest, APodThatNeverGotAnIndexHasNoLastRecord) {
+  kernel_ = FakeKernel(4);
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podA");
+  kernel_.UseCpu(Tree::kCpu, 11, 7);
+  kernel_.RemoveCgroup(Tree::kCpu, 11);
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
+  EXPECT_TRUE(PodsAfter(milliseconds(3000)).empty());
+  EXPECT_EQ(tree_->pods(), 0u);
+  EXPECT_EQ(tree_->node_cpu_ns(), 7u);
+}
+
+// One of a pod's containers is not counted: the pod's sum would be too low.
+TEST_F(CgroupTreeTest, APodOfWhichAContainerHasNoIndexIsUnknown) {
+  kernel_ = FakeKernel(5);
+  Walk();
+  kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 11, "podA");
+  kernel_.UseCpu(Tree::kCpu, 11, 3);
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).contains("A"));
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, std::string(64, 'a'));
+  kernel_.UseCpu(Tree::kCpu, 12, 4);
+  EXPECT_FALSE(PodsAfter(milliseconds(0)).contains("A"));
+}
+
 TEST_F(CgroupTreeTest, AGoneKubepodsIsAnErrorThatNamesIt) {
   fs::remove_all(base_ / "cpu/kubepods");
   const Status walked = tree_->Walk(now_);

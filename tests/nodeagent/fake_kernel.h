@@ -25,6 +25,7 @@ class FakeKernel : public KernelCounters {
   Result<Member> AddMember(Tree tree, uint64_t id, const Member& parent, bool is_root) override {
     if (refuse_members) return Error{Code::kResourceExhausted, "members"};
     if (const auto found = members.find({tree, id}); found != members.end()) {
+      if (found->second.overflowed) found->second = Make(parent, is_root);
       Member member = found->second;
       member.existed = true;
       return member;
@@ -97,6 +98,7 @@ class FakeKernel : public KernelCounters {
     member.depth = is_root ? 0 : parent.depth + 1;
     if (member.depth > 3) {
       member.index = parent.index;
+      member.overflowed = parent.overflowed;
     } else if (!free_indices.empty()) {
       member.index = free_indices.back();
       free_indices.pop_back();
@@ -106,6 +108,7 @@ class FakeKernel : public KernelCounters {
       member.owns_index = true;
     } else {
       member.index = 1;
+      member.overflowed = true;
     }
     return member;
   }

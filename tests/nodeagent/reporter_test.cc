@@ -41,6 +41,7 @@ Shared At(int second, const std::string& ended_pod = "") {
   sample->end = MonotonicTime(std::chrono::seconds(second));
   sample->pods = {Pod("busy", static_cast<uint64_t>(second)), Pod("idle", 5)};
   if (!ended_pod.empty()) sample->pods.push_back(Pod(ended_pod, 1, true));
+  std::ranges::sort(sample->pods, {}, &PodSample::uid);
   return sample;
 }
 

@@ -193,6 +193,32 @@ TEST_F(StressTest, FullMapsNeverMakeAPodsNumberTooHigh) {
   EXPECT_EQ(agent.host().Lost().no_index, lost);
 }
 
+// A pod that found no index is unknown, not idle; it is known again, in full, once there is one.
+TEST_F(StressTest, APodWithoutAnIndexIsUnknownUntilThereIsOne) {
+  TestCgroups cgroups("overflow");
+  cgroups.Make("");
+  TestAgent agent(cgroups.Layout(), {.max_cgroups = 16, .walk_interval = std::chrono::seconds(1)});
+  for (int i = 0; i < 16; ++i) cgroups.Make("podfirst" + std::to_string(i));
+  cgroups.Make("podlate/c1");
+  const pid_t child = cgroups.Run("podlate/c1", [] {
+    for (;;) Spin(milliseconds(1000));
+  });
+  Sample sample = agent.After(milliseconds(200));
+  const auto known = [&] {
+    return std::ranges::find(sample.pods, "late", &PodSample::uid) != sample.pods.end();
+  };
+  EXPECT_FALSE(known());
+  EXPECT_GT(sample.node.cpu_ns, 0u) << "the node's sum has it";
+  for (int i = 0; i < 16; ++i) cgroups.Remove("podfirst" + std::to_string(i));
+  for (int i = 0; i < 10 && !known(); ++i) sample = agent.After(milliseconds(500));
+  EXPECT_TRUE(known());
+  ::kill(child, SIGKILL);
+  WaitFor(child);
+  agent.After(milliseconds(20));
+  EXPECT_NEAR(static_cast<double>(agent.cpu_ns("late")),
+              static_cast<double>(CpuTruth(cgroups.Layout(), "podlate")), 5e6);
+}
+
 // An agent in a process of its own that writes what it says of the pod each 20 ms, until it is
 // killed.
 pid_t AgentProcess(const CgroupLayout& layout, const std::string& uid, int out) {

@@ -170,20 +170,34 @@ TEST(MakeReportTest, TheNodeCarriesEveryField) {
 
 // Any one signal that differs brings the pod, whole; a pod that is as it was is left out.
 TEST(MakeReportTest, AgainstWhatWasToldOnlyWhatChangedIsSaid) {
-  const Sample told = At(1, {Pod("same", 5), Pod("cpu", 5), Pod("memory", 5), Pod("inside", 5)});
+  const Sample told = At(1, {Pod("cpu", 5), Pod("inside", 5), Pod("memory", 5), Pod("same", 5)});
   Sample now = At(2, told.pods);
-  now.pods[1].usage.counters.cpu_ns = 6;
+  now.pods[0].usage.counters.cpu_ns = 6;
+  now.pods[1].containers.push_back({.id = "c"});
   now.pods[2].usage.memory.dirty_bytes = 1;
-  now.pods[3].containers.push_back({.id = "c"});
-  now.pods.push_back(Pod("new", 0));
+  now.pods.insert(now.pods.begin() + 3, Pod("new", 0));
   const messages::UsageReport report = MakeReport(now, 2, &told);
   EXPECT_FALSE(report.complete());
   ASSERT_EQ(report.pods_size(), 4);
   EXPECT_EQ(report.pods(0).pod_uid(), "cpu");
-  EXPECT_EQ(report.pods(1).pod_uid(), "memory");
-  EXPECT_EQ(report.pods(2).pod_uid(), "inside");
+  EXPECT_EQ(report.pods(1).pod_uid(), "inside");
+  EXPECT_EQ(report.pods(2).pod_uid(), "memory");
   EXPECT_EQ(report.pods(3).pod_uid(), "new");
   EXPECT_EQ(MakeReport(told, 3, &told).pods_size(), 0);
+}
+
+// A pod that is left out of a report of changes is as it was: one that became unknown is not.
+TEST(MakeReportTest, APodThatIsNotKnownAnyMoreMakesTheReportComplete) {
+  PodSample ended = Pod("b", 5);
+  ended.final = true;
+  const Sample told = At(1, {Pod("a", 5), ended, Pod("c", 5)});
+  const messages::UsageReport without = MakeReport(At(2, {Pod("a", 5)}), 2, &told);
+  EXPECT_TRUE(without.complete());
+  ASSERT_EQ(without.pods_size(), 1);
+  EXPECT_EQ(without.pods(0).pod_uid(), "a");
+  const messages::UsageReport after = MakeReport(At(2, {Pod("a", 5), Pod("c", 5)}), 2, &told);
+  EXPECT_FALSE(after.complete()) << "that b had ended was said";
+  EXPECT_EQ(after.pods_size(), 0);
 }
 
 TEST(MakeReportTest, PreemptionsAreThoseThatChanged) {
