@@ -22,6 +22,7 @@ void AddTo(Counters& sum, const agent_counters& cell) {
   sum.file_writes += Load64(used.file_writes);
   sum.fetched_bytes += Load64(used.fetched_bytes);
   sum.dirtied_bytes += Load64(used.dirtied_bytes);
+  sum.cancelled_bytes += Load64(used.cancelled_bytes);
   sum.major_faults += Load64(used.major_faults);
   sum.read_bytes += Load64(cell.read_bytes);
   sum.write_bytes += Load64(cell.write_bytes);

@@ -272,8 +272,6 @@ Counters BpfHost::Read(uint32_t index) const {
     AddTo(sum, object_->counters()[size_t{config_.max_cgroups} * cpu + index]);
   }
   AddTo(sum, object_->stalls()[index]);
-  // Deleting what others have dirtied takes more away than was added.
-  if (static_cast<int64_t>(sum.dirtied_bytes) < 0) sum.dirtied_bytes = 0;
   return sum;
 }
 

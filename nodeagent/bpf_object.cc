@@ -24,7 +24,7 @@
 namespace longshore::nodeagent {
 namespace {
 
-static_assert(sizeof(agent_task_counters) == 88);
+static_assert(sizeof(agent_task_counters) == 96);
 static_assert(sizeof(agent_counters) == 320 && alignof(agent_counters) == 8);
 static_assert(sizeof(agent_stalls) == 192);
 static_assert(sizeof(agent_device) == 704);

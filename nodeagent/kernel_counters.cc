@@ -50,6 +50,7 @@ Counters& Counters::operator+=(const Counters& other) {
   file_writes += other.file_writes;
   fetched_bytes += other.fetched_bytes;
   dirtied_bytes += other.dirtied_bytes;
+  cancelled_bytes += other.cancelled_bytes;
   major_faults += other.major_faults;
   fsyncs += other.fsyncs;
   fsync_ns += other.fsync_ns;

@@ -49,7 +49,9 @@ struct Counters {
   uint64_t file_read_bytes = 0, file_write_bytes = 0;  // rchar, wchar
   uint64_t file_reads = 0, file_writes = 0;            // syscr, syscw
   uint64_t fetched_bytes = 0;  // read_bytes: page cache misses, direct reads
-  uint64_t dirtied_bytes = 0;  // write_bytes, less what was deleted before it was written back
+  uint64_t dirtied_bytes = 0;  // write_bytes: written into the page cache, or directly
+  // cancelled_write_bytes: deleted before it was written back, whoever had dirtied it
+  uint64_t cancelled_bytes = 0;
   uint64_t major_faults = 0;
   uint64_t fsyncs = 0, fsync_ns = 0;
   uint64_t reclaim_stall_ns = 0;

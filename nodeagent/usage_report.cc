@@ -79,6 +79,7 @@ void Fill(messages::Usage& out, const Counters& counters) {
   out.set_file_writes(counters.file_writes);
   out.set_fetched_bytes(counters.fetched_bytes);
   out.set_dirtied_bytes(counters.dirtied_bytes);
+  out.set_cancelled_bytes(counters.cancelled_bytes);
   out.set_major_faults(counters.major_faults);
   out.set_fsyncs(counters.fsyncs);
   out.set_fsync_ns(counters.fsync_ns);

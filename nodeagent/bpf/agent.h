@@ -38,7 +38,8 @@ struct agent_task_counters {
 	__u64 file_reads;
 	__u64 file_writes;
 	__u64 fetched_bytes;
-	__u64 dirtied_bytes; /* less what was cancelled: the sum of a cgroup may go below zero */
+	__u64 dirtied_bytes;
+	__u64 cancelled_bytes; /* dirtied by anybody, and deleted before it was written back */
 	__u64 major_faults;
 };
 
@@ -55,7 +56,7 @@ struct agent_counters {
 	__u64 run_queue_wait[AGENT_BUCKETS];
 	__u64 network_receive_bytes;
 	__u64 network_send_bytes;
-	__u64 to_cache_line[2]; /* neighbours don't share one */
+	__u64 to_cache_line; /* neighbours don't share one */
 };
 
 /* One per index, for what is rare enough to be shared by all CPUs. Written atomically. */
@@ -138,7 +139,7 @@ struct agent_slot {
 	__u32 busy;
 	__u32 victim; /* the index that had to leave the CPU to whoever runs now; 0: none */
 	struct agent_task_counters base; /* of a task that isn't ours only the CPU time is known */
-	__u64 reserved[3];		 /* to a cache line */
+	__u64 reserved[2];		 /* to a cache line */
 	struct agent_cost costs[AGENT_PROGRAMS];
 	__u64 lost[AGENT_LOST_REASONS];
 	__u64 to_cache_line[7];
@@ -155,7 +156,7 @@ struct agent_task {
 	__u32 pid;
 	__u32 reserved;
 	struct agent_task_counters last;
-	__u64 to_cache_line[4];
+	__u64 to_cache_line[3];
 };
 
 struct agent_pair {

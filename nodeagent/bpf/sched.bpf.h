@@ -50,7 +50,8 @@ static __always_inline struct agent_task_counters read_task(struct task_struct *
 	}
 	if (bpf_core_field_exists(task->ioac.read_bytes)) {
 		now.fetched_bytes = task->ioac.read_bytes;
-		now.dirtied_bytes = task->ioac.write_bytes - task->ioac.cancelled_write_bytes;
+		now.dirtied_bytes = task->ioac.write_bytes;
+		now.cancelled_bytes = task->ioac.cancelled_write_bytes;
 	}
 	return now;
 }
@@ -74,8 +75,8 @@ static __always_inline struct agent_task_counters read_current(struct task_struc
 	}
 	if (bpf_core_field_exists(task->ioac.read_bytes)) {
 		now.fetched_bytes = BPF_CORE_READ(task, ioac.read_bytes);
-		now.dirtied_bytes = BPF_CORE_READ(task, ioac.write_bytes) -
-				    BPF_CORE_READ(task, ioac.cancelled_write_bytes);
+		now.dirtied_bytes = BPF_CORE_READ(task, ioac.write_bytes);
+		now.cancelled_bytes = BPF_CORE_READ(task, ioac.cancelled_write_bytes);
 	}
 	return now;
 }
@@ -85,6 +86,10 @@ static __always_inline void add_used(struct agent_counters *to,
 				     const struct agent_task_counters *base)
 {
 	__u64 wait_ns = now->run_queue_wait_ns - base->run_queue_wait_ns;
+	__u64 fetched = now->fetched_bytes - base->fetched_bytes;
+	__u64 dirtied = now->dirtied_bytes - base->dirtied_bytes;
+	__u64 cancelled = now->cancelled_bytes - base->cancelled_bytes;
+	__u64 faults = now->major_faults - base->major_faults;
 
 	to->used.cpu_ns += now->cpu_ns - base->cpu_ns;
 	to->used.voluntary_switches += now->voluntary_switches - base->voluntary_switches;
@@ -93,9 +98,12 @@ static __always_inline void add_used(struct agent_counters *to,
 	to->used.file_write_bytes += now->file_write_bytes - base->file_write_bytes;
 	to->used.file_reads += now->file_reads - base->file_reads;
 	to->used.file_writes += now->file_writes - base->file_writes;
-	to->used.fetched_bytes += now->fetched_bytes - base->fetched_bytes;
-	to->used.dirtied_bytes += now->dirtied_bytes - base->dirtied_bytes;
-	to->used.major_faults += now->major_faults - base->major_faults;
+	if (fetched | dirtied | cancelled | faults) { /* most slices touch no device */
+		to->used.fetched_bytes += fetched;
+		to->used.dirtied_bytes += dirtied;
+		to->used.cancelled_bytes += cancelled;
+		to->used.major_faults += faults;
+	}
 	if (wait_ns) {
 		to->used.run_queue_wait_ns += wait_ns;
 		to->run_queue_wait[bucket_of(wait_ns)]++;

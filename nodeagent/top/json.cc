@@ -60,6 +60,7 @@ Json Totals(const Usage& usage) {
           {"fileWriteBytes", c.file_write_bytes},
           {"fetchedBytes", c.fetched_bytes},
           {"dirtiedBytes", c.dirtied_bytes},
+          {"cancelledBytes", c.cancelled_bytes},
           {"majorFaults", c.major_faults},
           {"fsyncs", c.fsyncs},
           {"fsyncNanoseconds", c.fsync_ns},

@@ -80,7 +80,8 @@ class Difference {
     rates.file_read_bytes = rate(&Counters::file_read_bytes);
     rates.file_write_bytes = rate(&Counters::file_write_bytes);
     rates.fetched_bytes = rate(&Counters::fetched_bytes);
-    rates.dirtied_bytes = rate(&Counters::dirtied_bytes);
+    rates.dirtied_bytes =
+        std::max(0.0, rate(&Counters::dirtied_bytes) - rate(&Counters::cancelled_bytes));
     rates.major_faults = rate(&Counters::major_faults);
     rates.fsyncs = rate(&Counters::fsyncs);
     rates.receive_bytes = rate(&Counters::network_receive_bytes);

@@ -38,7 +38,8 @@ struct Rates {
   double voluntary_switches = 0, involuntary_switches = 0;
   double read_bytes = 0, write_bytes = 0, read_ops = 0, write_ops = 0;  // block I/O
   double file_read_bytes = 0, file_write_bytes = 0;                     // cache hits too
-  double fetched_bytes = 0, dirtied_bytes = 0;
+  double fetched_bytes = 0;
+  double dirtied_bytes = 0;  // less what was deleted before it was written back
   double major_faults = 0, fsyncs = 0, refaults = 0;
   double receive_bytes = 0, send_bytes = 0;
   uint64_t oom_kills = 0;  // in the interval

@@ -114,7 +114,8 @@ Counters Worker::Truth() const {
   truth.file_reads = Field(io, "syscr");
   truth.file_writes = Field(io, "syscw");
   truth.fetched_bytes = Field(io, "\nread_bytes");
-  truth.dirtied_bytes = Field(io, "\nwrite_bytes") - Field(io, "cancelled_write_bytes");
+  truth.dirtied_bytes = Field(io, "\nwrite_bytes");
+  truth.cancelled_bytes = Field(io, "cancelled_write_bytes");
   // The 12th field of stat; the second, the name, is in parentheses.
   const std::string stat = ProcFile(pid_, "stat");
   std::istringstream fields(stat.substr(stat.rfind(')') + 1));

@@ -25,6 +25,7 @@ Usage FullUsage() {
   usage.counters.file_writes = 15;
   usage.counters.fetched_bytes = 16;
   usage.counters.dirtied_bytes = 17;
+  usage.counters.cancelled_bytes = 28;
   usage.counters.major_faults = 18;
   usage.counters.fsyncs = 19;
   usage.counters.fsync_ns = 20;
@@ -60,7 +61,7 @@ PodSample Pod(const std::string& uid, uint64_t cpu_ns) {
   return pod;
 }
 
-// By reflection's poor relation: the fields of Usage are numbered 1 to 27 and each scalar one was
+// By reflection's poor relation: the fields of Usage are numbered 1 to 28 and each scalar one was
 // given its own number (memory and pressure from 31 and 41 on).
 void ExpectFull(const messages::Usage& usage) {
   EXPECT_EQ(usage.cpu_ns(), 1u);
@@ -80,6 +81,7 @@ void ExpectFull(const messages::Usage& usage) {
   EXPECT_EQ(usage.file_writes(), 15u);
   EXPECT_EQ(usage.fetched_bytes(), 16u);
   EXPECT_EQ(usage.dirtied_bytes(), 17u);
+  EXPECT_EQ(usage.cancelled_bytes(), 28u);
   EXPECT_EQ(usage.major_faults(), 18u);
   EXPECT_EQ(usage.fsyncs(), 19u);
   EXPECT_EQ(usage.fsync_ns(), 20u);

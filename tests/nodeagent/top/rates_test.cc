@@ -27,6 +27,18 @@ TEST(RatesTest, NewPodsCountFromZeroAndNoRateIsNegative) {
   EXPECT_DOUBLE_EQ(rows[1].rates.cpu_cores, 0.25);
 }
 
+// Who deletes what others have dirtied causes no writes, and no negative ones either.
+TEST(RatesTest, DirtiedIsLessWhatWasDeletedBeforeItWasWritten) {
+  Sample before = MakeSample(1000, {MakePod("a", 0), MakePod("b", 0)});
+  Sample now = MakeSample(2000, {MakePod("a", 0), MakePod("b", 0)});
+  now.pods[0].usage.counters.dirtied_bytes = 100;
+  now.pods[0].usage.counters.cancelled_bytes = 30;
+  now.pods[1].usage.counters.cancelled_bytes = 40;
+  const auto rows = PodRows(before, now);
+  EXPECT_DOUBLE_EQ(rows[0].rates.dirtied_bytes, 70);
+  EXPECT_DOUBLE_EQ(rows[1].rates.dirtied_bytes, 0);
+}
+
 // Only what came in the interval counts for a quantile, and reads and writes are one distribution.
 TEST(RatesTest, QuantilesAreOfTheInterval) {
   SharedDisk world;
