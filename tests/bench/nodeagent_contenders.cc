@@ -189,9 +189,12 @@ class AgentContender final : public Contender {
   void Keep(const messages::UsageReport& report) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const std::chrono::nanoseconds age = now - std::chrono::nanoseconds(report.wall_end_ns());
+    int containers = 0;
     for (const messages::PodCounters& pod : report.pods()) {
+      containers += pod.containers_size();
       if (pod.pod_uid().starts_with("short")) short_lived_[pod.pod_uid()] = pod.usage().cpu_ns();
     }
+    LS_CHECK(!report.complete() || containers >= kPods);  // as many cgroups as the others read
     Reading reading{.age_ms = std::chrono::duration<double, std::milli>(age).count()};
     for (const auto& [uid, cpu] : short_lived_) reading.short_lived_cpu_ns += cpu;
     Add(reading);
@@ -210,7 +213,7 @@ class LightLoad {
   LightLoad(TestCgroups& cgroups, const BenchFile& file) : cgroups_(cgroups) {
     cgroups.Make("besteffort");
     for (int i = 0; i < kPods; ++i) {
-      const std::string path = "burstable/podn" + std::to_string(i) + "/c1";
+      const std::string path = "burstable/podn" + std::to_string(i) + "/" + ContainerName(i);
       cgroups.Make(path);
       processes_.push_back(cgroups.Run(path, [&] { Work(file.path().c_str()); }));
     }
@@ -246,9 +249,10 @@ uint64_t RunShortLivedPods(TestCgroups& cgroups) {
   };
   const uint64_t before = used();
   for (int i = 0; i < kShortLivedPods; ++i) {
-    const std::string pod = "besteffort/podshort" + std::to_string(next++);
-    cgroups.Make(pod + "/c1");
-    LS_CHECK(WaitFor(cgroups.Run(pod + "/c1", [] {
+    const std::string pod = "besteffort/podshort" + std::to_string(next);
+    const std::string container = pod + "/" + ContainerName(kPods + next++);
+    cgroups.Make(container);
+    LS_CHECK(WaitFor(cgroups.Run(container, [] {
                PinTo(1);
                Spin(milliseconds(3));
              })) == 0);

@@ -99,7 +99,9 @@ TEST_F(StressTest, PodsThatComeAndGoForHalfAMinuteAreAllCounted) {
 TEST_F(StressTest, TwoThousandCgroupsAreSampledInTime) {
   constexpr int kPods = 1000;
   TestCgroups cgroups("many");
-  const auto path = [](int i) { return "burstable/podm" + std::to_string(i) + "/c1"; };
+  const auto path = [](int i) {
+    return "burstable/podm" + std::to_string(i) + "/" + ContainerName(i);
+  };
   for (int i = 0; i < kPods / 2; ++i) cgroups.Make(path(i));
   TestAgent agent(cgroups.Layout(), {.max_cgroups = 8192});
   const uint64_t before = CpuTruth(cgroups.Layout(), "");
@@ -116,6 +118,7 @@ TEST_F(StressTest, TwoThousandCgroupsAreSampledInTime) {
   const milliseconds took = CpuTime() - used;
   RecordProperty("sample_cpu_ms", static_cast<int>(took.count()));
   EXPECT_EQ(sample.pods.size(), size_t{kPods});
+  for (const PodSample& pod : sample.pods) EXPECT_EQ(pod.containers.size(), 1u) << pod.uid;
   EXPECT_LT(took, milliseconds(500));
   EXPECT_EQ(sample.uncounted_cgroups, 0u);
   EXPECT_EQ(sample.lost.no_index, 0u);

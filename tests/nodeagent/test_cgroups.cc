@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -165,6 +166,12 @@ bool TestCgroups::Write(const std::string& controller, const std::string& path,
     return out.good();
   }
   return false;
+}
+
+std::string ContainerName(int number) {
+  char name[65];
+  std::snprintf(name, sizeof name, "%064x", static_cast<unsigned>(number));
+  return name;
 }
 
 void Spin(std::chrono::milliseconds cpu_time) {

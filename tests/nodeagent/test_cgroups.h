@@ -53,6 +53,9 @@ class TestCgroups {
   std::vector<CgroupMount> mounts_;
 };
 
+// Of a container's cgroup, as runtimes with the cgroupfs driver name it: 64 hex digits.
+std::string ContainerName(int number = 0);
+
 // Uses the CPU for so long, as its own clock counts it.
 void Spin(std::chrono::milliseconds cpu_time);
 // Waits for a child; returns its exit status.
