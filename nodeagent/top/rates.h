@@ -32,8 +32,8 @@ struct PressureShares {
 };
 
 struct Rates {
-  // Cores: seconds per second. `wait` is runnable without a CPU and without what the own quota
-  // took.
+  // Cores: seconds per second. `wait` is runnable without a CPU, the wait for the own quota
+  // included.
   double cpu_cores = 0, wait_cores = 0, throttled_cores = 0, reclaim_cores = 0;
   double voluntary_switches = 0, involuntary_switches = 0;
   double read_bytes = 0, write_bytes = 0, read_ops = 0, write_ops = 0;  // block I/O
