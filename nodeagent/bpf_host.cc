@@ -138,8 +138,10 @@ uint32_t BpfHost::TakeIndex(uint32_t depth, const Member& parent) {
   if (depth > AGENT_MAX_DEPTH) return parent.index;
   uint32_t index = 0;
   const int free_indices = bpf_map__fd(object_->skeleton().maps.free_indices);
-  const bool taken = bpf_map_lookup_and_delete_elem(free_indices, nullptr, &index) == 0;
-  return taken ? index : AGENT_INDEX_OVERFLOW;
+  if (bpf_map_lookup_and_delete_elem(free_indices, nullptr, &index) != 0) {
+    return AGENT_INDEX_OVERFLOW;
+  }
+  return index;
 }
 
 void BpfHost::GiveBack(const Member& member) {

@@ -12,48 +12,10 @@ namespace {
 
 constexpr size_t kMaxDevices = 16, kMaxInterfaces = 16;
 
-struct PodCounter {
-  const char* name;
-  const char* help;
-  double scale;
-  uint64_t& (*field)(Usage& usage);
-};
-
-#define LS_COUNTER(member) [](Usage& usage) -> uint64_t& { return usage.member; }
-constexpr PodCounter kPodCounters[] = {
-    {"pod_cpu_seconds_total", "CPU time", 1e9, LS_COUNTER(counters.cpu_ns)},
-    {"pod_run_queue_wait_seconds_total", "Runnable without a CPU", 1e9,
-     LS_COUNTER(counters.run_queue_wait_ns)},
-    {"pod_throttled_seconds_total", "Held back by its own CPU quota", 1e9,
-     LS_COUNTER(throttled_ns)},
-    {"pod_block_read_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.read_bytes)},
-    {"pod_block_write_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.write_bytes)},
-    {"pod_file_read_bytes_total", "Read, cache hits and pipes too", 1,
-     LS_COUNTER(counters.file_read_bytes)},
-    {"pod_file_write_bytes_total", "Written, pipes too", 1, LS_COUNTER(counters.file_write_bytes)},
-    {"pod_dirtied_bytes_total", "Written into the page cache, or directly", 1,
-     LS_COUNTER(counters.dirtied_bytes)},
-    {"pod_cancelled_bytes_total", "Deleted before it was written back", 1,
-     LS_COUNTER(counters.cancelled_bytes)},
-    {"pod_fsyncs_total", "Calls of fsync and its like", 1, LS_COUNTER(counters.fsyncs)},
-    {"pod_fsync_seconds_total", "Time in them", 1e9, LS_COUNTER(counters.fsync_ns)},
-    {"pod_reclaim_stall_seconds_total", "Time in direct reclaim", 1e9,
-     LS_COUNTER(counters.reclaim_stall_ns)},
-    {"pod_network_receive_bytes_total", "Received", 1, LS_COUNTER(counters.network_receive_bytes)},
-    {"pod_network_send_bytes_total", "Sent", 1, LS_COUNTER(counters.network_send_bytes)},
-    {"pod_oom_kills_total", "Processes that the kernel killed for memory", 1,
-     LS_COUNTER(oom_kills)},
-};
-#undef LS_COUNTER
-
 struct LostReason {
   const char* name;
   uint64_t LostUpdates::* field;
 };
-
-double Of(const PodCounter& counter, const Usage& usage) {
-  return static_cast<double>(counter.field(const_cast<Usage&>(usage))) / counter.scale;
-}
 
 double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
@@ -185,91 +147,147 @@ void AddAudit(Exposition& out, const std::optional<Audit>& audit) {
 
 }  // namespace
 
-Usage UsageMetrics::Increase(const PodSample& pod) const {
-  Usage increase;
-  const auto found = last_.find(pod.uid);
-  for (const PodCounter& counter : kPodCounters) {
-    const uint64_t now = counter.field(const_cast<Usage&>(pod.usage));
-    const uint64_t then =
-        found == last_.end() ? 0 : counter.field(const_cast<Usage&>(found->second->usage));
-    counter.field(increase) = now - std::min(now, then);
+struct UsageMetrics::PodCounter {
+  const char* name;
+  const char* help;
+  double scale;
+  uint64_t (*value)(const Usage& usage);
+};
+
+#define LS_COUNTER(member) [](const Usage& usage) { return usage.member; }
+const std::array<UsageMetrics::PodCounter, UsageMetrics::kCounters> UsageMetrics::kPodCounters =
+    {{
+        {"pod_cpu_seconds_total", "CPU time", 1e9, LS_COUNTER(counters.cpu_ns)},
+        {"pod_run_queue_wait_seconds_total", "Runnable without a CPU", 1e9,
+         LS_COUNTER(counters.run_queue_wait_ns)},
+        {"pod_throttled_seconds_total", "Held back by its own CPU quota", 1e9,
+         LS_COUNTER(throttled_ns)},
+        {"pod_block_read_bytes_total", "Block I/O charged to it", 1,
+         LS_COUNTER(counters.read_bytes)},
+        {"pod_block_write_bytes_total", "Block I/O charged to it", 1,
+         LS_COUNTER(counters.write_bytes)},
+        {"pod_file_read_bytes_total", "Read, cache hits and pipes too", 1,
+         LS_COUNTER(counters.file_read_bytes)},
+        {"pod_file_write_bytes_total", "Written, pipes too", 1,
+         LS_COUNTER(counters.file_write_bytes)},
+        {"pod_dirtied_bytes_total", "Written into the page cache, or directly", 1,
+         LS_COUNTER(counters.dirtied_bytes)},
+        {"pod_cancelled_bytes_total", "Deleted before it was written back", 1,
+         LS_COUNTER(counters.cancelled_bytes)},
+        {"pod_fsyncs_total", "Calls of fsync and its like", 1, LS_COUNTER(counters.fsyncs)},
+        {"pod_fsync_seconds_total", "Time in them", 1e9, LS_COUNTER(counters.fsync_ns)},
+        {"pod_reclaim_stall_seconds_total", "Time in direct reclaim", 1e9,
+         LS_COUNTER(counters.reclaim_stall_ns)},
+        {"pod_network_receive_bytes_total", "Received", 1,
+         LS_COUNTER(counters.network_receive_bytes)},
+        {"pod_network_send_bytes_total", "Sent", 1, LS_COUNTER(counters.network_send_bytes)},
+        {"pod_oom_kills_total", "Processes that the kernel killed for memory", 1,
+         LS_COUNTER(oom_kills)},
+    }};
+#undef LS_COUNTER
+
+UsageMetrics::Values UsageMetrics::Read(const Usage& usage) {
+  Values values;
+  for (size_t i = 0; i < kCounters; ++i) values[i] = kPodCounters[i].value(usage);
+  return values;
+}
+
+void UsageMetrics::AddToOthers(Tracked& pod, const Usage& usage) {
+  const Values now = Read(usage);
+  for (size_t i = 0; i < kCounters; ++i) others_[i] += now[i] - std::min(now[i], pod.told[i]);
+  pod.told = now;
+}
+
+// Both samples are in the order of their UIDs.
+void UsageMetrics::Follow(const Sample& now) {
+  std::vector<Tracked> tracked;
+  tracked.reserve(now.pods.size());
+  size_t before = 0;
+  const auto gone_until = [&](auto stays) LS_REQUIRES(mutex_) {
+    for (; before < tracked_.size() && !stays(sample_->pods[before]); ++before) {
+      AddToOthers(tracked_[before], sample_->pods[before].usage);
+    }
+  };
+  for (const PodSample& pod : now.pods) {
+    gone_until([&](const PodSample& old) { return old.uid >= pod.uid; });
+    const bool known = before < tracked_.size() && sample_->pods[before].uid == pod.uid;
+    tracked.push_back(known ? tracked_[before++] : Tracked{});
+    // What was used before the first sample belongs to no interval.
+    if (sample_ == nullptr) tracked.back().told = Read(pod.usage);
   }
-  return increase;
+  gone_until([](const PodSample&) { return false; });
+  tracked_ = std::move(tracked);
 }
 
 void UsageMetrics::Choose(const Sample& now) {
-  if (now.pods.size() <= max_pods_) {
-    for (const PodSample& pod : now.pods) shown_.insert(pod.uid);
+  for (size_t i = 0; i < tracked_.size(); ++i) tracked_[i].shown &= !now.pods[i].final;
+  if (chosen_ == MonotonicTime{} || now.end - chosen_ >= kChooseAgain) return ChooseAgain(now);
+  auto room = max_pods_ - static_cast<size_t>(std::ranges::count(tracked_, true, &Tracked::shown));
+  for (size_t i = 0; i < tracked_.size() && room > 0; ++i) {
+    if (tracked_[i].shown || now.pods[i].final) continue;
+    tracked_[i].shown = true;
+    --room;
   }
-  const bool again = chosen_ == MonotonicTime{} || now.end - chosen_ >= kChooseAgain;
-  if (!again) {
-    for (const PodSample& pod : now.pods) {
-      if (shown_.size() < max_pods_) shown_.insert(pod.uid);
-    }
-    return;
-  }
-  std::vector<std::pair<uint64_t, const std::string*>> busy;
-  for (const PodSample& pod : now.pods) {
-    const auto found = cpu_when_chosen_.find(pod.uid);
-    const uint64_t then = found == cpu_when_chosen_.end() ? 0 : found->second;
-    const uint64_t cpu = pod.usage.counters.cpu_ns;
-    busy.emplace_back(cpu - std::min(cpu, then), &pod.uid);
+}
+
+void UsageMetrics::ChooseAgain(const Sample& now) {
+  std::vector<std::pair<uint64_t, size_t>> busy;  // CPU time since the last choice
+  for (size_t i = 0; i < tracked_.size(); ++i) {
+    const uint64_t cpu = now.pods[i].usage.counters.cpu_ns;
+    const uint64_t then = std::exchange(tracked_[i].cpu_when_chosen, cpu);
+    tracked_[i].shown = false;
+    if (!now.pods[i].final) busy.emplace_back(cpu - std::min(cpu, then), i);
   }
   std::sort(busy.begin(), busy.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : *a.second < *b.second;
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
   });
   if (busy.size() > max_pods_) busy.resize(max_pods_);
-  shown_.clear();
-  for (const auto& [cpu, uid] : busy) shown_.insert(*uid);
-  cpu_when_chosen_.clear();
-  for (const PodSample& pod : now.pods) cpu_when_chosen_[pod.uid] = pod.usage.counters.cpu_ns;
+  for (const auto& [cpu, i] : busy) tracked_[i].shown = true;
   chosen_ = now.end;
 }
 
 void UsageMetrics::Update(std::shared_ptr<const Sample> sample, std::vector<ProgramCost> costs) {
   MutexLock lock(mutex_);
-  std::unordered_set<std::string> present;
-  for (const PodSample& pod : sample->pods) present.insert(pod.uid);
-  std::erase_if(shown_, [&](const std::string& uid) { return !present.contains(uid); });
+  Follow(*sample);
   Choose(*sample);
-  const bool first = sample_ == nullptr;
-  for (const PodSample& pod : sample->pods) {
-    // What was used before the first sample belongs to no interval.
-    if (first || shown_.contains(pod.uid)) continue;
-    const Usage increase = Increase(pod);
-    for (const PodCounter& counter : kPodCounters) {
-      counter.field(other_) += counter.field(const_cast<Usage&>(increase));
-    }
+  for (size_t i = 0; i < tracked_.size(); ++i) {
+    if (!tracked_[i].shown) AddToOthers(tracked_[i], sample->pods[i].usage);
   }
-  last_.clear();
-  for (const PodSample& pod : sample->pods) last_[pod.uid] = &pod;
-  sample_ = std::move(sample);  // keeps what last_ points to
+  sample_ = std::move(sample);
   costs_ = std::move(costs);
 }
 
-std::string UsageMetrics::Text() const {
-  MutexLock lock(mutex_);
-  if (sample_ == nullptr) return "";
-  Exposition out;
-  const auto each = [&](auto value, double other) LS_REQUIRES(mutex_) {
-    for (const PodSample& pod : sample_->pods) {
-      if (!pod.final && shown_.contains(pod.uid)) {
-        out.Value({{"pod_uid", pod.uid}}, value(pod.usage));
-      }
+void UsageMetrics::AddPods(Exposition& out) const {
+  const auto each = [&](auto value, double others) LS_REQUIRES(mutex_) {
+    for (size_t i = 0; i < tracked_.size(); ++i) {
+      const PodSample& pod = sample_->pods[i];
+      if (tracked_[i].shown) out.Value({{"pod_uid", pod.uid}}, value(pod.usage));
     }
-    out.Value({{"pod_uid", "other"}}, other);
+    out.Value({{"pod_uid", "other"}}, others);
   };
-  for (const PodCounter& counter : kPodCounters) {
+  for (size_t i = 0; i < kCounters; ++i) {
+    const PodCounter& counter = kPodCounters[i];
     out.Family(counter.name, "counter", counter.help);
-    each([&](const Usage& usage) { return Of(counter, usage); }, Of(counter, other_));
+    each([&](const Usage& u) { return static_cast<double>(counter.value(u)) / counter.scale; },
+         static_cast<double>(others_[i]) / counter.scale);
   }
-  uint64_t other_memory = 0;
-  for (const PodSample& pod : sample_->pods) {
-    if (!shown_.contains(pod.uid)) other_memory += pod.usage.memory.working_set_bytes;
+  uint64_t others_memory = 0;
+  for (size_t i = 0; i < tracked_.size(); ++i) {
+    if (!tracked_[i].shown) others_memory += sample_->pods[i].usage.memory.working_set_bytes;
   }
   out.Family("pod_memory_working_set_bytes", "gauge", "What cannot be reclaimed");
   each([](const Usage& u) { return static_cast<double>(u.memory.working_set_bytes); },
-       static_cast<double>(other_memory));
+       static_cast<double>(others_memory));
+}
+
+std::string UsageMetrics::Text() {
+  MutexLock lock(mutex_);
+  if (sample_ == nullptr) return "";
+  Exposition out;
+  AddPods(out);
+  for (size_t i = 0; i < tracked_.size(); ++i) {
+    if (tracked_[i].shown) tracked_[i].told = Read(sample_->pods[i].usage);
+  }
   AddNode(out, sample_->node);
   AddDevices(out, sample_->node);
   AddInterfaces(out, sample_->node);

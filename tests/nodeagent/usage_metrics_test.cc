@@ -84,6 +84,41 @@ TEST_F(UsageMetricsTest, APodThatEndedIsCountedAndItsSeriesVanish) {
   EXPECT_THAT(metrics_.Text(), Not(HasSubstr("pod_uid=\"a\"")));
 }
 
+// With room for all, a pod of some milliseconds has a series for the seconds of its tombstone,
+// which nobody may read. What it used is not gone with it.
+TEST_F(UsageMetricsTest, WhatAPodUsedThatNobodyReadGoesToTheOthers) {
+  At(1, {{"a", 10}});
+  At(2, {{"a", 10}, {"short", 3}});
+  At(3, {{"a", 10}, {"short", 4}}, "short");
+  EXPECT_EQ(Cpu("short"), -1);
+  EXPECT_EQ(Cpu("other"), 4);
+  At(4, {{"a", 10}});
+  EXPECT_EQ(Cpu("other"), 4) << "once";
+}
+
+// A long life that was read while it lasted doesn't come again in one step.
+TEST_F(UsageMetricsTest, WhatWasReadOfAPodIsNotToldAgainWhenItEnds) {
+  At(1, {{"a", 10}});
+  At(2, {{"a", 500}});
+  EXPECT_EQ(Cpu("a"), 500);
+  At(3, {{"a", 507}}, "a");
+  EXPECT_EQ(Cpu("other"), 7) << "used after it was last read";
+  EXPECT_EQ(Cpu("a"), -1);
+}
+
+// A pod that has become unknown, or lost its series to a busier one, leaves its rest as well.
+TEST_F(UsageMetricsTest, APodThatIsShownNoMoreLeavesItsRestToTheOthers) {
+  At(1, {{"a", 0}, {"b", 0}, {"c", 0}});
+  At(2, {{"a", 5}, {"b", 6}, {"c", 0}});
+  EXPECT_EQ(Cpu("a"), 5);
+  At(62, {{"a", 7}, {"b", 16}, {"c", 20}});
+  EXPECT_EQ(Cpu("a"), -1);
+  EXPECT_EQ(Cpu("other"), 2);
+  At(63, {{"a", 7}, {"c", 20}});
+  At(64, {{"a", 7}, {"c", 20}});
+  EXPECT_EQ(Cpu("other"), 2) << "b was read to the end";
+}
+
 // Whatever runs on the node: the number of lines is bounded.
 TEST_F(UsageMetricsTest, SeriesHaveABound) {
   edit_ = [](Sample& sample) {
