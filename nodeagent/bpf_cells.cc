@@ -37,6 +37,7 @@ void AddTo(Counters& sum, const agent_stalls& cell) {
   sum.fsyncs += Load64(cell.fsyncs);
   sum.fsync_ns += Load64(cell.fsync_ns);
   sum.reclaim_stall_ns += Load64(cell.reclaim_ns);
+  sum.oom_kills += Load64(cell.oom_kills);
   Add(sum.fsync, cell.fsync);
 }
 

@@ -51,7 +51,7 @@ class BpfHost final : public KernelCounters {
   std::vector<ProgramCost> Costs() const override;
 
   // Signals that this kernel doesn't give: "block-io", "block-latency", "file-io", "fsync",
-  // "network", "reclaim", "run-queue-wait".
+  // "network", "oom-kills", "reclaim", "run-queue-wait".
   const std::vector<std::string>& degraded() const;
 
  private:

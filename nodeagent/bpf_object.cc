@@ -116,6 +116,13 @@ bool KnowsNetwork(const KernelTypes& types) {  // since 6.3
          types.TracepointArguments("sock_recv_length") == 3;
 }
 
+// The task (since 6.9, and where it was taken back to) or a pid.
+OomVictim KnowsOomVictim(const KernelTypes& types) {
+  const int arguments = types.TracepointArguments("mark_victim").value_or(0);
+  if (arguments == 2) return OomVictim::kTask;
+  return arguments == 1 ? OomVictim::kPid : OomVictim::kUnknown;
+}
+
 }  // namespace
 
 MappedArray::~MappedArray() {
@@ -145,10 +152,13 @@ Result<std::unique_ptr<BpfObject>> BpfObject::Load(const BpfConfig& config) {
   std::string words;
   KeepWords keep(words);
   const KernelTypes types;
-  const Parts known{KnowsBlockIo(types), KnowsNetwork(types)};
+  const Parts known{KnowsBlockIo(types), KnowsNetwork(types), KnowsOomVictim(types)};
   // A part that the kernel seems to know may still be refused by its verifier.
-  const std::vector<Parts> attempts = {
-      known, {known.block_io, false}, {false, known.network}, {false, false}};
+  const std::vector<Parts> attempts = {known,
+                                       {known.block_io, known.network},
+                                       {known.block_io, false},
+                                       {false, known.network},
+                                       {false, false}};
   for (const Parts& parts : attempts) {
     auto object = std::unique_ptr<BpfObject>(new BpfObject);
     Status status = object->Open(config, parts);
@@ -161,7 +171,7 @@ Result<std::unique_ptr<BpfObject>> BpfObject::Load(const BpfConfig& config) {
       return object;
     }
     // Without the capability another try cannot do better.
-    const bool last = !parts.block_io && !parts.network;
+    const bool last = &parts == &attempts.back();
     if (last || status.error().code == Code::kPermissionDenied) {
       return Explain(std::move(status).error(), words);
     }
@@ -199,6 +209,9 @@ Status BpfObject::Open(const BpfConfig& config, const Parts& parts) {
   for (bpf_program* program : {programs.on_sock_send, programs.on_sock_receive}) {
     bpf_program__set_autoload(program, parts.network);
   }
+  bpf_program__set_autoload(programs.on_oom_victim, parts.oom_victim == OomVictim::kTask);
+  bpf_program__set_autoload(programs.on_oom_victim_pid, parts.oom_victim == OomVictim::kPid);
+  skeleton_->rodata->oom_victim_is_pid = parts.oom_victim == OomVictim::kPid ? 1 : 0;
   if (const int error = agent_bpf__load(skeleton_); error != 0) return ErrnoError(-error, "load");
   LS_RETURN_IF_ERROR(MapAll());
   return FillQueues(config);
@@ -242,7 +255,7 @@ Status BpfObject::AttachProgram(bpf_program* program) {
 // Not agent_bpf__attach: the flush program is only ever run by us.
 Status BpfObject::Attach(const Parts& parts) {
   LS_RETURN_IF_ERROR(AttachRequired(parts));
-  AttachOptional();
+  AttachOptional(parts);
   // What runs now was never switched in before our eyes: note it on every CPU.
   for (int cpu = 0; cpu < cpus_; ++cpu) (void)FlushCpu(cpu);
   return {};
@@ -272,8 +285,8 @@ Status BpfObject::AttachRequired(const Parts& parts) {
   return {};
 }
 
-// Raw tracepoints, found by name: a file system may be a module that isn't loaded.
-void BpfObject::AttachOptional() {
+// Mostly raw tracepoints, found by name: a file system may be a module that isn't loaded.
+void BpfObject::AttachOptional(const Parts& parts) {
   const auto& programs = skeleton_->progs;
   const auto attach = [&](const char* signal, const std::vector<bpf_program*>& optional) {
     for (bpf_program* program : optional) {
@@ -286,6 +299,12 @@ void BpfObject::AttachOptional() {
   attach("fsync", {programs.on_fsync_exit, programs.on_fsync_enter});
   attach("reclaim", {programs.on_direct_reclaim_end, programs.on_direct_reclaim_begin,
                      programs.on_memcg_reclaim_end, programs.on_memcg_reclaim_begin});
+  if (parts.oom_victim == OomVictim::kUnknown) {
+    degraded_.push_back("oom-kills");
+  } else {
+    attach("oom-kills", {parts.oom_victim == OomVictim::kTask ? programs.on_oom_victim
+                                                              : programs.on_oom_victim_pid});
+  }
 }
 
 bool BpfObject::FlushCpu(int cpu) const {

@@ -40,11 +40,15 @@ class MappedArray {
   size_t bytes_ = 0;
 };
 
+// What the kernel tells of a process that it kills for memory.
+enum class OomVictim { kUnknown, kPid, kTask };
+
 class BpfObject {
  public:
   // The parts that a kernel may lack; without the others there is no agent.
   struct Parts {
     bool block_io = true, network = true;
+    OomVictim oom_victim = OomVictim::kUnknown;
   };
 
   // Errors: as BpfHost::Load.
@@ -79,7 +83,7 @@ class BpfObject {
   Status FillQueues(const BpfConfig& config);
   Status Attach(const Parts& parts);
   Status AttachRequired(const Parts& parts);
-  void AttachOptional();
+  void AttachOptional(const Parts& parts);
   Status AttachProgram(bpf_program* program);
 
   int cpus_ = 0;

@@ -44,7 +44,10 @@ class CgroupGauges::Files {
 
   void Read(const Counters& counters, bool watched, MonotonicTime now) {
     const bool slow = SlowIsDue(now);
-    if (slow || watched) ReadMemory();
+    if (slow || watched) {
+      ReadMemory();
+      ReadOomKills();
+    }
     if (slow || watched || Ran(counters_, counters)) ReadQuick();
     counters_ = counters;
   }
@@ -54,6 +57,12 @@ class CgroupGauges::Files {
     last_.memory = {.refaults = refaults};
   }
   const Usage& last() const { return last_; }
+  // Those that were seen, and those before us; at least as many as the `file` says. It may be gone
+  // before it is read, and a kill between two looks would be counted twice by anything finer.
+  uint64_t OomKills(uint64_t file, uint64_t seen) {
+    if (!oom_kills_before_) oom_kills_before_ = file - std::min(file, seen);
+    return std::max(file, *oom_kills_before_ + seen);
+  }
 
  private:
   bool SlowIsDue(MonotonicTime now) {
@@ -69,16 +78,17 @@ class CgroupGauges::Files {
     last_.memory = *memory;
     last_.memory.refaults = refaults;
   }
+  void ReadOomKills() {
+    if (layout_.memory.directory.empty()) return;
+    const char* file = layout_.memory.v2 ? "/memory.events" : "/memory.oom_control";
+    if (const auto text = oom_.Read(layout_.memory.directory + path_ + file)) {
+      last_.oom_kills = std::max(last_.oom_kills, ParseOomKills(*text));
+    }
+  }
   void ReadQuick() {
     if (!layout_.quota.directory.empty()) {
       if (const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat")) {
         last_.throttled_ns = std::max(last_.throttled_ns, ParseThrottledNs(*text));
-      }
-    }
-    if (!layout_.memory.directory.empty()) {
-      const char* file = layout_.memory.v2 ? "/memory.events" : "/memory.oom_control";
-      if (const auto text = oom_.Read(layout_.memory.directory + path_ + file)) {
-        last_.oom_kills = std::max(last_.oom_kills, ParseOomKills(*text));
       }
     }
     // Pressure is counted in the v2 tree only.
@@ -93,6 +103,7 @@ class CgroupGauges::Files {
   KeptFile oom_, cpu_stat_;
   PressureFiles pressure_;
   std::optional<int64_t> round_;
+  std::optional<uint64_t> oom_kills_before_;
   Counters counters_;
   Usage last_;  // only the gauges of it
 };
@@ -125,18 +136,19 @@ void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, Monotonic
     usage.memory = files.last().memory;
     usage.pressure = files.last().pressure;
     usage.throttled_ns = files.last().throttled_ns;
-    usage.oom_kills = files.last().oom_kills;
   };
   fill(*known.files, pod.usage);
   std::unordered_set<std::string> here;
-  uint64_t throttled_ns = 0, oom_kills = 0;
+  uint64_t throttled_ns = 0, oom_kills = known.files->last().oom_kills;
   for (ContainerSample& container : pod.containers) {
     here.insert(container.id);
     auto& files = known.containers[container.id];
     if (files == nullptr) files = Open(container.relative_path, false);
     fill(*files, container.usage);
+    const uint64_t file = files->last().oom_kills;
+    container.usage.oom_kills = files->OomKills(file, container.usage.counters.oom_kills);
     throttled_ns += container.usage.throttled_ns;
-    oom_kills += container.usage.oom_kills;
+    if (!layout_.memory.v2) oom_kills += file;
   }
   std::erase_if(known.containers, [&](const auto& entry) {
     if (here.contains(entry.first)) return false;
@@ -146,7 +158,8 @@ void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, Monotonic
   });
   // A cgroup with a quota is told of its own only; v2 adds up OOM kills by itself.
   pod.usage.throttled_ns += throttled_ns + known.gone_throttled_ns;
-  if (!layout_.memory.v2) pod.usage.oom_kills += oom_kills + known.gone_oom_kills;
+  if (!layout_.memory.v2) oom_kills += known.gone_oom_kills;
+  pod.usage.oom_kills = known.files->OomKills(oom_kills, pod.usage.counters.oom_kills);
 }
 
 }  // namespace longshore::nodeagent

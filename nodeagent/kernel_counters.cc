@@ -55,6 +55,7 @@ Counters& Counters::operator+=(const Counters& other) {
   fsyncs += other.fsyncs;
   fsync_ns += other.fsync_ns;
   reclaim_stall_ns += other.reclaim_stall_ns;
+  oom_kills += other.oom_kills;
   network_receive_bytes += other.network_receive_bytes;
   network_send_bytes += other.network_send_bytes;
   run_queue_wait += other.run_queue_wait;

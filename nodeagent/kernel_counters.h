@@ -55,6 +55,7 @@ struct Counters {
   uint64_t major_faults = 0;
   uint64_t fsyncs = 0, fsync_ns = 0;
   uint64_t reclaim_stall_ns = 0;
+  uint64_t oom_kills = 0;  // that were seen; what a pod is said to have is in Usage
   uint64_t network_receive_bytes = 0, network_send_bytes = 0;
   Histogram run_queue_wait;  // by slice, waits of zero left out
   Histogram fsync;

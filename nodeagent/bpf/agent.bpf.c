@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What the cgroups below one kubelet's root use: CPU time and waiting for it, switches, file and
- * block I/O, fsync, memory reclaim, network bytes. One room each:
+ * block I/O, fsync, memory reclaim, OOM kills, network bytes. One room each:
  *
  *   maps.bpf.h     knobs, maps, and the way to a cgroup's counters
+ *   oom.bpf.h      processes killed for memory
  *   sched.bpf.h    sched_switch, and the flush of tasks that run
  *   block.bpf.h    block I/O by cgroup and device
  *   stalls.bpf.h   fsync, reclaim, network
@@ -27,6 +28,7 @@
 #include "core_types.h"
 
 #include "maps.bpf.h"
+#include "oom.bpf.h"
 #include "sched.bpf.h"
 #include "block.bpf.h"
 #include "stalls.bpf.h"

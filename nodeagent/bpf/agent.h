@@ -24,6 +24,7 @@ enum {
 	AGENT_PREEMPTIONS = 1024, /* pairs of (victim, offender) */
 	AGENT_TASKS = 4096,	  /* power of two: tasks remembered, by pid */
 	AGENT_ISSUED = 1024,	  /* power of two: requests remembered, by address */
+	AGENT_OOM_VICTIMS = 64,	  /* power of two: processes remembered that are being killed */
 	AGENT_COST_SAMPLE = 1024, /* power of two: of so many runs one is timed */
 };
 
@@ -64,7 +65,7 @@ struct agent_stalls {
 	__u64 fsyncs;
 	__u64 fsync_ns;
 	__u64 reclaim_ns;
-	__u64 reserved;
+	__u64 oom_kills;
 	__u64 fsync[AGENT_BUCKETS];
 };
 

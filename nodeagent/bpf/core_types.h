@@ -55,6 +55,7 @@ struct task_io_accounting {
 
 struct task_struct {
 	int pid;
+	int tgid;
 	unsigned int flags;
 	unsigned int policy;
 	unsigned long nvcsw;

@@ -312,7 +312,8 @@ static __always_inline void settle_running(struct agent_slot *slot, struct task_
 }
 
 /* What follows in do_exit() moves the scheduler's note of where the slice began (autogroup), so a
- * slice that was not noted is settled before. */
+ * slice that was not noted is settled before. And who was killed for memory is still in its
+ * cgroup. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_process_exit, struct task_struct *task)
 {
@@ -320,5 +321,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task)
 
 	if (slot && slot->pid != (__u32)task->pid && is_fair(task->policy))
 		settle_running(slot, task);
+	if (oom_victim_is_pid)
+		count_exiting_victim(task);
 	return 0;
 }

@@ -40,6 +40,8 @@ constexpr Signal kSignals[] = {
      "ext4 is not loaded, or another file system is used: look at the device's flush latency"},
     {"network", "tp_btf/sock_send_length, sock_recv_length", "a kernel of 6.3 or later"},
     {"reclaim", "raw_tp/mm_vmscan_*", "the kernel lacks these tracepoints"},
+    {"oom-kills", "tp_btf/mark_victim, and the files of each pod",
+     "the kernel lacks this tracepoint: on cgroup v1, kills in containers that end are missed"},
     {"memory", "memory.stat of each pod",
      "mount the host's /sys/fs/cgroup with its memory controller"},
     {"throttling", "cpu.stat of each pod",

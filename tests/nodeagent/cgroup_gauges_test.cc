@@ -175,6 +175,33 @@ TEST_F(CgroupGaugesTest, HybridTreesAreJoinedByPath) {
   EXPECT_EQ(pods_[0].usage.pressure->cpu_some_us, 6u);
 }
 
+// On v1 a container's count goes with it. What was seen is the pod's, before and after, once; what
+// was not seen, or was before us, is as the file says.
+TEST_F(CgroupGaugesTest, OomKillsThatWereSeenOutliveTheirContainer) {
+  layout_.memory = {tree_.path("/memory"), 4, false};
+  watched_ = {"a"};
+  tree_.Write("memory/poda/c0/memory.oom_control", "oom_kill 2\n");
+  AddPod("a", 2);
+  Fill();
+  EXPECT_EQ(pods_[0].usage.oom_kills, 2u) << "before us";
+  pods_[0].usage.counters.oom_kills = 1;  // in c1, whose files nobody could read
+  pods_[0].containers[1].usage.counters.oom_kills = 1;
+  Fill();
+  EXPECT_EQ(pods_[0].usage.oom_kills, 3u);
+  EXPECT_EQ(pods_[0].containers[0].usage.oom_kills, 2u);
+  EXPECT_EQ(pods_[0].containers[1].usage.oom_kills, 1u);
+  pods_[0].containers.pop_back();
+  Fill();
+  EXPECT_EQ(pods_[0].usage.oom_kills, 3u);
+  tree_.Write("memory/poda/c0/memory.oom_control", "oom_kill 5\n");
+  Fill();
+  EXPECT_EQ(pods_[0].usage.oom_kills, 5u) << "the file is the least";
+  pods_[0].final = true;
+  pods_[0].usage.counters.oom_kills = 4;
+  Fill();
+  EXPECT_EQ(pods_[0].usage.oom_kills, 6u);
+}
+
 // Fault: 2000 cgroups. All are read; descriptors stay within their limit and are given back.
 TEST_F(CgroupGaugesTest, TwoThousandCgroupsKeepWithinTheLimitOfDescriptors) {
   for (int i = 0; i < 1000; ++i) {

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "nodeagent/memory_files.h"
@@ -113,6 +114,49 @@ TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
   EXPECT_GE(after.file_bytes, before.file_bytes + 60 * kMegabyte);
   EXPECT_GE(after.kubelet_working_set_bytes, before.kubelet_working_set_bytes + 30 * kMegabyte);
   EXPECT_LE(after.working_set_bytes, before.working_set_bytes + 4 * kMegabyte);
+}
+
+// Uses more memory than the cgroup may have, all at once, until it is killed.
+[[noreturn]] void UseTooMuch() {
+  constexpr size_t kBytes = 64u << 20;
+  void* const memory =
+      ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) ::_exit(97);
+  for (size_t at = 0; at < kBytes; at += 4096) static_cast<volatile char*>(memory)[at] = 1;
+  ::_exit(98);
+}
+
+// The container's cgroup, and on v1 its count, is gone before the agent looks.
+TEST_F(GaugesKernelTest, AnOomKillIsCountedThoughItsContainerIsGone) {
+  TestCgroups cgroups("oom");
+  cgroups.Make("podoom");
+  TestAgent agent(cgroups.Layout());
+  const auto& degraded = agent.host().degraded();
+  if (std::ranges::find(degraded, "oom-kills") != degraded.end()) {
+    GTEST_SKIP() << "this kernel doesn't tell whom it kills";
+  }
+  for (uint64_t kill = 1; kill <= 3; ++kill) {
+    const std::string container = "podoom/" + ContainerName(static_cast<int>(kill));
+    cgroups.Make(container);
+    if (!cgroups.Write("memory", container, "memory.limit_in_bytes", "8388608") &&
+        !cgroups.Write("", container, "memory.max", "8388608")) {
+      GTEST_SKIP() << "the memory controller is not handed down to " << cgroups.root();
+    }
+    cgroups.Write("memory", container, "memory.memsw.limit_in_bytes", "8388608");
+    cgroups.Write("", container, "memory.swap.max", "0");
+    EXPECT_EQ(WaitFor(cgroups.Run(container, UseTooMuch)), 128 + SIGKILL);
+    cgroups.Remove(container);
+    agent.After(milliseconds(20));
+    EXPECT_EQ(agent.pod("oom").usage.oom_kills, kill);
+  }
+  agent.After(milliseconds(400));
+  EXPECT_TRUE(agent.pod("oom").containers.empty());
+  EXPECT_EQ(agent.pod("oom").usage.oom_kills, 3u);
+  cgroups.Remove("podoom");
+  agent.After(milliseconds(20));
+  agent.After(milliseconds(400));
+  EXPECT_EQ(agent.finals("oom"), 1);
+  EXPECT_EQ(agent.pod("oom").usage.oom_kills, 3u);
 }
 
 }  // namespace

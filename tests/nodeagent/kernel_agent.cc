@@ -128,7 +128,7 @@ Counters Worker::Truth() const {
 Counters TaskPart(const Counters& counted) {
   Counters part = counted;
   part.read_bytes = part.write_bytes = part.read_ops = part.write_ops = 0;
-  part.fsyncs = part.fsync_ns = part.reclaim_stall_ns = 0;
+  part.fsyncs = part.fsync_ns = part.reclaim_stall_ns = part.oom_kills = 0;
   part.network_receive_bytes = part.network_send_bytes = 0;
   part.run_queue_wait = part.fsync = {};
   return part;
