@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <numeric>
 #include <string_view>
 #include <utility>
@@ -71,8 +72,9 @@ void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& no
   const auto set = [&](Signal signal, double value) {
     if (!unknown.test(static_cast<size_t>(signal))) sample.set(signal, value);
   };
-  const auto rate = [&](Signal signal, uint64_t from, uint64_t to, double unit) {
-    if (to >= from) set(signal, static_cast<double>(to - from) / seconds / unit);
+  const auto rate = [&](Signal signal, uint64_t from, uint64_t to, double unit,
+                        double most = std::numeric_limits<double>::infinity()) {
+    if (to >= from) set(signal, std::min(most, static_cast<double>(to - from) / seconds / unit));
   };
   rate(Signal::kCpu, before.cpu_ns, now.cpu_ns, 1e6);
   rate(Signal::kReadBytes, before.read_bytes, now.read_bytes, 1);
@@ -87,9 +89,10 @@ void UsageStore::Fill(Sample& sample, const Counters& before, const Counters& no
     set(Signal::kIoLatency, done == 0 ? 0 : took / static_cast<double>(done));
   }
   if (!before.has_pressure || !now.has_pressure) return;
-  rate(Signal::kCpuPressure, before.cpu_some_us, now.cpu_some_us, 1e4);
-  rate(Signal::kIoPressure, before.io_some_us, now.io_some_us, 1e4);
-  rate(Signal::kMemoryPressure, before.memory_some_us, now.memory_some_us, 1e4);
+  // More than all of the time was read late.
+  rate(Signal::kCpuPressure, before.cpu_some_us, now.cpu_some_us, 1e4, 100);
+  rate(Signal::kIoPressure, before.io_some_us, now.io_some_us, 1e4, 100);
+  rate(Signal::kMemoryPressure, before.memory_some_us, now.memory_some_us, 1e4, 100);
 }
 
 UsageStore::UsageStore(const Clock& clock, std::chrono::seconds kept)

@@ -43,13 +43,15 @@ class CgroupGauges::Files {
         pressure_(open_files) {}
 
   void Read(const Counters& counters, bool watched, MonotonicTime now) {
-    const bool slow = SlowIsDue(now);
-    if (slow || watched) {
+    const bool all = SlowIsDue(now) || watched;
+    const bool ran = Ran(counters_, counters);
+    counters_ = counters;
+    if (all) {
       ReadMemory();
       ReadOomKills();
     }
-    if (slow || watched || Ran(counters_, counters)) ReadQuick();
-    counters_ = counters;
+    if (all || ran) ReadThrottled();
+    if (all || ran || may_stall_) may_stall_ = PressureRose() || ran;
   }
   // The last values; what was true of the moment only is no more.
   void End() {
@@ -85,14 +87,18 @@ class CgroupGauges::Files {
       last_.oom_kills = std::max(last_.oom_kills, ParseOomKills(*text));
     }
   }
-  void ReadQuick() {
-    if (!layout_.quota.directory.empty()) {
-      if (const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat")) {
-        last_.throttled_ns = std::max(last_.throttled_ns, ParseThrottledNs(*text));
-      }
+  void ReadThrottled() {
+    if (layout_.quota.directory.empty()) return;
+    if (const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat")) {
+      last_.throttled_ns = std::max(last_.throttled_ns, ParseThrottledNs(*text));
     }
-    // Pressure is counted in the v2 tree only.
-    if (is_pod_ && layout_.cpu.v2) last_.pressure = pressure_.Read(layout_.cpu.directory + path_);
+  }
+  // Reads it as well. It is counted in the v2 tree only.
+  bool PressureRose() {
+    if (!is_pod_ || !layout_.cpu.v2) return false;
+    const auto before =
+        std::exchange(last_.pressure, pressure_.Read(layout_.cpu.directory + path_));
+    return before != last_.pressure;
   }
 
   const CgroupLayout& layout_;
@@ -103,6 +109,9 @@ class CgroupGauges::Files {
   KeptFile oom_, cpu_stat_;
   PressureFiles pressure_;
   std::optional<int64_t> round_;
+  // What ran in the last sample may hang since then, and what hung may do so still: a second of it
+  // belongs into that second's sample.
+  bool may_stall_ = false;
   std::optional<uint64_t> oom_kills_before_;
   Counters counters_;
   Usage last_;  // only the gauges of it

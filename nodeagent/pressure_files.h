@@ -5,7 +5,7 @@
 // number behind it is up to 2 s old. Called by cgroup_gauges.cc and node_files.cc.
 //
 // Cost: 2.6 µs a file, three a pod, so it is read of pods only (a container's is that of its pod),
-// when something of the pod ran since the last sample or every 5 s.
+// when something of the pod ran lately, while its tasks hang, or every 5 s (cgroup_gauges.h).
 #pragma once
 
 #include <optional>

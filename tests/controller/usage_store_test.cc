@@ -225,6 +225,15 @@ TEST_F(MoreSignalsTest, AreRatesMeansAndSharesOfTheTime) {
   EXPECT_DOUBLE_EQ(Value(Signal::kMemoryPressure), 30);
 }
 
+// A reading that is older than the sample holds more than the sample's time.
+TEST_F(MoreSignalsTest, PressureIsNeverMoreThanAllOfTheTime) {
+  Add(Report(1, 0));
+  ASSERT_EQ(Add(Report(2, 5000)), 1u);
+  EXPECT_DOUBLE_EQ(Value(Signal::kCpuPressure), 100);
+  EXPECT_DOUBLE_EQ(Value(Signal::kIoPressure), 100);
+  EXPECT_DOUBLE_EQ(Value(Signal::kMemoryPressure), 100);
+}
+
 TEST_F(MoreSignalsTest, NoOperationTookNoTime) {
   Add(Report(1, 100));
   ASSERT_EQ(Add(Report(2, 100)), 1u);

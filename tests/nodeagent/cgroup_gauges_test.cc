@@ -92,15 +92,33 @@ TEST_F(CgroupGaugesTest, AnIdlePodIsReadEveryFiveSecondsAndABusyOneWheneverItRan
   for (int i = 2; i <= 21; ++i) {
     Cgroup("/podidle", i);
     Cgroup("/podbusy", i);
+    for (const char* resource : {"cpu", "io", "memory"}) {
+      tree_.Write("podidle/" + std::string(resource) + ".pressure", Psi(1));
+    }
     pods_[1].usage.counters.cpu_ns += 1;
     Fill();
-    if (pods_[0].usage.pressure->cpu_some_us == static_cast<uint64_t>(i)) ++idle_reads;
+    if (pods_[0].usage.throttled_ns == static_cast<uint64_t>(i) * 1000) ++idle_reads;
     if (pods_[1].usage.pressure->cpu_some_us == static_cast<uint64_t>(i)) ++busy_reads;
     if (pods_[1].usage.memory.usage_bytes == static_cast<uint64_t>(i)) ++memory_reads;
   }
   EXPECT_EQ(idle_reads, 4);
   EXPECT_EQ(busy_reads, 20);
   EXPECT_EQ(memory_reads, 4);
+}
+
+// A pod whose tasks all wait for a disk uses no CPU. Read every 5 s only, five seconds of it would
+// be the pressure of one.
+TEST_F(CgroupGaugesTest, ThePressureOfAPodThatHangsIsReadEachTime) {
+  Cgroup("/poda", 0);
+  AddPod("a", 0);
+  Fill();
+  pods_[0].usage.counters.cpu_ns = 1;
+  Fill();
+  for (int i = 1; i <= 10; ++i) {
+    tree_.Write("poda/io.pressure", Psi(i * 1'000'000));
+    Fill();
+    EXPECT_EQ(pods_[0].usage.pressure->io_some_us, static_cast<uint64_t>(i) * 1'000'000);
+  }
 }
 
 TEST_F(CgroupGaugesTest, AWatchedPodIsReadEachTime) {
