@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/files.h"
+#include "nodeagent/cgroup_layout.h"
 #include "nodeagent/kernel_counters.h"
 
 struct agent_event;
@@ -21,8 +22,9 @@ namespace longshore::nodeagent {
 struct BpfConfig {
   uint32_t max_cgroups = 2048;       // how many are counted apart; 320 bytes each per CPU
   uint32_t max_device_cells = 1024;  // pairs of cgroup and device, at most 4096; 704 bytes each
-  uint32_t cpu_hierarchy = 0;        // hierarchy ids as in /proc/self/cgroup; 0 is cgroup v2
-  uint32_t io_hierarchy = 0;
+  // As in /proc/self/cgroup; 0 is cgroup v2.
+  uint32_t cpu_hierarchy = 0;
+  uint32_t io_hierarchy = 0;      // kNoHierarchy: block I/O is attributed to no one
   bool cpu_from_cpuacct = false;  // no cgroup v2 tree: tasks are looked up in v1's cpuacct
 };
 

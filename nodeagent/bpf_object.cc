@@ -194,7 +194,7 @@ Status BpfObject::Open(const BpfConfig& config, const Parts& parts) {
   bpf_map__set_max_entries(maps.slots, cpus);
   bpf_map__set_max_entries(maps.stalls, config.max_cgroups);
   bpf_map__set_max_entries(maps.cpu_members, 4 * config.max_cgroups);
-  if (config.io_hierarchy != config.cpu_hierarchy) {
+  if (config.io_hierarchy != config.cpu_hierarchy && config.io_hierarchy != kNoHierarchy) {
     bpf_map__set_max_entries(maps.io_members, 4 * config.max_cgroups);
   }
   bpf_map__set_max_entries(maps.free_indices, config.max_cgroups);

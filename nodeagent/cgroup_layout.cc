@@ -69,7 +69,7 @@ struct Machine {
     for (const CgroupMembership& line : memberships) {
       if (line.controllers.contains(controller)) return line.hierarchy;
     }
-    return 0;
+    return kNoHierarchy;
   }
 };
 

@@ -33,10 +33,13 @@ struct CgroupMembership {
 };
 std::vector<CgroupMembership> ParseProcCgroup(std::string_view text);
 
+// No hierarchy has this id; 0 would be cgroup v2.
+inline constexpr uint32_t kNoHierarchy = UINT32_MAX;
+
 // One tree to attribute by: the directory of `kubepods` in it.
 struct CgroupPlace {
   std::string directory;
-  uint32_t hierarchy = 0;
+  uint32_t hierarchy = kNoHierarchy;
   bool v2 = false;
 };
 

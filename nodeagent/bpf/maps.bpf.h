@@ -10,7 +10,7 @@
 /* Set before loading. */
 const volatile __u32 max_cgroups = 2048;   /* size of the index space */
 const volatile __u32 cpu_hierarchy = 0;	   /* where tasks are looked up */
-const volatile __u32 io_hierarchy = 0;	   /* where bios are charged */
+const volatile __u32 io_hierarchy = 0;	   /* where bios are charged; ~0: in no tree of ours */
 const volatile __u32 cpu_from_cpuacct = 0; /* not 0: no cgroup v2 tree, use v1's cpuacct */
 
 #define MAPPED_ARRAY(name, entries, type_of_value)                                                 \

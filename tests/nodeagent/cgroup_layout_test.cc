@@ -76,6 +76,19 @@ TEST_F(DiscoverLayoutTest, HybridTakesTasksFromV2AndBlockIoFromBlkio) {
   EXPECT_EQ(layout->pressure_directory, Cgroups() + "/unified/node-1");
 }
 
+// A kubelet that is kept out of blkio, as in some nested set-ups. Its cgroups' ids there would be
+// looked up among those of v2, where they are other pods'.
+TEST_F(DiscoverLayoutTest, HybridWithoutPodsInBlkioAttributesNoBlockIo) {
+  MountHybrid();
+  Make("unified/kubepods");
+  Make("blkio");
+  const auto layout = Discover("/", "7:blkio:/\n4:memory:/\n2:cpuacct:/\n0::/\n");
+  ASSERT_TRUE(layout.has_value()) << layout.error().ToString();
+  EXPECT_EQ(layout->cpu.hierarchy, 0u);
+  EXPECT_EQ(layout->io.directory, "");
+  EXPECT_EQ(layout->io.hierarchy, kNoHierarchy);
+}
+
 TEST_F(DiscoverLayoutTest, V1AloneTakesTasksFromCpuacctWhereverItIsMounted) {
   Mount("cpu,cpuacct", "cgroup", "rw,cpu,cpuacct");
   Mount("blkio", "cgroup", "rw,blkio");
