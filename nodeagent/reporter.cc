@@ -11,6 +11,9 @@ namespace {
 
 // 110 pods a node is usual, 250 the most that is recommended: some generations of all of them.
 constexpr size_t kMaxFinals = 4096;
+// The leader takes messages of 4 MiB. A report with more last records than this leaves the others
+// to the next ones.
+constexpr size_t kFullReportBytes = 1u << 20;
 // A stream that is dead is noticed within 10 s: what was sent before has arrived.
 constexpr std::chrono::seconds kMayBeLost{15};
 
@@ -81,22 +84,30 @@ void Reporter::KeepFinals(const Sample& sample) {
   }
 }
 
-// Those of this sample are among them: a last record is sent once.
-void Reporter::AddFinals(messages::UsageReport& report) {
+// Those of this sample are among them: a last record is sent once. Returns how many were added.
+size_t Reporter::AddFinals(messages::UsageReport& report) {
   auto* pods = report.mutable_pods();
   for (int i = pods->size() - 1; i >= 0; --i) {
     if (pods->Get(i).final()) pods->DeleteSubrange(i, 1);
   }
-  for (const messages::PodCounters& pod : finals_) *pods->Add() = pod;
+  if (finals_.empty()) return 0;
+  size_t bytes = report.ByteSizeLong(), count = 0;
+  for (const messages::PodCounters& pod : finals_) {
+    bytes += pod.ByteSizeLong();
+    if (bytes > kFullReportBytes && count > 0) break;
+    *pods->Add() = pod;
+    ++count;
+  }
+  return count;
 }
 
-void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete) {
+void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete, size_t finals) {
   ++counts_.sent;
   ++sequence_;
-  // Only the offering thread adds to finals_, but a stream that closed meanwhile gives back what
-  // the one before it may have lost.
-  for (messages::PodCounters& pod : finals_) sent_finals_.push_back({std::move(pod), sample->end});
-  finals_.clear();
+  for (; finals > 0; --finals) {
+    sent_finals_.push_back({std::move(finals_.front()), sample->end});
+    finals_.pop_front();
+  }
   while (!sent_finals_.empty() && (sent_finals_.size() > kMaxFinals ||
                                    sample->end - sent_finals_.front().sent > kMayBeLost)) {
     sent_finals_.pop_front();
@@ -108,6 +119,7 @@ void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete) {
 void Reporter::Offer(std::shared_ptr<const Sample> sample) {
   messages::AgentMessage message;
   uint64_t stream = 0;
+  size_t finals = 0;
   {
     MutexLock lock(mutex_);
     KeepFinals(*sample);
@@ -118,7 +130,7 @@ void Reporter::Offer(std::shared_ptr<const Sample> sample) {
     stream = counts_.connections;
     const bool all = told_ == nullptr || sample->end - told_all_ >= kCompleteInterval;
     *message.mutable_usage() = MakeReport(*sample, sequence_ + 1, all ? nullptr : told_.get());
-    AddFinals(*message.mutable_usage());
+    finals = AddFinals(*message.mutable_usage());
   }
   const bool complete = message.usage().complete();
   const bool sent = client_.Send(message.SerializeAsString()).has_value();
@@ -129,7 +141,7 @@ void Reporter::Offer(std::shared_ptr<const Sample> sample) {
     told_ = nullptr;
     return;
   }
-  NoteSent(std::move(sample), complete);
+  NoteSent(std::move(sample), complete, finals);
 }
 
 Reporter::Counts Reporter::counts() const {

@@ -3,8 +3,9 @@
 // Brings samples to the leader: says hello on each new stream, then what changed since the sample
 // that was last sent on it; all of it first and every 10 s. A sample that could not be sent is
 // replaced by the next one, which holds all of it (counters are cumulative) except the last records
-// of pods that have ended: those are kept and sent along, again on the next stream if this one may
-// have lost them. Hands the leader's instructions on. Called by daemon.cc.
+// of pods that have ended: those are kept and sent along, as many as fit into a message, again on
+// the next stream if this one may have lost them. Hands the leader's instructions on. Called by
+// daemon.cc.
 #pragma once
 
 #include <cstdint>
@@ -56,8 +57,9 @@ class Reporter final : public streams::ClientHandler {
   void OnMessage(std::string_view message) override;
   void OnClose(const std::string& reason) override;
   void KeepFinals(const Sample& sample) LS_REQUIRES(mutex_);
-  void AddFinals(messages::UsageReport& report) LS_REQUIRES(mutex_);
-  void NoteSent(std::shared_ptr<const Sample> sample, bool complete) LS_REQUIRES(mutex_);
+  size_t AddFinals(messages::UsageReport& report) LS_REQUIRES(mutex_);
+  void NoteSent(std::shared_ptr<const Sample> sample, bool complete, size_t finals)
+      LS_REQUIRES(mutex_);
 
   const messages::AgentHello hello_;
   const Watch watch_;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -176,6 +177,40 @@ TEST_F(ReporterTest, LastRecordsComeAgainOnTheNextStreamIfThisOneMayHaveLostThem
   controller_.Start();
   OfferUntilSent(*reporter_, second);
   EXPECT_EQ(Pods(AwaitReports(4).back()), (std::vector<std::string>{"busy", "idle", "recent"}));
+}
+
+// Fault: thousands of pods ended while the controller was away, more than one message may hold.
+TEST_F(ReporterTest, MoreLastRecordsThanAMessageHoldsComeInSeveral) {
+  constexpr int kEnded = 800;
+  controller_.Stop();
+  ASSERT_TRUE(reporter_->Start().has_value());
+  for (int i = 0; i < kEnded; ++i) {
+    auto sample = std::make_shared<Sample>(*At(1, "e" + std::to_string(i)));
+    for (PodSample& pod : sample->pods) {
+      if (!pod.final) continue;
+      for (int c = 0; c < 50; ++c) {
+        ContainerSample container{.id = std::string(64, 'c')};
+        container.usage.counters.run_queue_wait.buckets.fill(1u << 20);
+        pod.containers.push_back(std::move(container));
+      }
+    }
+    reporter_->Offer(std::move(sample));
+  }
+  controller_.Start();
+  int second = OfferUntilSent(*reporter_, 2);
+  size_t bytes = 0;
+  std::map<std::string, int> times;
+  for (int i = 0; i < 20; ++i) reporter_->Offer(At(second++));
+  for (const messages::UsageReport& report : AwaitReports(21)) {
+    EXPECT_LT(report.ByteSizeLong(), 2u << 20);
+    bytes += report.ByteSizeLong();
+    for (const auto& pod : report.pods()) {
+      if (pod.final()) ++times[pod.pod_uid()];
+    }
+  }
+  EXPECT_GT(bytes, 4u << 20) << "the test means to have more than one message holds";
+  EXPECT_EQ(times.size(), size_t{kEnded});
+  for (const auto& [uid, count] : times) EXPECT_EQ(count, 1) << uid;
 }
 
 TEST_F(ReporterTest, KeptLastRecordsAreBoundedAndDropsAreCounted) {
