@@ -280,7 +280,9 @@ TEST_F(TrapIoTest, T20_OfASharedFileTheDeviceBytesMayBeTheOthers) {
   Worker guest(cgroups, "podguest/c1", write);
   ASSERT_TRUE(guest.Finish());
   agent.After(milliseconds(50));
-  EXPECT_EQ(agent.Of("owner").dirtied_bytes, 4 * kMiB);
+  // A new file may dirty some pages of the file system's own.
+  EXPECT_GE(agent.Of("owner").dirtied_bytes, 4 * kMiB);
+  EXPECT_EQ(agent.Of("owner").dirtied_bytes, owner.Truth().dirtied_bytes);
   EXPECT_EQ(agent.Of("guest").dirtied_bytes, 4 * kMiB);
   const uint64_t of_owner = agent.Of("owner").write_bytes, of_guest = agent.Of("guest").write_bytes;
   EXPECT_LE(of_owner + of_guest, 9 * kMiB) << "metadata aside";
