@@ -31,9 +31,6 @@ class SelfAudit {
       : read_(std::move(read)), period_(period) {}
 
   bool Due(MonotonicTime now) const { return !last_ || now - *last_ >= period_; }
-  struct PodPath {
-    std::string uid, relative_path;
-  };
   // To be called right before our counters are read: reads the kernel's of these pods.
   void Before(const std::vector<PodPath>& pods);
   // To be called right after, with our counters; does nothing without Before(). A result from the

@@ -26,6 +26,8 @@ namespace {
 // How long a freed index or cell rests before it is used again: a program that had read it just
 // before may still add to it. Far more than any program takes.
 constexpr std::chrono::milliseconds kRest{20};
+// What only a system call for each program tells is asked so often.
+constexpr std::chrono::seconds kAskAgain{10};
 
 Member FromKernel(const agent_member& value, bool existed) {
   Member member;
@@ -200,12 +202,13 @@ void BpfHost::RemoveMember(Tree tree, uint64_t id, const Member& member) {
 void BpfHost::Forget(uint32_t index) {
   const auto& maps = object_->skeleton().maps;
   Retired retired{.index = index, .cells = {}, .since = std::chrono::steady_clock::now()};
-  agent_device* devices = object_->devices();
+  uint64_t* keys = object_->device_keys();
   for (uint32_t i = AGENT_DEVICE_FIRST; i < config_.max_device_cells; ++i) {
-    const uint64_t key = Load64(devices[i].key);
+    const uint64_t key = __atomic_load_n(&keys[i], __ATOMIC_RELAXED);
     if (key == 0 || IndexOfKey(key) != index) continue;
     (void)bpf_map_delete_elem(bpf_map__fd(maps.device_cells), &key);
-    Zero(devices[i]);
+    __atomic_store_n(&keys[i], 0, __ATOMIC_RELAXED);
+    Zero(object_->devices()[i]);
     retired.cells.push_back({i, key});
   }
   if (watched_) ForgetPreemptions(index);
@@ -282,10 +285,9 @@ Counters BpfHost::ReadOverflow() const { return Read(AGENT_INDEX_OVERFLOW); }
 std::vector<DeviceRow> BpfHost::ReadDevices() const {
   std::vector<DeviceRow> rows;
   for (uint32_t i = 0; i < config_.max_device_cells; ++i) {
-    const agent_device& cell = object_->devices()[i];
-    const uint64_t key = Load64(cell.key);
+    const uint64_t key = __atomic_load_n(&object_->device_keys()[i], __ATOMIC_RELAXED);
     if (key == 0) continue;
-    DeviceCounters counters = FromKernel(cell);
+    DeviceCounters counters = FromKernel(object_->devices()[i]);
     if (counters == DeviceCounters{}) continue;
     rows.push_back({IndexOfKey(key), DeviceOfKey(key), counters});
   }
@@ -357,12 +359,21 @@ LostUpdates BpfHost::Lost() const {
     lost.devices += Load64(cells[AGENT_LOST_DEVICE]);
     lost.preemptions += Load64(cells[AGENT_LOST_PREEMPTION]);
   }
+  lost.recursion = RecursionMisses();
+  return lost;
+}
+
+uint64_t BpfHost::RecursionMisses() const {
+  const auto now = std::chrono::steady_clock::now();
+  if (recursion_read_ && now - *recursion_read_ < kAskAgain) return recursion_misses_;
+  recursion_read_ = now;
+  recursion_misses_ = 0;
   for (const int fd : object_->program_fds()) {
     bpf_prog_info info{};
     __u32 length = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) lost.recursion += info.recursion_misses;
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) recursion_misses_ += info.recursion_misses;
   }
-  return lost;
+  return recursion_misses_;
 }
 
 }  // namespace longshore::nodeagent

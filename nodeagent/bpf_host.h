@@ -5,7 +5,9 @@
 // memory). Nothing is pinned: all of it goes with the process.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +23,7 @@ namespace longshore::nodeagent {
 
 struct BpfConfig {
   uint32_t max_cgroups = 2048;       // how many are counted apart; 320 bytes each per CPU
-  uint32_t max_device_cells = 1024;  // pairs of cgroup and device, at most 4096; 704 bytes each
+  uint32_t max_device_cells = 1024;  // pairs of cgroup and device, at most 4096; 712 bytes each
   // As in /proc/self/cgroup; 0 is cgroup v2.
   uint32_t cpu_hierarchy = 0;
   uint32_t io_hierarchy = 0;      // kNoHierarchy: block I/O is attributed to no one
@@ -66,6 +68,7 @@ class BpfHost final : public KernelCounters {
   void Forget(uint32_t index);
   void ForgetPreemptions(uint32_t index);
   void Recycle();
+  uint64_t RecursionMisses() const;
   static int OnEvent(void* context, void* data, size_t size);
   void Append(const struct ::agent_event& event, size_t size);
 
@@ -76,6 +79,8 @@ class BpfHost final : public KernelCounters {
   std::vector<CgroupEvent>* drain_into_ = nullptr;
   std::vector<Retired> retired_;
   bool watched_ = false;  // ever
+  mutable uint64_t recursion_misses_ = 0;
+  mutable std::optional<std::chrono::steady_clock::time_point> recursion_read_;
 };
 
 }  // namespace longshore::nodeagent

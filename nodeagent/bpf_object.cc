@@ -198,7 +198,7 @@ Status BpfObject::Open(const BpfConfig& config, const Parts& parts) {
     bpf_map__set_max_entries(maps.io_members, 4 * config.max_cgroups);
   }
   bpf_map__set_max_entries(maps.free_indices, config.max_cgroups);
-  for (bpf_map* map : {maps.devices, maps.device_cells, maps.free_cells}) {
+  for (bpf_map* map : {maps.devices, maps.device_keys, maps.device_cells, maps.free_cells}) {
     bpf_map__set_max_entries(map, config.max_device_cells);
   }
   const auto& programs = skeleton_->progs;
@@ -222,6 +222,7 @@ Status BpfObject::MapAll() {
   LS_RETURN_IF_ERROR(counters_.Map(maps.counters));
   LS_RETURN_IF_ERROR(stalls_.Map(maps.stalls));
   LS_RETURN_IF_ERROR(devices_.Map(maps.devices));
+  LS_RETURN_IF_ERROR(device_keys_.Map(maps.device_keys));
   LS_RETURN_IF_ERROR(slots_.Map(maps.slots));
   LS_RETURN_IF_ERROR(cpu_words_.Map(maps.cpu_words));
   LS_RETURN_IF_ERROR(io_words_.Map(maps.io_words));
@@ -237,7 +238,7 @@ Status BpfObject::FillQueues(const BpfConfig& config) {
     }
     return {};
   };
-  devices()[AGENT_DEVICE_CATCH_ALL].key = agent_device_key(AGENT_INDEX_OVERFLOW, 0);
+  device_keys()[AGENT_DEVICE_CATCH_ALL] = agent_device_key(AGENT_INDEX_OVERFLOW, 0);
   LS_RETURN_IF_ERROR(fill(skeleton_->maps.free_indices, AGENT_INDEX_FIRST, config.max_cgroups));
   return fill(skeleton_->maps.free_cells, AGENT_DEVICE_FIRST, config.max_device_cells);
 }

@@ -65,10 +65,11 @@ class BpfObject {
   // Settles the task that runs there. False: it came in the middle of a program; try again.
   bool FlushCpu(int cpu) const;
 
-  // By CPU * max_cgroups + index, index, cell, CPU; the words by what they lie in front of.
+  // By CPU * max_cgroups + index, index, cell, cell, CPU; the words by what they lie in front of.
   agent_counters* counters() const { return counters_.As<agent_counters>(); }
   agent_stalls* stalls() const { return stalls_.As<agent_stalls>(); }
   agent_device* devices() const { return devices_.As<agent_device>(); }
+  uint64_t* device_keys() const { return device_keys_.As<uint64_t>(); }
   agent_slot* slots() const { return slots_.As<agent_slot>(); }
   uint64_t* words(Tree tree) const {
     return (tree == Tree::kCpu ? cpu_words_ : io_words_).As<uint64_t>();
@@ -91,7 +92,8 @@ class BpfObject {
   std::vector<bpf_link*> links_;
   std::vector<int> program_fds_;
   std::vector<std::string> degraded_;
-  MappedArray counters_, stalls_, devices_, slots_, cpu_words_, io_words_, device_words_;
+  MappedArray counters_, stalls_, devices_, device_keys_, slots_, cpu_words_, io_words_,
+      device_words_;
 };
 
 }  // namespace longshore::nodeagent

@@ -128,15 +128,15 @@ std::unique_ptr<CgroupGauges::Files> CgroupGauges::Open(const std::string& relat
 
 void CgroupGauges::Fill(std::vector<PodSample>& pods,
                         const std::unordered_set<std::string>& watched, MonotonicTime now) {
-  std::unordered_set<std::string> here;
+  ++fill_;
   for (PodSample& pod : pods) {
-    here.insert(pod.uid);
     Known& known = pods_[pod.uid];
+    known.seen = fill_;
     if (known.files == nullptr) known.files = Open(pod.relative_path, true);
     FillPod(known, pod, watched.contains(pod.uid), now);
     if (pod.final) pods_.erase(pod.uid);
   }
-  std::erase_if(pods_, [&](const auto& entry) { return !here.contains(entry.first); });
+  std::erase_if(pods_, [&](const auto& entry) { return entry.second.seen != fill_; });
 }
 
 void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, MonotonicTime now) {
@@ -147,11 +147,10 @@ void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, Monotonic
     usage.throttled_ns = files.last().throttled_ns;
   };
   fill(*known.files, pod.usage);
-  std::unordered_set<std::string> here;
   uint64_t throttled_ns = 0, oom_kills = known.files->last().oom_kills;
   for (ContainerSample& container : pod.containers) {
-    here.insert(container.id);
-    auto& files = known.containers[container.id];
+    auto& [files, seen] = known.containers[container.id];
+    seen = fill_;
     if (files == nullptr) files = Open(container.relative_path, false);
     fill(*files, container.usage);
     const uint64_t file = files->last().oom_kills;
@@ -160,9 +159,10 @@ void CgroupGauges::FillPod(Known& known, PodSample& pod, bool watched, Monotonic
     if (!layout_.memory.v2) oom_kills += file;
   }
   std::erase_if(known.containers, [&](const auto& entry) {
-    if (here.contains(entry.first)) return false;
-    known.gone_throttled_ns += entry.second->last().throttled_ns;
-    known.gone_oom_kills += entry.second->last().oom_kills;
+    const auto& [files, seen] = entry.second;
+    if (seen == fill_) return false;
+    known.gone_throttled_ns += files->last().throttled_ns;
+    known.gone_oom_kills += files->last().oom_kills;
     return true;
   });
   // A cgroup with a quota is told of its own only; v2 adds up OOM kills by itself.

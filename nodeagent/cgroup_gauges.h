@@ -50,10 +50,15 @@ class CgroupGauges {
 
  private:
   class Files;  // of one cgroup
+  struct Container {
+    std::unique_ptr<Files> files;
+    uint64_t seen = 0;  // by which Fill()
+  };
   struct Known {
     std::unique_ptr<Files> files;
-    std::map<std::string, std::unique_ptr<Files>> containers;  // by id
-    uint64_t gone_throttled_ns = 0, gone_oom_kills = 0;        // of containers that are no more
+    uint64_t seen = 0;
+    std::map<std::string, Container> containers;         // by id
+    uint64_t gone_throttled_ns = 0, gone_oom_kills = 0;  // of containers that are no more
   };
   void FillPod(Known& known, PodSample& pod, bool watched, MonotonicTime now);
   std::unique_ptr<Files> Open(const std::string& relative_path, bool is_pod);
@@ -61,6 +66,7 @@ class CgroupGauges {
   const CgroupLayout& layout_;
   OpenFiles open_files_;
   std::map<std::string, Known> pods_;  // by UID
+  uint64_t fill_ = 0;                  // how many there were
 };
 
 }  // namespace longshore::nodeagent

@@ -110,12 +110,18 @@ void CgroupTree::ReadCounters() {
   for (const auto& [uid, pod] : pods_) node_cpu_ns_ += pod.gone.cpu_ns;
 }
 
+// Entries stay from sample to sample: making each anew took more than reading it.
 void CgroupTree::ReadDevices() {
-  for (auto& [uid, pod] : pods_) {
-    pod.devices_now.clear();
-    for (auto& [id, container] : pod.containers) container.devices_now.clear();
-  }
-  devices_now_.clear();
+  const auto for_all = [&](auto change) {
+    change(devices_now_);
+    for (auto& [uid, pod] : pods_) {
+      change(pod.devices_now);
+      for (auto& [id, container] : pod.containers) change(container.devices_now);
+    }
+  };
+  for_all([](Devices& devices) {
+    for (auto& [device, counters] : devices) counters = {};
+  });
   for (const DeviceRow& row : kernel_.ReadDevices()) {
     devices_now_[row.device] += row.counters;
     const auto owner = owners_.find(row.index);
@@ -124,6 +130,9 @@ void CgroupTree::ReadDevices() {
     if (node.pod != nullptr) node.pod->devices_now[row.device] += row.counters;
     if (node.container != nullptr) node.container->devices_now[row.device] += row.counters;
   }
+  for_all([](Devices& devices) {
+    std::erase_if(devices, [](const auto& entry) { return entry.second == DeviceCounters{}; });
+  });
 }
 
 void CgroupTree::Expire(TimePoint now) {
@@ -254,6 +263,14 @@ std::vector<Preemption> CgroupTree::Preemptions() const {
     out.push_back(std::move(sum));
   }
   return out;
+}
+
+std::vector<PodPath> CgroupTree::Paths() const {
+  std::vector<PodPath> paths;
+  for (const auto& [uid, pod] : pods_) {
+    if (!pod.unknown) paths.push_back({uid, pod.relative_path});
+  }
+  return paths;
 }
 
 std::vector<PodTotals> CgroupTree::Totals() {

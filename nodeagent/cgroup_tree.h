@@ -60,6 +60,8 @@ class CgroupTree {
   // cgroup found no index is left out, since what it uses is not known; once a walk finds an index
   // for all of it, it goes on from the kernel's totals.
   std::vector<PodTotals> Totals();
+  // Of the pods that Totals() would have.
+  std::vector<PodPath> Paths() const;
   // All I/O of each device, whoever caused it, since the programs were attached and as of the last
   // Totals().
   std::map<DeviceId, DeviceCounters> NodeDevices() const;

@@ -57,6 +57,11 @@ void Collector::WalkWhenDue(MonotonicTime now) {
   walk_failed_ = !walked.has_value();
 }
 
+void Collector::BeginAuditWhenDue(MonotonicTime now) {
+  if (!taken_ || !audit_.Due(now)) return;
+  if (const auto pods = tree_.Paths(); !pods.empty()) audit_.Before(pods);
+}
+
 void Collector::Watch(std::vector<std::string> pod_uids) {
   MutexLock lock(mutex_);
   watch_next_ = std::move(pod_uids);
@@ -139,7 +144,7 @@ Sample Collector::Take() {
   HandleEvents();
   TakeWatched();
   WalkWhenDue(clock_.Monotonic());
-  if (!known_.empty() && audit_.Due(clock_.Monotonic())) audit_.Before(known_);
+  BeginAuditWhenDue(clock_.Monotonic());
   kernel_.Flush();
   Sample sample;
   sample.start = last_take_;
@@ -152,10 +157,7 @@ Sample Collector::Take() {
   sample.lost = kernel_.Lost();
   sample.uncounted_cgroups = tree_.uncounted();
   sample.audit = last_audit_;
-  known_.clear();
-  for (const PodSample& pod : sample.pods) {
-    if (!pod.final) known_.push_back({pod.uid, pod.relative_path});
-  }
+  taken_ = true;
   return sample;
 }
 

@@ -55,6 +55,7 @@ class Collector {
  private:
   void HandleEvents();
   void WalkWhenDue(MonotonicTime now);
+  void BeginAuditWhenDue(MonotonicTime now);
   void TakeWatched();
   std::vector<PodSample> TakePods(MonotonicTime now);
   NodeUsage TakeNode(MonotonicTime now);
@@ -70,7 +71,7 @@ class Collector {
   BlockDevices devices_;
   SelfAudit audit_;
   std::optional<Audit> last_audit_;
-  std::vector<SelfAudit::PodPath> known_;  // those of the last sample
+  bool taken_ = false;  // ever
   std::vector<CgroupEvent> events_;
   uint64_t events_lost_ = 0;
   MonotonicTime last_walk_{}, last_take_{};

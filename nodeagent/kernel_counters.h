@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -98,7 +99,7 @@ struct PreemptionRow {
 
 // What one of our programs costs, measured in one run of 1024.
 struct ProgramCost {
-  std::string program;
+  std::string_view program;
   uint64_t runs = 0;  // all, as far as known (sampled * 1024 otherwise)
   uint64_t sampled_runs = 0;
   uint64_t sampled_ns = 0;
@@ -131,7 +132,7 @@ struct LostUpdates {
   uint64_t internal = 0;     // a map refused an operation
   uint64_t devices = 0;      // block I/O that found the table of devices full; counted in sum only
   uint64_t preemptions = 0;  // that found the table of pairs full
-  uint64_t recursion = 0;    // program runs that the kernel skipped
+  uint64_t recursion = 0;    // program runs that the kernel skipped; up to 10 s old
 
   uint64_t Total() const {
     return no_index + events + owner + switches + internal + devices + preemptions + recursion;

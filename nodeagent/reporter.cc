@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nodeagent/reporter.h"
 
+#include <google/protobuf/arena.h>
+
 #include <utility>
 
 #include "common/base/log.h"
@@ -117,7 +119,11 @@ void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete, siz
 }
 
 void Reporter::Offer(std::shared_ptr<const Sample> sample) {
-  messages::AgentMessage message;
+  // A report has some thousand small parts, and all go together.
+  google::protobuf::ArenaOptions blocks;
+  blocks.start_block_size = 32 * 1024;
+  google::protobuf::Arena arena(blocks);
+  auto& message = *google::protobuf::Arena::CreateMessage<messages::AgentMessage>(&arena);
   uint64_t stream = 0;
   size_t finals = 0;
   {
@@ -129,7 +135,7 @@ void Reporter::Offer(std::shared_ptr<const Sample> sample) {
     }
     stream = counts_.connections;
     const bool all = told_ == nullptr || sample->end - told_all_ >= kCompleteInterval;
-    *message.mutable_usage() = MakeReport(*sample, sequence_ + 1, all ? nullptr : told_.get());
+    FillReport(*message.mutable_usage(), *sample, sequence_ + 1, all ? nullptr : told_.get());
     finals = AddFinals(*message.mutable_usage());
   }
   const bool complete = message.usage().complete();

@@ -58,6 +58,11 @@ struct ContainerSample {
   bool operator==(const ContainerSample&) const = default;
 };
 
+// A pod's cgroup below `kubepods`.
+struct PodPath {
+  std::string uid, relative_path;
+};
+
 struct PodSample {
   std::string uid;
   std::string relative_path;  // of the pod's cgroup below `kubepods`

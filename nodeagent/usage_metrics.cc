@@ -122,14 +122,14 @@ void AddLost(Exposition& out, const Sample& sample) {
 void AddCosts(Exposition& out, const std::vector<ProgramCost>& costs) {
   out.Family("program_runs_total", "counter", "Runs of each BPF program");
   for (const ProgramCost& cost : costs) {
-    out.Value({{"program", cost.program}}, static_cast<double>(cost.runs));
+    out.Value({{"program", std::string(cost.program)}}, static_cast<double>(cost.runs));
   }
   out.Family("program_seconds_total", "counter", "Time in each, from a sample of its runs");
   for (const ProgramCost& cost : costs) {
     const double mean = cost.sampled_runs == 0
                             ? 0
                             : Seconds(cost.sampled_ns) / static_cast<double>(cost.sampled_runs);
-    out.Value({{"program", cost.program}}, mean * static_cast<double>(cost.runs));
+    out.Value({{"program", std::string(cost.program)}}, mean * static_cast<double>(cost.runs));
   }
 }
 
@@ -155,35 +155,30 @@ struct UsageMetrics::PodCounter {
 };
 
 #define LS_COUNTER(member) [](const Usage& usage) { return usage.member; }
-const std::array<UsageMetrics::PodCounter, UsageMetrics::kCounters> UsageMetrics::kPodCounters =
-    {{
-        {"pod_cpu_seconds_total", "CPU time", 1e9, LS_COUNTER(counters.cpu_ns)},
-        {"pod_run_queue_wait_seconds_total", "Runnable without a CPU", 1e9,
-         LS_COUNTER(counters.run_queue_wait_ns)},
-        {"pod_throttled_seconds_total", "Held back by its own CPU quota", 1e9,
-         LS_COUNTER(throttled_ns)},
-        {"pod_block_read_bytes_total", "Block I/O charged to it", 1,
-         LS_COUNTER(counters.read_bytes)},
-        {"pod_block_write_bytes_total", "Block I/O charged to it", 1,
-         LS_COUNTER(counters.write_bytes)},
-        {"pod_file_read_bytes_total", "Read, cache hits and pipes too", 1,
-         LS_COUNTER(counters.file_read_bytes)},
-        {"pod_file_write_bytes_total", "Written, pipes too", 1,
-         LS_COUNTER(counters.file_write_bytes)},
-        {"pod_dirtied_bytes_total", "Written into the page cache, or directly", 1,
-         LS_COUNTER(counters.dirtied_bytes)},
-        {"pod_cancelled_bytes_total", "Deleted before it was written back", 1,
-         LS_COUNTER(counters.cancelled_bytes)},
-        {"pod_fsyncs_total", "Calls of fsync and its like", 1, LS_COUNTER(counters.fsyncs)},
-        {"pod_fsync_seconds_total", "Time in them", 1e9, LS_COUNTER(counters.fsync_ns)},
-        {"pod_reclaim_stall_seconds_total", "Time in direct reclaim", 1e9,
-         LS_COUNTER(counters.reclaim_stall_ns)},
-        {"pod_network_receive_bytes_total", "Received", 1,
-         LS_COUNTER(counters.network_receive_bytes)},
-        {"pod_network_send_bytes_total", "Sent", 1, LS_COUNTER(counters.network_send_bytes)},
-        {"pod_oom_kills_total", "Processes that the kernel killed for memory", 1,
-         LS_COUNTER(oom_kills)},
-    }};
+const std::array<UsageMetrics::PodCounter, UsageMetrics::kCounters> UsageMetrics::kPodCounters = {{
+    {"pod_cpu_seconds_total", "CPU time", 1e9, LS_COUNTER(counters.cpu_ns)},
+    {"pod_run_queue_wait_seconds_total", "Runnable without a CPU", 1e9,
+     LS_COUNTER(counters.run_queue_wait_ns)},
+    {"pod_throttled_seconds_total", "Held back by its own CPU quota", 1e9,
+     LS_COUNTER(throttled_ns)},
+    {"pod_block_read_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.read_bytes)},
+    {"pod_block_write_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.write_bytes)},
+    {"pod_file_read_bytes_total", "Read, cache hits and pipes too", 1,
+     LS_COUNTER(counters.file_read_bytes)},
+    {"pod_file_write_bytes_total", "Written, pipes too", 1, LS_COUNTER(counters.file_write_bytes)},
+    {"pod_dirtied_bytes_total", "Written into the page cache, or directly", 1,
+     LS_COUNTER(counters.dirtied_bytes)},
+    {"pod_cancelled_bytes_total", "Deleted before it was written back", 1,
+     LS_COUNTER(counters.cancelled_bytes)},
+    {"pod_fsyncs_total", "Calls of fsync and its like", 1, LS_COUNTER(counters.fsyncs)},
+    {"pod_fsync_seconds_total", "Time in them", 1e9, LS_COUNTER(counters.fsync_ns)},
+    {"pod_reclaim_stall_seconds_total", "Time in direct reclaim", 1e9,
+     LS_COUNTER(counters.reclaim_stall_ns)},
+    {"pod_network_receive_bytes_total", "Received", 1, LS_COUNTER(counters.network_receive_bytes)},
+    {"pod_network_send_bytes_total", "Sent", 1, LS_COUNTER(counters.network_send_bytes)},
+    {"pod_oom_kills_total", "Processes that the kernel killed for memory", 1,
+     LS_COUNTER(oom_kills)},
+}};
 #undef LS_COUNTER
 
 UsageMetrics::Values UsageMetrics::Read(const Usage& usage) {

@@ -24,9 +24,8 @@ void Set(Parent& parent, messages::LatencyHistogram* (Parent::*mutable_field)(),
   buckets.Add(histogram.buckets.begin(), last.base());
 }
 
-messages::DeviceCounters ToMessage(DeviceId id, const DeviceCounters& counters) {
+void Fill(messages::DeviceCounters& out, DeviceId id, const DeviceCounters& counters) {
   using Message = messages::DeviceCounters;
-  Message out;
   out.set_device(id.ToString());
   out.set_read_bytes(counters.read_bytes);
   out.set_write_bytes(counters.write_bytes);
@@ -39,7 +38,6 @@ messages::DeviceCounters ToMessage(DeviceId id, const DeviceCounters& counters) 
   Set(out, &Message::mutable_read, counters.read);
   Set(out, &Message::mutable_write, counters.write);
   Set(out, &Message::mutable_flush, counters.flush);
-  return out;
 }
 
 void Fill(messages::PressureTotals& out, const Pressure& pressure) {
@@ -91,15 +89,14 @@ void Fill(messages::Usage& out, const Counters& counters) {
 
 void Fill(messages::Usage& out, const Usage& usage) {
   Fill(out, usage.counters);
-  for (const auto& [id, counters] : usage.devices) *out.add_devices() = ToMessage(id, counters);
+  for (const auto& [id, counters] : usage.devices) Fill(*out.add_devices(), id, counters);
   out.set_throttled_ns(usage.throttled_ns);
   out.set_oom_kills(usage.oom_kills);
   Fill(*out.mutable_memory(), usage.memory);
   if (usage.pressure) Fill(*out.mutable_pressure(), *usage.pressure);
 }
 
-messages::NodeCounters ToMessage(const NodeUsage& node) {
-  messages::NodeCounters out;
+void Fill(messages::NodeCounters& out, const NodeUsage& node) {
   out.set_cpu_ns(node.cpu_ns);
   out.set_cpu_capacity_milli(node.cpu_capacity_milli);
   out.set_idle_cpu_ns(node.idle_cpu_ns);
@@ -113,7 +110,7 @@ messages::NodeCounters ToMessage(const NodeUsage& node) {
   if (node.pressure) Fill(*out.mutable_pressure(), *node.pressure);
   for (const auto& [id, device] : node.devices) {
     messages::DeviceCounters& row = *out.add_devices();
-    row = ToMessage(id, device.counters);
+    Fill(row, id, device.counters);
     row.set_name(device.name);
     row.set_stacked(device.stacked);
   }
@@ -125,7 +122,17 @@ messages::NodeCounters ToMessage(const NodeUsage& node) {
     row.set_drops(interface.drops);
     row.set_speed_bits_per_second(interface.speed_bits_per_second);
   }
-  return out;
+}
+
+void Fill(messages::PodCounters& out, const PodSample& pod) {
+  out.set_pod_uid(pod.uid);
+  out.set_final(pod.final);
+  Fill(*out.mutable_usage(), pod.usage);
+  for (const ContainerSample& container : pod.containers) {
+    messages::ContainerCounters& row = *out.add_containers();
+    row.set_container_id(container.id);
+    Fill(*row.mutable_usage(), container.usage);
+  }
 }
 
 // Whether a pod that was told of is not known any more: what a report of changes leaves out would
@@ -145,7 +152,7 @@ void AddPods(messages::UsageReport& report, const Sample& sample, const Sample* 
   auto before = earlier.begin();
   for (const PodSample& pod : sample.pods) {
     while (before != earlier.end() && before->uid < pod.uid) ++before;
-    if (before == earlier.end() || *before != pod) *report.add_pods() = ToMessage(pod);
+    if (before == earlier.end() || *before != pod) Fill(*report.add_pods(), pod);
   }
 }
 
@@ -167,30 +174,22 @@ void AddPreemptions(messages::UsageReport& report, const Sample& sample, const S
 
 messages::PodCounters ToMessage(const PodSample& pod) {
   messages::PodCounters out;
-  out.set_pod_uid(pod.uid);
-  out.set_final(pod.final);
-  Fill(*out.mutable_usage(), pod.usage);
-  for (const ContainerSample& container : pod.containers) {
-    messages::ContainerCounters& row = *out.add_containers();
-    row.set_container_id(container.id);
-    Fill(*row.mutable_usage(), container.usage);
-  }
+  Fill(out, pod);
   return out;
 }
 
-messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence, const Sample* told) {
+void FillReport(messages::UsageReport& report, const Sample& sample, uint64_t sequence,
+                const Sample* told) {
   if (told != nullptr && Forgets(sample, *told)) told = nullptr;
-  messages::UsageReport report;
   report.set_sequence(sequence);
   report.set_interval_start_ns(Nanoseconds(sample.start));
   report.set_interval_end_ns(Nanoseconds(sample.end));
   report.set_wall_end_ns(Nanoseconds(sample.wall_end));
   report.set_complete(told == nullptr);
   AddPods(report, sample, told);
-  *report.mutable_node() = ToMessage(sample.node);
+  Fill(*report.mutable_node(), sample.node);
   AddPreemptions(report, sample, told);
   report.set_lost_updates(sample.lost.Total() + sample.uncounted_cgroups);
-  return report;
 }
 
 }  // namespace longshore::nodeagent

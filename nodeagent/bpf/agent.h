@@ -78,7 +78,7 @@ struct agent_device {
 	__u64 flushes;
 	__u64 queue_ns;
 	__u64 device_ns;
-	__u64 key; /* agent_device_key(); 0: the cell is free */
+	__u64 reserved; /* to a cache line */
 	__u64 queue[AGENT_BUCKETS];
 	__u64 read[AGENT_BUCKETS];
 	__u64 write[AGENT_BUCKETS];

@@ -79,17 +79,17 @@ static __always_inline __u32 device_of(struct request *rq)
 /* Takes a cell for `key`; another CPU may have done so at the same time. */
 static __always_inline __u32 *make_cell(__u64 key)
 {
-	struct agent_device *device;
+	__u64 *used_by;
 	__u32 cell;
 
 	if (bpf_map_pop_elem(&free_cells, &cell))
 		return bpf_map_lookup_elem(&device_cells, &key);
-	device = bpf_map_lookup_elem(&devices, &cell);
-	if (device)
-		device->key = key;
+	used_by = bpf_map_lookup_elem(&device_keys, &cell);
+	if (used_by)
+		*used_by = key;
 	if (bpf_map_update_elem(&device_cells, &key, &cell, BPF_NOEXIST)) {
-		if (device)
-			device->key = 0;
+		if (used_by)
+			*used_by = 0;
 		bpf_map_push_elem(&free_cells, &cell, 0);
 	}
 	return bpf_map_lookup_elem(&device_cells, &key);

@@ -24,12 +24,13 @@ const volatile __u32 cpu_from_cpuacct = 0; /* not 0: no cgroup v2 tree, use v1's
 
 /* Read by the agent through mmap, without a system call. Sizes of 1 are set before loading. An
  * index, and a cell of a device, is used again only after the agent has taken its last values. */
-MAPPED_ARRAY(counters, 1, struct agent_counters);      /* at cpu * max_cgroups + index */
-MAPPED_ARRAY(stalls, 1, struct agent_stalls);	       /* by index */
-MAPPED_ARRAY(devices, 1, struct agent_device);	       /* by cell */
-MAPPED_ARRAY(slots, 1, struct agent_slot);	       /* by CPU */
-MAPPED_ARRAY(cpu_words, AGENT_WORDS, __u64);	       /* in front of cpu_members, see agent.h */
-MAPPED_ARRAY(io_words, AGENT_WORDS, __u64);	       /* in front of io_members */
+MAPPED_ARRAY(counters, 1, struct agent_counters); /* at cpu * max_cgroups + index */
+MAPPED_ARRAY(stalls, 1, struct agent_stalls);	  /* by index */
+MAPPED_ARRAY(devices, 1, struct agent_device);	  /* by cell */
+MAPPED_ARRAY(device_keys, 1, __u64);		  /* by cell: agent_device_key(); 0: it is free */
+MAPPED_ARRAY(slots, 1, struct agent_slot);	  /* by CPU */
+MAPPED_ARRAY(cpu_words, AGENT_WORDS, __u64);	  /* in front of cpu_members, see agent.h */
+MAPPED_ARRAY(io_words, AGENT_WORDS, __u64);	  /* in front of io_members */
 MAPPED_ARRAY(device_words, AGENT_DEVICE_WORDS, __u64); /* in front of device_cells */
 
 /* cgroup id -> agent_member, for the hierarchy that tasks are looked up in. Ids of different

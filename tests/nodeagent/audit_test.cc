@@ -14,7 +14,7 @@ class SelfAuditTest : public ::testing::Test {
   std::optional<Audit> Run(uint64_t advance = 0) {
     now_ += seconds(60);
     EXPECT_TRUE(audit_.Due(now_));
-    std::vector<SelfAudit::PodPath> paths;
+    std::vector<PodPath> paths;
     for (const PodSample& pod : pods_) paths.push_back({pod.uid, pod.relative_path});
     audit_.Before(paths);
     for (auto& [path, totals] : kernel_) totals.cpu_ns += advance;

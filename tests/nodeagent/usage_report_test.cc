@@ -61,6 +61,12 @@ PodSample Pod(const std::string& uid, uint64_t cpu_ns) {
   return pod;
 }
 
+messages::UsageReport MakeReport(const Sample& sample, uint64_t sequence, const Sample* told) {
+  messages::UsageReport report;
+  FillReport(report, sample, sequence, told);
+  return report;
+}
+
 // By reflection's poor relation: the fields of Usage are numbered 1 to 28 and each scalar one was
 // given its own number (memory and pressure from 31 and 41 on).
 void ExpectFull(const messages::Usage& usage) {
