@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -84,12 +86,14 @@ std::string ExitStatus::ToString() const {
   return "exit code " + std::to_string(code);
 }
 
-Reaper::Reaper() {
+Reaper::Reaper() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  LS_CHECK(wake_.valid());
   thread_ = std::jthread([this](const std::stop_token& stop) { Loop(stop); });
 }
 
 Reaper::~Reaper() {
   thread_.request_stop();
+  Wake();
   thread_.join();
 }
 
@@ -109,7 +113,9 @@ Result<std::shared_ptr<Reaper::Child>> Reaper::Spawn(const Command& command, int
   const int error = ::posix_spawnp(&child->pid, argv[0], &settings.actions, &settings.attributes,
                                    argv.data(), envp.data());
   if (error != 0) return ErrnoError(error, "start " + command.argv[0]);
+  child->handle = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child->pid, 0)));
   children_[child->pid] = child;
+  Wake();
   return child;
 }
 
@@ -127,21 +133,38 @@ void Reaper::Loop(const std::stop_token& stop) {
   ::pthread_setname_np(::pthread_self(), "ls-reaper");
   while (!stop.stop_requested()) {
     siginfo_t info{};
-    // Looks without reaping, so that the group can be cleared while the id is still taken. A poll
-    // is used because waitid cannot be woken for the end of the program; 20 ms of delay at the
-    // end of a tool is nothing, and orphans can wait longer.
+    // Looks without reaping, so that the group can be cleared while the id is still taken.
     const int rc = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
     if (rc == 0 && info.si_pid != 0) {
       Reap(info.si_pid);
     } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(HasChildren() ? 20 : 200));
+      WaitForAnEnd();
     }
   }
 }
 
-bool Reaper::HasChildren() const {
-  MutexLock lock(mutex_);
-  return !children_.empty();
+// Until a tool ends, or it is time to look for orphans, which nothing tells of and which can wait.
+void Reaper::WaitForAnEnd() const {
+  std::vector<std::shared_ptr<Child>>
+      children;  // their descriptors stay open while they are polled
+  std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}};
+  bool told_of_all = true;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [pid, child] : children_) {
+      children.push_back(child);
+      fds.push_back({child->handle.get(), POLLIN, 0});
+      told_of_all &= child->handle.valid();
+    }
+  }
+  ::poll(fds.data(), fds.size(), told_of_all ? 200 : 20);
+  uint64_t ignored = 0;
+  if (fds[0].revents != 0) (void)!::read(wake_.get(), &ignored, sizeof ignored);
+}
+
+void Reaper::Wake() const {
+  const uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
 }
 
 void Reaper::Reap(pid_t pid) {

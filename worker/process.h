@@ -46,7 +46,8 @@ class Reaper {
 
   struct Child {
     pid_t pid = 0;
-    UniqueFd ended_event;              // readable once it has ended
+    UniqueFd handle;                   // pidfd; none where the kernel or a sandbox refuses it
+    UniqueFd ended_event;              // readable once it has ended and was reaped
     std::optional<ExitStatus> status;  // guarded by the reaper
   };
 
@@ -60,9 +61,11 @@ class Reaper {
  private:
   void Loop(const std::stop_token& stop);
   void Reap(pid_t pid);
-  bool HasChildren() const;
+  void WaitForAnEnd() const;
+  void Wake() const;
 
   mutable Mutex mutex_;
+  UniqueFd wake_;  // the loop has something new to wait for, or nothing any more
   std::map<pid_t, std::shared_ptr<Child>> children_ LS_GUARDED_BY(mutex_);
   std::jthread thread_;
 };

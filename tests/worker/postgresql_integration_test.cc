@@ -339,8 +339,8 @@ TEST_F(PostgresqlTest, LeavesNothingOfACancelledBackup) {
   ExpectNoSessions();
   // No tool of ours is left: each had the scratch folder as its HOME.
   for (const auto& process : std::filesystem::directory_iterator("/proc")) {
-    std::ifstream environment(process.path() / "environ");
-    const std::string text((std::istreambuf_iterator<char>(environment)), {});
+    // Processes come and go.
+    const std::string text = ReadFile(process.path() / "environ").value_or("");
     EXPECT_THAT(text, Not(HasSubstr("HOME=" + worker_.settings().scratch))) << process.path();
   }
 }
@@ -368,8 +368,7 @@ TEST_F(PostgresqlTest, KeepsSecretsOutOfArgumentsAndEnvironments) {
     while (!done) {
       for (const auto& process : std::filesystem::directory_iterator("/proc")) {
         for (const char* file : {"cmdline", "environ"}) {
-          std::ifstream stream(process.path() / file);
-          const std::string text((std::istreambuf_iterator<char>(stream)), {});
+          const std::string text = ReadFile(process.path() / file).value_or("");
           if (text.find(worker_.settings().scratch) != std::string::npos) ++seen;
           for (const std::string& secret : secrets) {
             EXPECT_THAT(text, Not(HasSubstr(secret))) << process.path();
