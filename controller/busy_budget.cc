@@ -9,6 +9,7 @@ namespace {
 constexpr std::chrono::seconds kLowerAfter{30};
 // A busy pod is visited every ten seconds: a budget that was taken away is back within 30.
 constexpr std::chrono::seconds kRepeatAfter{20};
+constexpr char kAsked[] = "longshore.dev/asked";  // when
 
 bool IsLabelled(const api::Json& pod) { return !kube::LabelOf(pod, kLabelBusy).empty(); }
 
@@ -38,14 +39,25 @@ BusyBudget::Namespace& BusyBudget::Of(const std::string& ns) {
   return found->second;
 }
 
+// Under the version that was read, and never without a change: what a leader of before still has on
+// its way is refused once this one has asked.
 Status BusyBudget::Ask(const std::string& ns, Namespace& of, int pods) {
-  const api::Json patch = {{"spec", {{"minAvailable", pods}}}};
-  auto written = env_.cluster.Patch(kube::kPodDisruptionBudgets, ns, kBusyBudget,
-                                    kube::PatchType::kMerge, patch, "");
-  if (!written && written.error().code == Code::kNotFound) {
-    written = env_.cluster.Create(kube::kPodDisruptionBudgets, ns, Budget(ns, pods));
+  of.asked = -1;  // should nobody answer
+  const auto read = env_.cluster.Fetch(kube::kPodDisruptionBudgets, ns, kBusyBudget);
+  if (!read && read.error().code != Code::kNotFound) return read.error();
+  api::Json object = Budget(ns, pods);
+  object["metadata"]["annotations"] = {{kAsked, env_.NowText()}};
+  if (read) {
+    const api::Json patch = {
+        {"metadata",
+         {{"resourceVersion", kube::StringAt(*read, "/metadata/resourceVersion")},
+          {"annotations", object["metadata"]["annotations"]}}},
+        {"spec", {{"minAvailable", pods}}}};
+    LS_RETURN_IF_ERROR(env_.cluster.Patch(kube::kPodDisruptionBudgets, ns, kBusyBudget,
+                                          kube::PatchType::kMerge, patch, ""));
+  } else {
+    LS_RETURN_IF_ERROR(env_.cluster.Create(kube::kPodDisruptionBudgets, ns, object));
   }
-  if (!written) return written.error();
   of.asked = pods;
   of.written = env_.clock.Monotonic();
   return {};
@@ -67,7 +79,8 @@ Status BusyBudget::Sync(const api::Json& pod, bool busy) {
     const int pods = static_cast<int>(of.busy.size());
     if (of.asked < pods) LS_RETURN_IF_ERROR(Ask(ns, of, pods));
   }
-  if (IsLabelled(pod) != busy) {
+  // One that we have labelled, or may have: what is cached may be older than that.
+  if (IsLabelled(pod) != busy || (!busy && of.busy.contains(name))) {
     const api::Json patch = {
         {"metadata",
          {{"uid", kube::UidOf(pod)},

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "controller/environment.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -122,7 +122,7 @@ std::chrono::milliseconds Crew::BackOff(int slot, WallTime now) const {
   if (failures < 2) return std::chrono::milliseconds(0);
   const auto wanted = std::min<std::chrono::nanoseconds>(
       kLongestBackOff, std::chrono::seconds(1 << std::min(failures - 1, 10)));
-  const auto waited = Since(Newest(slot)->row->status.last_transition_time, now);
+  const auto waited = Waited(Newest(slot)->row->status.last_transition_time, now);
   return std::chrono::duration_cast<std::chrono::milliseconds>(
       std::max<std::chrono::nanoseconds>(wanted - waited, std::chrono::nanoseconds(0)));
 }

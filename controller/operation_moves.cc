@@ -7,8 +7,8 @@
 #include "common/base/clock.h"
 #include "common/base/strings.h"
 #include "controller/clip.h"
-#include "controller/environment.h"
 #include "controller/pod_names.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -205,7 +205,7 @@ std::chrono::seconds RetryDelay(const api::OperationStatus& status) {
 
 std::chrono::nanoseconds RetryIn(const api::Operation& operation, WallTime now) {
   if (operation.status.attempt == 0) return std::chrono::nanoseconds(0);
-  const auto waited = Since(operation.status.queued_time, now);
+  const auto waited = Waited(operation.status.queued_time, now);
   return std::max<std::chrono::nanoseconds>(RetryDelay(operation.status) - waited,
                                             std::chrono::nanoseconds(0));
 }

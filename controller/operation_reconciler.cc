@@ -8,6 +8,7 @@
 #include "controller/operation_moves.h"
 #include "controller/pod_facts.h"
 #include "controller/pod_reconciler.h"
+#include "controller/sure_write.h"
 
 namespace longshore::controller {
 namespace {
@@ -125,7 +126,10 @@ Result<Again> OperationReconciler::OnActive(api::Operation& operation) {
     const bool holds = row->status.lease &&
                        row->status.lease->operation == operation.metadata.name &&
                        row->status.lease->epoch == operation.status.epoch;
-    if (!holds || operation.spec.cancel) env_.Wake(kPodKey, ns, row->metadata.name);
+    // One that has ended wakes its operation each time it is looked at.
+    const std::string& state = row->status.state;
+    const bool ended = state == api::kFailed || state == api::kLost || state == api::kDeconstructed;
+    if ((!holds || operation.spec.cancel) && !ended) env_.Wake(kPodKey, ns, row->metadata.name);
     if (holds) return Again();  // the pod reconciler looks after it
   }
   LS_ASSIGN_OR_RETURN(const bool fenced, Fenced(operation));
@@ -179,7 +183,7 @@ Result<Again> OperationReconciler::Cancel(api::Operation& operation, const std::
 }
 
 Status OperationReconciler::Write(api::Operation& operation) {
-  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, operation));
+  LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, operation));
   env_.tally.operation_moved(operation.status.state);
   env_.Wake(kRequestKey, operation.metadata.ns, operation.spec.request_ref.name);
   return {};

@@ -11,6 +11,8 @@
 #include "controller/operation_moves.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
+#include "controller/sure_write.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -35,6 +37,12 @@ bool Marked(const api::Operation& operation, const api::BackupPod& row) {
          operation.status.epoch == row.status.lease->epoch;
 }
 
+// Whether it was given the work and has not said anything to that.
+bool Asked(const WorkerFacts& worker, uint64_t epoch) {
+  const bool refused = worker.reply && worker.reply->epoch() == epoch;
+  return worker.assign_sent == epoch && worker.last_epoch < epoch && !refused;
+}
+
 // The API could not say; anything else is the operation's own fault and ends it.
 bool Passing(const Error& error) {
   return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded ||
@@ -49,9 +57,10 @@ Result<Again> PodReconciler::OnAssigned(Seen& seen) {
   if (lease.operation.empty()) return OnAcquired(seen);
   auto operation = Find<api::Operation>(env_.cluster, seen.row.metadata.ns, lease.operation);
   if (!operation) {
-    // Deleted under it. A worker that still works on it is told to stop; its result frees the pod.
+    // Deleted under it. A worker that works on it, or may not have heard of it yet, is told to
+    // stop; its result, or its refusal, frees the pod.
     const auto epoch = static_cast<uint64_t>(lease.epoch);
-    if (seen.connected() && seen.worker->running_epoch == epoch) {
+    if (seen.connected() && (seen.worker->running_epoch == epoch || Asked(*seen.worker, epoch))) {
       if (seen.worker->cancel_sent != epoch) {
         env_.workers.Send(seen.row.status.pod_uid, CancelMessage(epoch));
       }
@@ -229,7 +238,7 @@ Status PodReconciler::OnProgress(Seen& seen, api::Operation& operation) {
   if (operation.status.progress.time == time) return {};
   const auto progress = FromMessage(*seen.worker->progress, time);
   AnnounceProgress(env_.events, operation, progress);
-  const auto written = Since(operation.status.progress.time, env_.clock.Now());
+  const auto written = Waited(operation.status.progress.time, env_.clock.Now());
   const bool due =
       operation.status.progress.time.empty() || written >= env_.settings.progress_write_interval;
   const bool changed = TakeProgress(operation, progress);
@@ -263,7 +272,7 @@ Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation, st
 }
 
 Status PodReconciler::WriteOperation(api::Operation& operation) {
-  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, operation));
+  LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, operation));
   env_.tally.operation_moved(operation.status.state);
   env_.Wake(kOperationKey, operation.metadata.ns, operation.metadata.name);
   return {};
@@ -282,8 +291,9 @@ Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason, const s
     SendReleased(seen.row.status.pod_uid, epoch);
   }
   seen.row.status.lease.reset();
-  const bool offered =
-      seen.ending.empty() && !seen.pod.deleting && seen.connected() && !seen.worker->gate_closed;
+  const bool offered = seen.ending.empty() && !seen.pod.deleting && seen.worker &&
+                       seen.worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence) &&
+                       seen.worker->running_epoch == 0 && !seen.worker->gate_closed;
   if (!offered) {
     // Provisioning decides what becomes of it: drained, deleted, or offered when it is back.
     LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,

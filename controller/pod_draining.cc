@@ -10,6 +10,8 @@
 #include "controller/operation_moves.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
+#include "controller/sure_write.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -50,10 +52,13 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
     AnnounceDeconstructed(env_.events, seen.row);
     return Again(milliseconds(0));
   }
-  if (seen.pod.deleting) return Again(kLookAgain);
+  // Its worker does not exit, and the Pod not go, before it has got rid of what it holds.
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
+  if (seen.pod.deleting) return Again(kLookAgain);
   const MonotonicTime now = env_.clock.Monotonic();
-  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
+  const MonotonicTime changed = seen.worker ? seen.worker->changed : env_.started;
+  const auto waited = std::min<std::chrono::nanoseconds>(
+      now - changed, Waited(seen.row.status.last_transition_time, env_.clock.Now()));
   // What never was offered has nothing in flight; nor has what has ended or said so.
   const bool never_offered = seen.row.status.node_name.empty() && seen.row.status.epoch == 0;
   const bool heard = seen.worker && seen.worker->Present(now, env_.settings.drain_silence);
@@ -184,7 +189,7 @@ Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std:
   row.status.reason = reason;
   row.status.message = Clip(message);
   row.status.last_transition_time = env_.NowText();
-  LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, row));
+  LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, row));
   LogInfo("pod moved", {{"pod", row.metadata.Key()},
                         {"from", before},
                         {"to", state},

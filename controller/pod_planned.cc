@@ -64,11 +64,14 @@ Result<Again> PodReconciler::CreatePod(Seen& seen, const api::PodPolicy& policy,
 Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
   seen.row.status.pod_uid = kube::UidOf(pod);
   const bool relaxed = !seen.row.spec.placement_mode.empty();
+  LS_RETURN_IF_ERROR(
+      Move(seen, api::kProvisioning, kReasonPodCreated,
+           relaxed ? "the Pod was created; nearness, which its source requires, has timed out "
+                     "and is only preferred"
+                   : "the Pod was created"));
+  // It wakes the rows that wait for this one: not before the next visit sees it as created.
   pace_.Reached(seen.row, Pace::Step::kCreated);
-  return Move(seen, api::kProvisioning, kReasonPodCreated,
-              relaxed ? "the Pod was created; nearness, which its source requires, has timed out "
-                        "and is only preferred"
-                      : "the Pod was created");
+  return {};
 }
 
 // Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.

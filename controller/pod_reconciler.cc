@@ -5,6 +5,7 @@
 #include "controller/announcements.h"
 #include "controller/clip.h"
 #include "controller/finalizer.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -14,6 +15,14 @@ using std::chrono::seconds;
 
 constexpr milliseconds kSoon{500};  // the cache has to catch up
 constexpr seconds kLookAgain{10};   // for what no event tells us
+
+// What no lease is for is nobody's: its operation has ended, has another attempt or is deleted.
+void StopWork(const Environment& env, const WorkerFacts& worker) {
+  if (worker.cancel_sent >= worker.running_epoch) return;
+  messages::ControllerMessage cancel;
+  cancel.mutable_cancel()->set_epoch(worker.running_epoch);
+  env.workers.Send(worker.identity.uid, cancel);
+}
 
 }  // namespace
 
@@ -103,7 +112,7 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
     return Again(milliseconds(0));
   }
   if (!present || seen.pod.deleting) {
-    const auto silent = Since(seen.row.status.last_transition_time, env_.clock.Now());
+    const auto silent = Waited(seen.row.status.last_transition_time, env_.clock.Now());
     if (!seen.pod.deleting && seen.row.status.reason == kReasonWorkerSilent &&
         silent > env_.settings.stall_grace && NodeIsLost(seen)) {
       LS_RETURN_IF_ERROR(BeginDraining(seen.row, kReasonNodeLost,
@@ -111,6 +120,11 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
       return Again(milliseconds(0));
     }
     LS_RETURN_IF_ERROR(ReportTrouble(seen));
+    return Again(kLookAgain);
+  }
+  // Freed while it could not be reached, and still at it.
+  if (seen.worker->running_epoch != 0) {
+    StopWork(env_, *seen.worker);
     return Again(kLookAgain);
   }
   const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
@@ -167,7 +181,7 @@ void PodReconciler::FillPlacement(Seen& seen) {
 
 // Puts the trouble of a pod that should have started by now into the row, once.
 Status PodReconciler::ReportTrouble(Seen& seen) {
-  const auto waited = Since(seen.row.status.last_transition_time, env_.clock.Now());
+  const auto waited = Waited(seen.row.status.last_transition_time, env_.clock.Now());
   if (waited < env_.settings.trouble_grace) return {};
   std::string reason = seen.pod.trouble, message = seen.pod.trouble_message;
   if (reason.empty() && seen.pod.running) {
@@ -227,6 +241,11 @@ Result<Again> PodReconciler::OnAvailable(Seen& seen) {
 // ---- Failed, Lost, Deconstructed --------------------------------------------------------------
 
 Result<Again> PodReconciler::OnEnded(Seen& seen) {
+  // A second Pod that was made for it, while it was not seen that it had one: nobody else's.
+  const auto named = env_.cluster.Get(kube::kPods, seen.row.metadata.ns, seen.row.metadata.name);
+  if (!seen.pod.exists && named && MadeFor(*named, seen.row.metadata.uid)) {
+    seen.pod = FactsOf(named);
+  }
   if (seen.pod.exists && !seen.pod.deleting) {
     kube::DeleteOptions options;
     options.uid = seen.pod.uid;
@@ -238,11 +257,7 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
   SettleStaleResult(seen);
   if (seen.pod.exists) return Again(kLookAgain);
   // Its Pod was removed by force, its process lives on: stop what it does before that begins anew.
-  if (seen.connected() && seen.worker->running_epoch > seen.worker->cancel_sent) {
-    messages::ControllerMessage cancel;
-    cancel.mutable_cancel()->set_epoch(seen.worker->running_epoch);
-    env_.workers.Send(seen.row.status.pod_uid, cancel);
-  }
+  if (seen.connected()) StopWork(env_, *seen.worker);
   env_.workers.Forget(seen.row.status.pod_uid);
   env_.usage.Sweep();  // of this one later, with one that ends then
   // Operations that were interrupted here may be tried elsewhere now.

@@ -7,6 +7,7 @@
 #include "controller/acceptance.h"
 #include "controller/pod_reconciler.h"
 #include "controller/steering.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -53,7 +54,7 @@ Result<Again> PodReconciler::OnUnbound(Seen& seen) {
 // How long the Pod may still be bound before another attempt is thought of; none: no longer.
 nanoseconds PodReconciler::TimeToBind(const Seen& seen) const {
   const WallTime now = env_.clock.Now();
-  const nanoseconds waited = Since(seen.row.status.last_transition_time, now);
+  const nanoseconds waited = Waited(seen.row.status.last_transition_time, now);
   const nanoseconds rest = env_.settings.unbound_grace - waited;
   const auto& candidates = seen.row.spec.candidate_nodes;
   const std::string& refused_since = seen.pod.unschedulable_since;

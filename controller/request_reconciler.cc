@@ -12,6 +12,7 @@
 #include "controller/pod_template.h"
 #include "controller/request_conditions.h"
 #include "controller/steering.h"
+#include "controller/sure_write.h"
 
 namespace longshore::controller {
 namespace {
@@ -253,7 +254,7 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
   if (status == before) return {};
-  return WriteStatus(env_.cluster, visit.request);
+  return WriteStatusSurely(env_.cluster, visit.request);
 }
 
 void RequestReconciler::AnnounceChanges(const Visit& visit,

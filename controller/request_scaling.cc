@@ -7,6 +7,7 @@
 #include "controller/operation_moves.h"
 #include "controller/request_reconciler.h"
 #include "controller/shared_caps.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -55,7 +56,7 @@ scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
   usage.name = meta.name;
   usage.slot = member.row->spec.slot;
   usage.idle = member.state() == api::kAvailable;
-  usage.age = Since(status.last_transition_time, now);
+  usage.age = Waited(status.last_transition_time, now);
   usage.uptime =
       Since(member.pod_started.empty() ? meta.creation_timestamp : member.pod_started, now);
   const seconds span = scaling::SpanNeeded(policy, usage.idle);

@@ -6,6 +6,8 @@ namespace {
 
 using api::Json;
 
+using std::chrono::milliseconds;
+
 const Json kNothing;
 const Json& At(const Json& json, const char* pointer) {
   const Json::json_pointer path(pointer);
@@ -13,6 +15,7 @@ const Json& At(const Json& json, const char* pointer) {
 }
 
 bool Deleting(const Json& object) { return !At(object, "/metadata/deletionTimestamp").is_null(); }
+
 // A map by plural and name is in that order.
 template <class Map>
 std::vector<kube::ObjectPtr> OfPlural(const Map& objects, std::string_view plural) {
@@ -22,6 +25,10 @@ std::vector<kube::ObjectPtr> OfPlural(const Map& objects, std::string_view plura
     all.push_back(at->second);
   }
   return all;
+}
+
+int64_t VersionOf(const Json& object) {
+  return std::stoll(std::string(kube::StringAt(object, "/metadata/resourceVersion")));
 }
 
 bool HasFinalizers(const Json& object) {
@@ -36,68 +43,151 @@ FakeCluster::Key FakeCluster::KeyOf(const kube::Resource& resource, const std::s
   return {std::string(resource.plural), ns + "/" + name};
 }
 
-void FakeCluster::CrashAtWrite(int n, bool applied) {
+// ---- what goes wrong ---------------------------------------------------------------------------
+
+void FakeCluster::CrashAtWrite(int n, Fate fate) {
   crash_in_ = n;
-  crash_applied_ = applied;
+  fate_ = fate;
 }
 
 Result<Json> FakeCluster::Write(const kube::Resource& resource, const std::string& verb,
-                                const std::function<Result<Json>()>& write) {
+                                const Do& write) {
   if (crashed_) return Unavailable("crashed");
   ++writes_;
   if (crash_in_ > 0 && --crash_in_ == 0) {
-    if (crash_applied_) (void)write();
+    if (fate_ == Fate::kApplied) (void)write(By::kDead);
+    if (fate_ == Fate::kLate) {
+      late_ = write;
+      late_what_ = verb + " " + std::string(resource.plural);
+    }
     crashed_ = true;
     return Unavailable("crashed");
   }
   if (refuse_) {
     if (auto refused = refuse_(resource, verb)) return *std::move(refused);
   }
-  return write();
+  if (lose_ && lose_(resource, verb)) {
+    (void)write(By::kUnanswered);
+    return Error{Code::kDeadlineExceeded, "no reply"};
+  }
+  return write(By::kController);
 }
+
+void FakeCluster::LandLate() {
+  late_what_.clear();
+  if (const Do write = std::exchange(late_, nullptr)) (void)write(By::kDead);
+}
+
+bool FakeCluster::troubled() const {
+  return crashed_ || lag_ || refuse_ || lose_ || refuse_read_ || !slow_.empty();
+}
+
+// ---- watches -----------------------------------------------------------------------------------
 
 void FakeCluster::Lag(bool lag) {
   lag_ = lag;
   if (lag_) return;
-  auto now = objects_;  // watchers may write
-  for (const auto& [key, object] : cached_) now.try_emplace(key, nullptr);
-  for (const auto& [key, object] : now) {
-    const auto found = cached_.find(key);
-    if (object != (found == cached_.end() ? nullptr : found->second)) {
-      Observe(*resources_.at(key.first), key, object);
+  for (const auto& [plural, resource] : resources_) Relist(*resource);
+}
+
+void FakeCluster::SlowWatch(const kube::Resource& resource, milliseconds delay) {
+  if (delay.count() > 0) {
+    slow_[std::string(resource.plural)] = delay;
+  } else {
+    slow_.erase(std::string(resource.plural));
+  }
+}
+
+void FakeCluster::RunWatches() {
+  if (lag_) return;
+  for (auto& [plural, telling] : telling_) {
+    while (!telling.empty() && telling.front().due <= clock_.Monotonic()) {
+      const Told told = std::move(telling.front());
+      telling.pop_front();
+      Hear(*resources_.at(plural), told);
     }
   }
 }
 
-void FakeCluster::Observe(const kube::Resource& resource, const Key& key, kube::ObjectPtr now) {
-  const auto found = cached_.find(key);
+void FakeCluster::Relist(const kube::Resource& resource) {
+  const std::string plural(resource.plural);
+  std::map<Key, kube::ObjectPtr> news;  // as they are
+  for (const Told& told : std::exchange(telling_[plural], {})) news[told.key] = nullptr;
+  for (const auto* objects : {&cached_, &objects_}) {
+    for (auto at = objects->lower_bound({plural, ""});
+         at != objects->end() && at->first.first == plural; ++at) {
+      const auto cached = cached_.find(at->first);
+      if (objects == &cached_) {
+        if (!objects_.contains(at->first)) news[at->first] = nullptr;
+      } else if (cached == cached_.end() || cached->second != at->second ||
+                 news.contains(at->first)) {
+        news[at->first] = at->second;
+      }
+    }
+  }
+  for (const auto& [key, now] : news) {
+    const auto was = cached_.find(key);
+    Hear(resource, {{}, key, was == cached_.end() ? nullptr : was->second, now});
+  }
+}
+
+void FakeCluster::Repeat(const kube::Resource& resource) {
+  for (const kube::ObjectPtr& object : List(resource)) {
+    if (watch_) watch_(resource, object, object);
+  }
+}
+
+void FakeCluster::Tell(const kube::Resource& resource, Told told) {
+  std::deque<Told>& telling = telling_[told.key.first];
+  const auto slow = slow_.find(told.key.first);
+  if (!lag_ && telling.empty() && slow == slow_.end()) return Hear(resource, told);
+  told.due = clock_.Monotonic() + (slow == slow_.end() ? milliseconds(0) : slow->second);
+  telling.push_back(std::move(told));
+}
+
+// Of what is told late the caches may hold something newer, which the controller has written.
+void FakeCluster::Hear(const kube::Resource& resource, const Told& told) {
+  const auto found = cached_.find(told.key);
   const kube::ObjectPtr before = found == cached_.end() ? nullptr : found->second;
+  if (told.now) {
+    if (!before || VersionOf(*before) <= VersionOf(*told.now)) Hold(told.key, told.now);
+  } else if (before && told.was && kube::UidOf(*before) == kube::UidOf(*told.was)) {
+    Hold(told.key, nullptr);
+  }
+  if (watch_ && (before || told.now)) watch_(resource, before, told.now);
+}
+
+void FakeCluster::Hold(const Key& key, const kube::ObjectPtr& now) {
   if (now) {
     cached_[key] = now;
   } else {
     cached_.erase(key);
   }
-  if (resource.plural == kube::kBackupPods.plural) {
-    rows_.erase(key.second);
-    if (auto row = ReadObject<api::BackupPod>(now)) {
-      rows_[key.second] = std::make_shared<const api::BackupPod>(*std::move(row));
-    }
+  if (key.first != kube::kBackupPods.plural) return;
+  rows_.erase(key.second);
+  if (auto row = ReadObject<api::BackupPod>(now)) {
+    rows_[key.second] = std::make_shared<const api::BackupPod>(*std::move(row));
   }
-  if (watch_ && (before || now)) watch_(resource, before, now);
 }
+
+// ---- objects -----------------------------------------------------------------------------------
 
 Json FakeCluster::Store(const kube::Resource& resource, Json object, By by) {
   const Key key = KeyOf(resource, object["metadata"].value("namespace", ""),
                         object["metadata"].value("name", ""));
   object["metadata"]["resourceVersion"] = std::to_string(next_version_++);
   resources_[key.first] = &resource;
+  const auto found = objects_.find(key);
+  const kube::ObjectPtr was = found == objects_.end() ? nullptr : found->second;
   kube::ObjectPtr now;
   if (Deleting(object) && !HasFinalizers(object) && resource.plural != kube::kPods.plural) {
     objects_.erase(key);
   } else {
     now = objects_[key] = std::make_shared<const Json>(object);
   }
-  if (by == By::kController || !lag_) Observe(resource, key, now);
+  if (by == By::kController && now) Hold(key, now);
+  Tell(resource, {{}, key, was, now});
+  if (by != By::kOthers && written_) written_(resource, by, was, now);
   return object;
 }
 
@@ -106,6 +196,9 @@ Result<Json> FakeCluster::Apply(const kube::Resource& resource, Json object, Jso
   const std::string wanted = changed["metadata"].value("resourceVersion", "");
   if (!wanted.empty() && wanted != kube::StringAt(object, "/metadata/resourceVersion")) {
     return Conflict("the object has been modified");
+  }
+  if (At(changed, "/metadata/uid") != At(object, "/metadata/uid")) {
+    return Conflict("another object of that name");
   }
   if (At(changed, "/spec") != At(object, "/spec")) {
     changed["metadata"]["generation"] = object["metadata"].value("generation", 1) + 1;
@@ -134,7 +227,8 @@ void FakeCluster::Edit(const kube::Resource& resource, const std::string& ns,
 void FakeCluster::Remove(const kube::Resource& resource, const std::string& ns,
                          const std::string& name) {
   const Key key = KeyOf(resource, ns, name);
-  if (objects_.erase(key) > 0 && !lag_) Observe(resource, key, nullptr);
+  const kube::ObjectPtr was = Object(resource, ns, name);
+  if (objects_.erase(key) > 0) Tell(resource, {{}, key, was, nullptr});
 }
 
 void FakeCluster::UserDelete(const kube::Resource& resource, const std::string& ns,
@@ -207,6 +301,9 @@ std::vector<kube::ObjectPtr> FakeCluster::OperationsOf(const std::string& ns,
 Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::string& ns,
                                 const std::string& name) {
   if (crashed_) return Unavailable("crashed");
+  if (refuse_read_) {
+    if (auto refused = refuse_read_(resource)) return *std::move(refused);
+  }
   const kube::ObjectPtr object = Object(resource, ns, name);
   if (!object) return NotFound(std::string(resource.plural) + " " + name + " not found");
   return *object;
@@ -214,7 +311,7 @@ Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::strin
 
 Result<Json> FakeCluster::Create(const kube::Resource& resource, const std::string& ns,
                                  const Json& given) {
-  return Write(resource, "create", [&]() -> Result<Json> {
+  return Write(resource, "create", [this, &resource, ns, given](By by) -> Result<Json> {
     Json object = given;
     const std::string name = object["metadata"].value("name", "");
     if (Object(resource, ns, name)) return Error{Code::kAlreadyExists, name + " already exists"};
@@ -225,13 +322,13 @@ Result<Json> FakeCluster::Create(const kube::Resource& resource, const std::stri
     if (resource.plural == kube::kPods.plural) created_pods_.push_back(name);
     // The status is a subresource: what a create sends of it is dropped.
     if (resource.group == "longshore.dev") object.erase("status");
-    return Store(resource, std::move(object), By::kController);
+    return Store(resource, std::move(object), by);
   });
 }
 
 Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std::string& ns,
                                        const Json& given) {
-  return Write(resource, "update", [&]() -> Result<Json> {
+  return Write(resource, "update", [this, &resource, ns, given](By by) -> Result<Json> {
     const kube::ObjectPtr object = Object(resource, ns, given["metadata"].value("name", ""));
     if (!object) return NotFound("not found");
     if (given["metadata"].value("resourceVersion", "") !=
@@ -240,14 +337,14 @@ Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std
     }
     Json changed = *object;
     changed["status"] = given.contains("status") ? given["status"] : Json::object();
-    return Store(resource, std::move(changed), By::kController);
+    return Store(resource, std::move(changed), by);
   });
 }
 
 Result<Json> FakeCluster::Patch(const kube::Resource& resource, const std::string& ns,
                                 const std::string& name, kube::PatchType type, const Json& patch,
                                 const std::string&) {
-  return Write(resource, "patch", [&]() -> Result<Json> {
+  return Write(resource, "patch", [this, &resource, ns, name, type, patch](By by) -> Result<Json> {
     const kube::ObjectPtr object = Object(resource, ns, name);
     if (!object) return NotFound(name + " not found");
     Json changed = *object;
@@ -257,22 +354,29 @@ Result<Json> FakeCluster::Patch(const kube::Resource& resource, const std::strin
       if (!changed["status"].contains("conditions")) {
         changed["status"]["conditions"] = Json::array();
       }
-      changed = changed.patch(patch);
+      try {
+        changed = changed.patch(patch);
+      } catch (const Json::exception& refused) {  // a test that fails, a place that is not there
+        return InvalidArgument(refused.what());
+      }
     }
-    return Apply(resource, *object, changed, By::kController);
+    return Apply(resource, *object, changed, by);
   });
 }
 
 Status FakeCluster::Delete(const kube::Resource& resource, const std::string& ns,
                            const std::string& name, const kube::DeleteOptions& options) {
-  const auto written = Write(resource, "delete", [&]() -> Result<Json> {
-    const kube::ObjectPtr object = Object(resource, ns, name);
-    if (!object) return NotFound(name + " not found");
-    if (!options.uid.empty() && options.uid != kube::UidOf(*object)) return Conflict("other uid");
-    if (resource.plural == kube::kPods.plural) deleted_pods_.push_back(name);
-    if (!Deleting(*object)) UserDelete(resource, ns, name);
-    return Json::object();
-  });
+  const auto written =
+      Write(resource, "delete", [this, &resource, ns, name, options](By by) -> Result<Json> {
+        const kube::ObjectPtr object = Object(resource, ns, name);
+        if (!object) return NotFound(name + " not found");
+        if (!options.uid.empty() && options.uid != kube::UidOf(*object))
+          return Conflict("other uid");
+        if (resource.plural == kube::kPods.plural) deleted_pods_.push_back(name);
+        if (!Deleting(*object)) UserDelete(resource, ns, name);
+        if (written_) written_(resource, by, object, Object(resource, ns, name));
+        return Json::object();
+      });
   if (!written) return written.error();
   return {};
 }

@@ -37,10 +37,10 @@ TEST_F(RestartTest, NewLeaderTakesNothingAwayBeforeAWholeIdleTime) {
   EXPECT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }));
 }
 
-// The whole story, with the controller killed at each of its writes, once before the write is
-// applied and once after. Everything ends as it should, with each Pod created once and each
-// operation done once.
-class CrashTest : public testing::TestWithParam<bool> {};
+// The whole story, with the controller killed at each of its writes: before the write is applied,
+// or after, or it sleeps with the write on its way, which arrives when another has led for a while.
+// Everything ends as it should, with each Pod created once and each operation done once.
+class CrashTest : public testing::TestWithParam<FakeCluster::Fate> {};
 
 TEST_P(CrashTest, KillAtEachWriteLosesAndDoublesNothing) {
   for (int n = 1; n < 200; ++n) {
@@ -66,6 +66,8 @@ TEST_P(CrashTest, KillAtEachWriteLosesAndDoublesNothing) {
         crashed = true;
         world.Run(seconds(1));
         world.Restart();
+        world.Run(seconds(3));
+        world.cluster.LandLate();
       }
       return world.RunUntil(goal, seconds(120));
     };
@@ -85,8 +87,14 @@ TEST_P(CrashTest, KillAtEachWriteLosesAndDoublesNothing) {
   FAIL() << "the story never got by without a crash";
 }
 
-INSTANTIATE_TEST_SUITE_P(BeforeAndAfterTheWrite, CrashTest, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Applied" : "NotApplied"; });
+std::string NameOf(const testing::TestParamInfo<FakeCluster::Fate>& info) {
+  if (info.param == FakeCluster::Fate::kLost) return "NotApplied";
+  return info.param == FakeCluster::Fate::kApplied ? "Applied" : "Late";
+}
+INSTANTIATE_TEST_SUITE_P(AtEachWrite, CrashTest,
+                         testing::Values(FakeCluster::Fate::kLost, FakeCluster::Fate::kApplied,
+                                         FakeCluster::Fate::kLate),
+                         NameOf);
 
 }  // namespace
 }  // namespace longshore::controller

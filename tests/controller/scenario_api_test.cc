@@ -3,6 +3,7 @@
 // docs/failure-scenarios.md: what goes wrong between controller, API server and user.
 #include <random>
 
+#include "controller/busy_budget.h"
 #include "tests/controller/scenario.h"
 
 namespace longshore::controller {
@@ -19,13 +20,42 @@ TEST_F(Scenario, F2_APostThatTimedOutButWasAppliedMakesOnePod) {
   for (int write = 1; write <= 6; ++write) {
     const std::string name = "r" + std::to_string(write);
     world.AddRequest(name, 1, 1, 100'000);
-    world.cluster.CrashAtWrite(write, /*applied=*/true);
+    world.cluster.CrashAtWrite(write, FakeCluster::Fate::kApplied);
     world.Run(seconds(2));
     if (world.cluster.crashed()) world.Restart();
     ASSERT_TRUE(world.RunUntil([&] { return world.InState(name, api::kAvailable) == 1; }));
     EXPECT_EQ(world.Rows(name).size(), 1u);
     world.cluster.UserDelete(kube::kComputeRequests, kNs, name);
     ASSERT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }));
+  }
+}
+
+TEST_F(Scenario, F2_AStatusWhoseReplyWasLostIsAnnouncedAllTheSame) {
+  Begin(1, 1);
+  world.cluster.LoseReplies(
+      [](const kube::Resource&, const std::string& verb) { return verb == "update"; });
+  world.AddOperation("op", "r");
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_TRUE(Available(1));
+  EXPECT_EQ(world.Announced("OperationStarted").size(), 1u);
+  EXPECT_EQ(world.Announced("OperationFinished").size(), 1u);
+  EXPECT_EQ(world.Announced("PodsAvailable").size(), 2u);
+}
+
+// Or the budget, which is lowered then, would let a busy pod go in its place.
+TEST_F(Scenario, F2_ALabelWhoseReplyWasLostIsTakenAway) {
+  Begin(2, 2);
+  world.cluster.SlowWatch(kube::kPods, seconds(30));
+  world.cluster.LoseReplies([](const kube::Resource& resource, const std::string& verb) {
+    return resource.plural == kube::kPods.plural && verb == "patch";
+  });
+  world.AddOperation("op", "r");
+  ASSERT_TRUE(Reaches("op", api::kRunning));
+  world.cluster.LoseReplies({});
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  world.Run(seconds(10));
+  for (const kube::ObjectPtr& pod : world.cluster.Objects(kube::kPods)) {
+    EXPECT_EQ(kube::LabelOf(*pod, kLabelBusy), "");
   }
 }
 
@@ -42,6 +72,92 @@ TEST_F(Scenario, F3_StaleCachesMakeNoPodTwiceAndGiveNoPodTwice) {
   EXPECT_EQ(world.LivePods(), 2);
 }
 
+TEST_F(Scenario, F4_WhatAWatchMissedTheNextListTells) {
+  Begin(2, 4);
+  world.Run(seconds(12));                                       // past the grace of a new leader
+  world.cluster.SlowWatch(kube::kPods, std::chrono::hours(1));  // silent, and nobody notices
+  const std::string gone = world.PodNames()[0];
+  world.cluster.Remove(kube::kPods, kNs, gone);
+  world.Run(seconds(10));
+  EXPECT_EQ(world.InState("r", api::kAvailable), 1) << "its stream has ended, which is enough";
+  EXPECT_EQ(world.InState("r", api::kLost), 0);
+  world.cluster.SlowWatch(kube::kPods, std::chrono::milliseconds(0));
+  world.cluster.Relist(kube::kPods);
+  EXPECT_TRUE(Available(2));
+  EXPECT_EQ(world.InState("r", api::kLost), 1);
+  // A watch that begins again at an older version tells what is known.
+  const auto heard = world.Announced("PodsAvailable").size();
+  for (const auto* resource : {&kube::kPods, &kube::kBackupPods, &kube::kComputeRequests}) {
+    world.cluster.Repeat(*resource);
+    world.cluster.Relist(*resource);
+    world.Run(seconds(2));
+  }
+  EXPECT_EQ(world.Announced("PodsAvailable").size(), heard);
+  EXPECT_EQ(world.LivePods(), 2);
+  EXPECT_EQ(world.cluster.created_pods().size(), 3u);
+}
+
+TEST_F(Scenario, F5_AReadThatFailsSaysNothingOfWhatIsThere) {
+  Begin(2, 4);
+  Start(200);
+  const std::string busy = PodOf("op");
+  world.cluster.RefuseReads([](const kube::Resource&) { return Unavailable("etcd is away"); });
+  for (const std::string& pod : world.PodNames()) world.cluster.Remove(kube::kPods, kNs, pod);
+  world.AddOperation("waits", "r");
+  world.Run(minutes(1));
+  EXPECT_EQ(world.InState("r", api::kLost), 0) << "nobody has said that they are gone";
+  EXPECT_EQ(AttemptOf("op"), 1);
+  EXPECT_EQ(world.cluster.created_pods().size(), 2u);
+  world.cluster.RefuseReads({});
+  world.seconds_of_work = 3;
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_TRUE(Reaches("waits", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("op"), 2);
+  EXPECT_NE(PodOf("op"), busy);
+}
+
+// A leader sleeps in the middle of giving work; its write is on the way for as long as the next one
+// needs to give the same work itself.
+TEST_F(Scenario, F6_AWriteOfTheLeaderBeforeGivesNothingTwice) {
+  Begin(2, 2);
+  world.seconds_of_work = 20;
+  world.cluster.CrashAtWrite(2, FakeCluster::Fate::kLate);  // the row's lease; Queued is the first
+  world.AddOperation("op", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return !world.cluster.late().empty(); }));
+  world.Restart();
+  ASSERT_TRUE(Reaches("op", api::kRunning));
+  const std::string pod = PodOf("op");
+  world.cluster.LandLate();
+  world.Run(seconds(5));
+  EXPECT_EQ(world.InState("r", api::kAssigned), 1);
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(PodOf("op"), pod);
+  EXPECT_EQ(AttemptOf("op"), 1);
+}
+
+// Nothing looks at the cap again between a row and its Pod.
+TEST_F(Scenario, DISABLED_F6_ARowOfTheLeaderBeforePassesNoSharedCap) {
+  world.AddBasics();
+  world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
+                     [](Json& object) { object["spec"]["maxPodsPerNamespace"] = 1; });
+  world.max_pods = 1;
+  world.AddRequest("a", 1, 1, 100'000);
+  while (world.cluster.late() != "create backuppods") {
+    world.cluster.LandLate();
+    world.Restart();
+    world.cluster.CrashAtWrite(1, FakeCluster::Fate::kLate);
+    ASSERT_TRUE(world.RunUntil([&] { return world.cluster.crashed(); }));
+  }
+  world.cluster.Edit(kube::kComputeRequests, kNs, "a",
+                     [](Json& object) { object["spec"]["pods"]["initial"] = 0; });
+  world.Restart();
+  world.AddRequest("b", 1, 1, 100'000);
+  ASSERT_TRUE(WorldTest::Available("b", 1));
+  world.cluster.LandLate();
+  world.Run(seconds(5));
+  EXPECT_EQ(world.cluster.created_pods().size(), 1u);
+}
+
 TEST_F(Scenario, F7_StepsOfTheWallClockEndNothing) {
   Begin(1, 1);
   Start(60);
@@ -53,6 +169,24 @@ TEST_F(Scenario, F7_StepsOfTheWallClockEndNothing) {
   EXPECT_EQ(world.InState("r", api::kAssigned), 1);
   EXPECT_TRUE(Reaches("op", api::kSucceeded));
   EXPECT_EQ(AttemptOf("op"), 1);
+}
+
+// What waits for a time that the clock had before it was set back does not wait for that time.
+TEST_F(Scenario, F7_AClockThatWasSetBackKeepsNothingWaiting) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 15);
+  ASSERT_TRUE(Available(1));
+  world.next_result.set_succeeded(false);
+  world.next_result.set_retryable(true);
+  world.next_result.set_error_class("Unreachable");
+  world.AddOperation("op", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return State("op") == api::kQueued && AttemptOf("op") == 1; }));
+  world.next_result.Clear();
+  world.next_result.set_succeeded(true);
+  world.clock.StepWall(-std::chrono::hours(3));
+  EXPECT_TRUE(Reaches("op", api::kSucceeded, seconds(30)));
+  world.clock.StepWall(-std::chrono::hours(3));
+  EXPECT_TRUE(world.RunUntil([&] { return world.LivePods() == 0; }, seconds(60))) << "it idles";
 }
 
 TEST_F(Scenario, F8_AThrottledServerDelaysButLosesNothing) {
@@ -93,7 +227,7 @@ TEST_F(Scenario, F9_AnotherWriterInALoopIsOutwaited) {
 TEST_F(Scenario, F10_WhatWasDeletedWhileNobodyLedIsReleasedByTheNext) {
   Begin(2, 2);
   Start(20);
-  world.cluster.CrashAtWrite(1, false);
+  world.cluster.CrashAtWrite(1, FakeCluster::Fate::kLost);
   world.cluster.Edit(kube::kComputeRequests, kNs, "r",
                      [](Json& object) { object["spec"]["pods"]["max"] = 3; });
   ASSERT_TRUE(world.RunUntil([&] { return world.cluster.crashed(); }));
@@ -188,6 +322,31 @@ TEST_F(Scenario, F23_ManyRequestsAtOnceAreAllAnswered) {
     return available == kRequests;
   }));
   EXPECT_EQ(world.LivePods(), kRequests);
+}
+
+// Each key is queued once however often it changes, and what a full disk refuses is done later.
+TEST_F(Scenario, F25_AFloodIsBoundedAndAFullDiskDelays) {
+  Begin(2, 2);
+  const std::string row = world.Rows("r")[0].metadata.name;
+  const size_t queued = world.KeysQueued();
+  for (int i = 0; i < 10'000; ++i) {
+    world.cluster.Edit(kube::kBackupPods, kNs, row,
+                       [&](Json& object) { object["metadata"]["annotations"]["flood"] = i; });
+  }
+  EXPECT_LE(world.KeysQueued(), queued + 2) << "the row and its request";
+  world.cluster.RefuseWrites([](const kube::Resource&, const std::string&) {
+    return Error{Code::kUnavailable, "etcdserver: mvcc: database space exceeded"};
+  });
+  for (int i = 0; i < 10; ++i) world.AddOperation("op" + std::to_string(i), "r");
+  world.Run(minutes(2));
+  EXPECT_EQ(world.LivePods(), 2);
+  EXPECT_EQ(world.KnownWorkers(), 2u);
+  world.cluster.RefuseWrites({});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(Reaches("op" + std::to_string(i), api::kSucceeded));
+    EXPECT_EQ(AttemptOf("op" + std::to_string(i)), 1);
+  }
+  EXPECT_EQ(world.cluster.created_pods().size(), 2u);
 }
 
 }  // namespace

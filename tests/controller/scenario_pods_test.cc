@@ -210,6 +210,19 @@ TEST_F(Scenario, F20_AContainerThatWasKilledForMemoryIsToldOfWithTheRemedy) {
   EXPECT_EQ(AttemptOf("op"), 2);
 }
 
+TEST_F(Scenario, F20_WhatNobodyWaitsForIsStoppedBeforeItsPodIsOffered) {
+  Begin(1, 1);
+  Start(1000);
+  FakeWorker& worker = *world.WorkerOf(PodOf("op"));
+  world.Break(worker, std::chrono::milliseconds(0), seconds(10));
+  world.Run(seconds(1));
+  world.cluster.Remove(kube::kOperations, kNs, "op");
+  world.Run(seconds(5));
+  EXPECT_EQ(world.InState("r", api::kProvisioning), 1);
+  EXPECT_TRUE(Available(1)) << "it has dialled in again";
+  EXPECT_FALSE(worker.holds());
+}
+
 TEST_F(Scenario, F22_ALoadThatSwingsRoundTheThresholdDoesNotFlap) {
   world.AddBasics();
   world.AddRequest("r", 1, 4, 30);

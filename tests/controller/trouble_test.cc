@@ -30,9 +30,7 @@ class TroubleTest : public Scenario {
   void LoseNodeOf(const std::string& pod) {
     const auto object = world.cluster.Object(kube::kPods, kNs, pod);
     const std::string node(kube::StringAt(*object, "/spec/nodeName"));
-    world.cluster.view().AddNode(node).ready = false;
-    world.WorkerOf(pod)->connection = 9999;  // into the void
-    world.unreachable.insert(pod);
+    world.LoseNode(node, /*dies=*/false);
   }
 };
 
@@ -77,11 +75,8 @@ TEST_F(TroubleTest, ReadyIsAnnouncedOnceThoughADecisionCameBetween) {
   AnnouncesReady(1);
   // One that falls silent and comes back is no news.
   world.Run(seconds(12));
-  FakeWorker& worker = *world.WorkerOf(OnlyPod());
-  worker.connection = 9999;
-  world.Run(seconds(8));
-  worker.connection = 0;
-  world.Run(seconds(8));
+  world.Break(*world.WorkerOf(OnlyPod()), std::chrono::milliseconds(0), seconds(8));
+  world.Run(seconds(16));
   world.Restart();
   world.Run(seconds(8));
   AnnouncesReady(1);
@@ -135,7 +130,7 @@ TEST_F(TroubleTest, ARowThatIsRemovedByForceGetsNoSecondPodWhileTheFirstRuns) {
 }
 
 TEST_F(TroubleTest, ALostNodeHoldsUpNeitherCrewNorOperationForEver) {
-  Begin(2, 3);
+  Begin(1, 2);
   world.Run(seconds(12));
   Start(10'000);
   const std::string pod = PodOf("op");
@@ -151,10 +146,10 @@ TEST_F(TroubleTest, ALostNodeHoldsUpNeitherCrewNorOperationForEver) {
   EXPECT_THAT(row->status.message, HasSubstr("out-of-service"));
   world.Run(minutes(10));
   EXPECT_EQ(State("op"), api::kInterrupted) << "nobody knows that it does not work";
-  EXPECT_EQ(world.InState("r", api::kAvailable), 2) << "another one has come for it";
-  EXPECT_EQ(world.LivePods(), 3);
+  EXPECT_EQ(world.InState("r", api::kAvailable), 1) << "another one has come for it";
+  EXPECT_EQ(world.LivePods(), 2);
   // Somebody deletes the Node: its Pods are collected.
-  world.unreachable.clear();
+  world.lost_nodes.clear();
   world.cluster.Remove(kube::kPods, kNs, pod);
   EXPECT_TRUE(Reaches("op", api::kSucceeded));
   EXPECT_EQ(AttemptOf("op"), 2);

@@ -26,8 +26,12 @@ World::World(uint32_t seed) : seed_(seed) {
   next_copy.set_record_snapshot(std::string(64, 'a'));
   next_copy.set_manifest_digest(std::string(64, 'b'));
   next_copy.set_record_digest(std::string(64, 'c'));
+  audit_ = std::make_unique<Audit>(*this);
   cluster.OnChange([this](const kube::Resource& resource, const kube::ObjectPtr& before,
                           const kube::ObjectPtr& after) { OnChange(resource, before, after); });
+  cluster.OnWritten(
+      [this](const kube::Resource& resource, FakeCluster::By by, const kube::ObjectPtr& before,
+             const kube::ObjectPtr& after) { audit_->OnWritten(resource, by, before, after); });
   last_second_ = clock.Monotonic();
   Boot();
 }
@@ -37,7 +41,7 @@ World::~World() = default;
 void World::Boot() {
   brain_ = std::make_unique<Brain>(*this);
   brain_->events.BeginTerm(term_++);
-  cursor_.clear();
+  audit_->OnBoot();
   // What informers do after their first list.
   for (const auto* resource :
        {&kube::kComputeRequests, &kube::kBackupPods, &kube::kOperations, &kube::kBackupSources}) {
@@ -47,8 +51,12 @@ void World::Boot() {
   }
 }
 
-void World::Restart() {
-  to_workers_.clear();
+void World::Restart(bool sent_arrives) {
+  for (const auto& [connection, wire] : std::exchange(wires_, {})) {
+    if (!sent_arrives) continue;
+    for (const Wire::Item& item : wire.down) Deliver(connection, item.bytes);
+  }
+  wires_.clear();  // nobody hears what was said to it
   for (auto& [uid, worker] : workers_) worker.connection = 0;
   cluster.Lag(false);  // it lists everything anew
   cluster.Recover();
@@ -113,10 +121,12 @@ void World::AddOperation(const std::string& name, const std::string& request,
 void World::Run(milliseconds time) {
   for (milliseconds passed(0); passed < time; passed += milliseconds(250)) {
     clock.Advance(milliseconds(250));
+    cluster.RunWatches();
     RunKubelets();
     RunWorkers();
     if (clock.Monotonic() - last_second_ >= seconds(1)) {
       last_second_ = clock.Monotonic();
+      if (collects_garbage) CollectGarbage();
       for (auto& [uid, worker] : workers_) Work(worker);
       RunAgents();
       brain_->workers.WakeSilent(brain_->env.settings.offer_silence);
@@ -134,23 +144,15 @@ bool World::RunUntil(const std::function<bool()>& done, seconds limit) {
 }
 
 void World::StepController() {
-  const int most = 2000 + 100 * static_cast<int>(cluster.Objects(kube::kComputeRequests).size());
-  for (int i = 0; i < most; ++i) {
+  const int requests = static_cast<int>(cluster.Objects(kube::kComputeRequests).size());
+  const int most = 2000 + 100 * requests;
+  for (int i = 0; i < most && !cluster.crashed(); ++i) {
     if (!brain_->loop.Step(milliseconds(0))) break;
-    auto queued = std::exchange(to_workers_, {});
-    for (const auto& [connection, bytes] : queued) Deliver(connection, bytes);
-    if (i < 2000 || i % 64 == 0) CheckInvariants();  // of hundreds of requests not each time
-    if (i == most - 1) violations.push_back("the controller never comes to rest");
+    RunWires();
+    audit_->AfterStep(i % (1 + requests / 8) == 0);  // of hundreds of requests not each time
+    if (i == most - 1) audit_->OnRestless();
   }
-  auto page = brain_->events.Read(cursor_, milliseconds(0));
-  LS_CHECK(page.has_value());
-  cursor_ = page->cursor;
-  for (Announcement& one : page->announcements) {
-    if (!heard_.empty() && one.revision <= heard_.back().revision) {
-      violations.push_back("a revision came again");
-    }
-    heard_.push_back(std::move(one));
-  }
+  audit_->AtRest();
 }
 
 void World::OnChange(const kube::Resource& resource, const kube::ObjectPtr& before,
@@ -164,7 +166,12 @@ void World::OnChange(const kube::Resource& resource, const kube::ObjectPtr& befo
   const std::string request(kube::StringAt(*object, "/spec/requestRef/name"));
   if (resource.plural == kube::kComputeRequests.plural) add(kRequestKey, name);
   if (resource.plural == kube::kBackupPods.plural) add(kPodKey, name), add(kRequestKey, request);
-  if (resource.plural == kube::kOperations.plural) add(kOperationKey, name);
+  if (resource.plural == kube::kOperations.plural) {
+    add(kOperationKey, name);
+    const std::string pod(kube::StringAt(*object, "/status/pod"));
+    if (!after) add(kRequestKey, request);
+    if (!after && !pod.empty()) add(kPodKey, pod);
+  }
   if (resource.plural == kube::kPods.plural) add(kPodKey, name);
   if (resource.plural == kube::kBackupSources.plural) add(kSourceKey, name);
   if (resource.plural == kube::kSourceImages.plural) {
@@ -176,38 +183,6 @@ void World::OnChange(const kube::Resource& resource, const kube::ObjectPtr& befo
 }
 
 // ---- what is seen ----------------------------------------------------------------------------
-
-void World::CheckInvariants() {
-  int may_run = 0;
-  for (const kube::ObjectPtr& pod : cluster.Objects(kube::kPods)) {
-    if (kube::StringAt(*pod, "/status/phase") != "Failed") ++may_run;
-  }
-  if (may_run > max_pods) violations.push_back("more pods than the cap");
-  const auto& deleted = cluster.deleted_pods();
-  for (; deletes_checked_ < deleted.size(); ++deletes_checked_) {
-    const FakeWorker* worker = WorkerOf(deleted[deletes_checked_]);
-    if (worker != nullptr && worker->running_epoch != 0 && !worker->hung) {
-      violations.push_back("deleted the busy pod " + worker->pod);
-    }
-  }
-  const auto labelled = cluster.Objects(kube::kPods);
-  const auto protects = std::count_if(labelled.begin(), labelled.end(), [](const auto& pod) {
-    return !kube::LabelOf(*pod, kLabelBusy).empty() &&
-           kube::StringAt(*pod, "/metadata/deletionTimestamp").empty();
-  });
-  const auto budget = cluster.Object(kube::kPodDisruptionBudgets, kNs, kBusyBudget);
-  if (protects > (budget ? budget->at("spec").value("minAvailable", 0) : 0)) {
-    violations.push_back("a busy pod may be evicted");
-  }
-  for (const kube::ObjectPtr& object : cluster.List(kube::kBackupPods)) {
-    const std::string name(kube::NameOf(*object));
-    const FakeWorker* worker = WorkerOf(name);
-    if (kube::StringAt(*object, "/status/state") == api::kAvailable && worker != nullptr &&
-        worker->running_epoch != 0) {
-      violations.push_back(name + " is offered while it works");
-    }
-  }
-}
 
 std::optional<api::ComputeRequest> World::Request(const std::string& name) const {
   return Find<api::ComputeRequest>(cluster, kNs, name);
@@ -244,7 +219,7 @@ std::optional<ScalingNotes> World::NotesOf(const std::string& request_uid) const
 
 std::vector<Announcement> World::Announced(const std::string& type) {
   std::vector<Announcement> found;
-  for (const Announcement& one : heard_) {
+  for (const Announcement& one : audit_->heard()) {
     if (one.type == type) found.push_back(one);
   }
   return found;
@@ -257,6 +232,10 @@ std::vector<std::string> World::PodNames() const {
   }
   return names;
 }
+
+size_t World::KnownWorkers() const { return brain_->workers.known(); }
+size_t World::PodsWithUsage() const { return brain_->usage.pods(); }
+size_t World::KeysQueued() const { return brain_->queue.size(); }
 
 FakeWorker* World::WorkerOf(const std::string& pod) {
   for (auto& [uid, worker] : workers_) {

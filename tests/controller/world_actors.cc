@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// World: what happens around the controller. Kubelets start and remove pods, workers speak, agents
-// report.
+// World: what happens around the controller. Kubelets start and remove pods, nodes are lost, agents
+// report, garbage is collected. The workers are in world_workers.cc.
 #include "tests/controller/world_brain.h"
 
 namespace longshore::controller {
@@ -9,172 +9,120 @@ namespace {
 
 using api::Json;
 
+std::string OwnerOf(const Json& object) {
+  return std::string(kube::StringAt(object, "/metadata/ownerReferences/0/uid"));
+}
+
 }  // namespace
 
-// ---- kubelets, workers, agents ---------------------------------------------------------------
+// ---- kubelets and nodes ------------------------------------------------------------------------
+
+// As the scheduler chooses: the first node of the affinity that is there.
+std::string World::NodeFor(const Json& pod) const {
+  const Json::json_pointer terms(
+      "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/"
+      "nodeSelectorTerms");
+  if (!pod.contains(terms)) return lost_nodes.contains("node-3") ? "" : "node-3";
+  for (const Json& term : pod.at(terms)) {
+    const std::string node(kube::StringAt(term, "/matchFields/0/values/0"));
+    if (!lost_nodes.contains(node)) return node;
+  }
+  return "";
+}
+
+void World::StartPod(const std::string& name, const std::string& uid) {
+  const kube::ObjectPtr pod = cluster.Object(kube::kPods, kNs, name);
+  std::string node(kube::StringAt(*pod, "/spec/nodeName"));
+  if (node.empty()) node = NodeFor(*pod);
+  if (node.empty()) return;
+  const bool pulled = !without_image.contains(name);
+  cluster.Edit(kube::kPods, kNs, name, [&](Json& object) {
+    object["spec"]["nodeName"] = node;
+    object["status"]["phase"] = pulled ? "Running" : "Pending";
+    object["status"]["containerStatuses"] = {
+        {{"state", pulled ? Json{{"running", Json::object()}}
+                          : Json{{"waiting", {{"reason", "ImagePullBackOff"}}}}}}};
+  });
+  if (!pulled) return;
+  if (extender_speaks) {
+    messages::PlacementVerdict verdict;
+    verdict.set_pod_uid(uid);
+    brain_->verdicts.Add(verdict);
+  }
+  FakeWorker& made = workers_[uid];
+  made.pod = name;
+  made.uid = uid;
+  made.node = node;
+}
+
+// SIGTERM: a worker finishes first, and gets rid of its result. Whether it goes on.
+bool World::StopPod(const std::string& name, const std::string& uid) {
+  const auto found = workers_.find(uid);
+  if (found != workers_.end()) {
+    FakeWorker& worker = found->second;
+    worker.stopping = true;
+    if (worker.holds() && !worker.hung) return true;
+    HangUp(worker);
+  }
+  cluster.Remove(kube::kPods, kNs, name);
+  return false;
+}
 
 void World::RunKubelets() {
   std::set<std::string> alive;
   for (const kube::ObjectPtr& pod : cluster.Objects(kube::kPods)) {
     const std::string name(kube::NameOf(*pod)), uid(kube::UidOf(*pod));
-    const auto worker = workers_.find(uid);
-    const bool busy =
-        worker != workers_.end() && worker->second.running_epoch != 0 && !worker->second.hung;
-    if (unreachable.contains(name)) {
+    const std::string node(kube::StringAt(*pod, "/spec/nodeName"));
+    const std::string_view phase = kube::StringAt(*pod, "/status/phase");
+    if (lost_nodes.contains(node)) {
+      if (workers_.contains(uid)) alive.insert(uid);
+    } else if (!kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
+      if (StopPod(name, uid)) alive.insert(uid);
+    } else if (phase != "Failed") {  // evicted: nothing runs
       alive.insert(uid);
-      continue;
-    }
-    if (!kube::StringAt(*pod, "/metadata/deletionTimestamp").empty()) {
-      if (busy) {
-        alive.insert(uid);  // SIGTERM: finishes first
-        continue;
+      const bool runs = phase == "Running" && (workers_.contains(uid) || node.empty());
+      if (kubelets_work && !runs && (phase != "Pending" || !without_image.contains(name))) {
+        StartPod(name, uid);
       }
-      if (worker != workers_.end() && worker->second.connection != 0) {
-        brain_->workers.OnClose(worker->second.connection);
-      }
-      cluster.Remove(kube::kPods, kNs, name);
-      continue;
     }
-    if (kube::StringAt(*pod, "/status/phase") == "Failed") continue;  // evicted: nothing runs
-    alive.insert(uid);
-    if (!kubelets_work || kube::StringAt(*pod, "/status/phase") == "Running") continue;
-    cluster.Edit(kube::kPods, kNs, name, [&](Json& object) {
-      const Json::json_pointer first(
-          "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/"
-          "nodeSelectorTerms/0/matchFields/0/values/0");
-      object["spec"]["nodeName"] = object.contains(first) ? object.at(first) : Json("node-3");
-      object["status"]["phase"] = "Running";
-      object["status"]["containerStatuses"] = {{{"state", {{"running", Json::object()}}}}};
-    });
-    if (extender_speaks) {
-      messages::PlacementVerdict verdict;
-      verdict.set_pod_uid(uid);
-      brain_->verdicts.Add(verdict);
-    }
-    FakeWorker& made = workers_[uid];
-    made.pod = name;
-    made.uid = uid;
   }
-  // Pods that were removed by force take their worker with them.
-  std::erase_if(workers_, [&](const auto& entry) {
-    if (alive.contains(entry.first)) return false;
-    if (entry.second.connection != 0) brain_->workers.OnClose(entry.second.connection);
-    return true;
-  });
-}
-
-size_t World::KnownWorkers() const { return brain_->workers.known(); }
-size_t World::PodsWithUsage() const { return brain_->usage.pods(); }
-
-void World::Connect(FakeWorker& worker) {
-  worker.connection = next_connection_++;
-  brain_->workers.OnOpen(worker.connection, {kNs, worker.pod, worker.uid});
-  messages::WorkerMessage message;
-  messages::WorkerHello& hello = *message.mutable_hello();
-  hello.set_kind(worker_kind);
-  hello.set_last_epoch(worker.last_epoch);
-  hello.set_running_epoch(worker.running_epoch);
-  if (worker.running_epoch != 0) hello.set_running_operation(worker.operation);
-  hello.set_gate_closed(worker.gate_closed);
-  Say(worker, message);
-}
-
-void World::RunWorkers() {
+  // Pods that were removed by force take their worker with them, at once or soon.
+  const auto gone = [&](const FakeWorker& worker) {
+    return !alive.contains(worker.uid) && clock.Monotonic() >= worker.lives_until;
+  };
   for (auto& [uid, worker] : workers_) {
-    if (worker.connection == 0) Connect(worker);
+    if (gone(worker)) HangUp(worker);
   }
+  std::erase_if(workers_, [&](const auto& entry) { return gone(entry.second); });
 }
 
-void World::Say(FakeWorker& worker, const messages::WorkerMessage& message) {
-  if (drop_from_workers) return;
-  const Status said = brain_->workers.OnMessage(worker.connection, message.SerializeAsString());
-  LS_CHECK(said.has_value());
-}
-
-void World::Deliver(uint64_t connection, const std::string& bytes) {
-  messages::ControllerMessage message;
-  LS_CHECK(message.ParseFromString(bytes));
+void World::LoseNode(const std::string& node, bool dies) {
+  lost_nodes.insert(node);
+  cluster.view().AddNode(node).ready = false;
   for (auto& [uid, worker] : workers_) {
-    if (worker.connection != connection) continue;
-    if (message.has_assign()) OnAssign(worker, message.assign());
-    if (message.has_cancel() && !worker.hung && worker.running_epoch == message.cancel().epoch()) {
-      worker.cancelled = true;
-      worker.steps_left = 0;
-    }
-    if (message.has_released() && worker.result &&
-        worker.result->epoch() == message.released().epoch()) {
-      worker.result.reset();
-    }
-    if (message.has_retire()) {
-      messages::WorkerMessage reply;
-      worker.gate_closed = worker.gate_closed || (worker.running_epoch == 0 && !worker.result);
-      reply.mutable_retire_reply()->set_accepted(worker.gate_closed);
-      Say(worker, reply);
-    }
+    if (worker.node != node) continue;
+    worker.cut = true;
+    worker.connection = 0;  // the controller hears of nothing
+  }
+  if (!dies) return;
+  std::erase_if(workers_, [&](const auto& entry) { return entry.second.node == node; });
+}
+
+void World::ReturnNode(std::string node) {
+  lost_nodes.erase(node);
+  cluster.view().AddNode(node);
+  for (auto& [uid, worker] : workers_) {
+    if (worker.node == node) worker.cut = false;
   }
 }
 
-void World::OnAssign(FakeWorker& worker, const messages::Assign& assign) {
-  messages::WorkerMessage message;
-  messages::AssignReply& reply = *message.mutable_assign_reply();
-  reply.set_epoch(assign.epoch());
-  if (worker.running_epoch == assign.epoch()) {
-    reply.set_accepted(true);  // repeated: idempotent
-  } else if (worker.gate_closed || worker.running_epoch != 0 || worker.result) {
-    reply.set_reason(worker.gate_closed ? "Draining" : "Busy");
-  } else if (assign.epoch() <= worker.last_epoch) {
-    reply.set_reason("StaleEpoch");
-  } else {
-    for (const auto& [uid, other] : workers_) {
-      if (other.running_epoch != 0 && other.operation == assign.operation()) {
-        violations.push_back("operation " + assign.operation() + " runs on two pods");
-      }
-    }
-    reply.set_accepted(true);
-    worker.running_epoch = worker.last_epoch = assign.epoch();
-    worker.operation = assign.operation();
-    worker.assign = assign;
-    worker.steps_left = seconds_of_work;
-    worker.cancelled = false;
-    ++worker.began;
-  }
-  Say(worker, message);
-}
+// ---- agents ------------------------------------------------------------------------------------
 
-// A second of work: progress, a result that is repeated until it is released, or idleness.
-void World::Work(FakeWorker& worker) {
-  if (worker.connection == 0) return;
-  messages::WorkerMessage message;
-  if (worker.running_epoch != 0 && worker.steps_left > 0) {
-    if (!worker.hung) --worker.steps_left;
-    message.mutable_progress()->set_epoch(worker.running_epoch);
-    message.mutable_progress()->set_phase("Copying");
-    if (bytes_of_work > 0) {
-      const int64_t a_second = bytes_of_work / seconds_of_work;
-      message.mutable_progress()->set_bytes_total(bytes_of_work);
-      message.mutable_progress()->set_bytes_done(a_second * (seconds_of_work - worker.steps_left));
-    }
-  } else if (worker.running_epoch != 0) {
-    worker.result = next_result;
-    worker.result->set_epoch(worker.running_epoch);
-    worker.result->set_operation(worker.operation);
-    if (worker.result->succeeded() && worker.assign.type() == api::kBackup) {
-      worker.result->mutable_copy()->MergeFrom(next_copy);
-    } else if (worker.assign.has_known_copy() && !worker.result->has_copy()) {
-      *worker.result->mutable_copy() = worker.assign.known_copy();  // reads what it is told to
-    }
-    if (worker.cancelled) {
-      worker.result->set_succeeded(false);
-      worker.result->set_error_class("Cancelled");
-    }
-    worker.running_epoch = 0;
-    *message.mutable_result() = *worker.result;
-  } else if (worker.result) {
-    *message.mutable_result() = *worker.result;
-  } else {
-    message.mutable_idle();
-  }
-  Say(worker, message);
+void World::RestartAgent() {
+  ++agent_starts_;
+  reports_ = 0;
+  cpu_ns_.clear();
+  sent_bytes_.clear();
 }
 
 void World::RunAgents() {
@@ -185,23 +133,26 @@ void World::RunAgents() {
   report.set_interval_end_ns(clock.Monotonic().time_since_epoch().count());
   report.set_wall_end_ns(std::chrono::nanoseconds(clock.Now().time_since_epoch()).count());
   for (const auto& [uid, worker] : workers_) {
-    if (unmeasured.contains(worker.pod)) continue;
+    if (unmeasured.contains(worker.pod) || worker.cut) continue;
     const auto set = cpu.find(worker.pod);
-    cpu_ns_[uid] +=
-        static_cast<uint64_t>(static_cast<int64_t>((set == cpu.end() ? 5 : set->second) * 1e6));
+    const double millicores = set == cpu.end() ? 5 : set->second;
+    cpu_ns_[uid] += static_cast<uint64_t>(static_cast<int64_t>(millicores * 1e6));
     messages::PodCounters& pod = *report.add_pods();
     pod.set_pod_uid(uid);
     pod.mutable_usage()->set_cpu_ns(cpu_ns_[uid]);
     const auto bytes = sent.find(worker.pod);
     sent_bytes_[uid] += static_cast<uint64_t>(bytes == sent.end() ? 0 : bytes->second);
     pod.mutable_usage()->set_network_send_bytes(sent_bytes_[uid]);
+    audit_->OnMeasured(worker.pod, millicores);
   }
   std::map<std::string, kube::ObjectPtr> rows;
   for (const kube::ObjectPtr& row : cluster.List(kube::kBackupPods)) {
     rows[std::string(kube::StringAt(*row, "/status/podUID"))] = row;
   }
+  const std::string epoch = "epoch" + std::to_string(agent_starts_);
+  const auto stream = static_cast<uint64_t>(agent_starts_);
   for (const PodSample& one :
-       brain_->usage.Add({"node", "epoch", 1, UnknownSignals(hello)}, report)) {
+       brain_->usage.Add({"node", epoch, stream, UnknownSignals(hello)}, report)) {
     const auto row = rows.find(one.pod_uid);
     if (row == rows.end()) continue;
     const auto due = brain_->gate.Admit(
@@ -209,6 +160,25 @@ void World::RunAgents() {
     if (!due) continue;
     brain_->env.Wake(kRequestKey, kNs,
                      std::string(kube::StringAt(*row->second, "/spec/requestRef/name")), *due);
+  }
+}
+
+// ---- the cluster's own controllers -------------------------------------------------------------
+
+void World::CollectGarbage() {
+  std::set<std::string> owners;
+  for (const kube::ObjectPtr& request : cluster.Objects(kube::kComputeRequests)) {
+    owners.emplace(kube::UidOf(*request));
+  }
+  for (const kube::Resource* resource : {&kube::kBackupPods, &kube::kPods}) {
+    for (const kube::ObjectPtr& object : cluster.Objects(*resource)) {
+      const bool deleting = !kube::StringAt(*object, "/metadata/deletionTimestamp").empty();
+      const bool owned = owners.contains(OwnerOf(*object));
+      if (!owned && !deleting) {
+        cluster.UserDelete(*resource, kNs, std::string(kube::NameOf(*object)));
+      }
+      if (owned) owners.emplace(kube::UidOf(*object));
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 // The controller's memory in a World: what is thrown away when it is killed. For world*.cc only.
 #pragma once
 
+#include "tests/controller/audit.h"
 #include "tests/controller/world.h"
 
 namespace longshore::controller {
@@ -34,7 +35,9 @@ struct World::Brain {
     env.settings.ca_pem = [&world] { return world.ca_pem; };
     workers.Connect(
         [&world](uint64_t connection, std::string message) {
-          world.to_workers_.emplace_back(connection, std::move(message));
+          Wire& wire = world.wires_[connection];
+          world.audit_->OnSent(wire.identity.uid, message);
+          world.Send(wire.down, Wire::Kind::kMessage, std::move(message));
         },
         [this](const std::string& ns, const std::string& pod) { env.Wake(kPodKey, ns, pod); });
   }

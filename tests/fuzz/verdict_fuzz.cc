@@ -65,7 +65,8 @@ void CheckExplained(const Cluster5& world) {
     request.query.emplace("pod", ns + "/" + pod);
     const http::Response response = ExplainPod(request, log);
     LS_CHECK(response.status == 200);
-    for (const auto& item : nlohmann::json::parse(response.body).at("items")) {
+    const auto told = nlohmann::json::parse(response.body);
+    for (const auto& item : told.at("items")) {
       LS_CHECK(item.at("namespace") == ns && item.at("pod") == pod);
     }
   }
