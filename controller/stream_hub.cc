@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/messages/agent.pb.h"
 #include "common/messages/placement.pb.h"
+#include "common/messages/silence.h"
 #include "controller/stream_identity.h"
 
 namespace longshore::controller {
@@ -21,6 +22,7 @@ StreamHub::StreamHub(streams::ServerOptions options, StreamAuthenticator& authen
 StreamHub::~StreamHub() { Stop(); }
 
 Status StreamHub::Start() {
+  messages::SilenceProtobuf();
   LS_RETURN_IF_ERROR(server_.Start());
   sender_ = std::jthread([this](const std::stop_token& stop) { SendEachSecond(stop); });
   return {};

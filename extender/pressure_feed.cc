@@ -2,6 +2,7 @@
 #include "extender/pressure_feed.h"
 
 #include "common/base/log.h"
+#include "common/messages/silence.h"
 
 namespace longshore::extender {
 
@@ -18,7 +19,10 @@ PressureFeed::PressureFeed(streams::ClientOptions options, VerdictLog& log, cons
       client_(std::move(options), *this) {}
 
 PressureFeed::~PressureFeed() { Stop(); }
-Status PressureFeed::Start() { return client_.Start(); }
+Status PressureFeed::Start() {
+  messages::SilenceProtobuf();
+  return client_.Start();
+}
 void PressureFeed::Stop() { client_.Stop(); }
 
 void PressureFeed::Record(messages::PlacementVerdict verdict) {

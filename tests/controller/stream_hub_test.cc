@@ -256,12 +256,17 @@ TEST_F(StreamHubTest, EqualRefusalsAreLoggedOnce) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }
 
-// Fault: an agent that is let in comes and goes in a loop, and what it says is nonsense.
+// Fault: an agent that is let in comes and goes in a loop, and what it says is nonsense, of a kind
+// that Protobuf itself would write about.
 TEST_F(StreamHubTest, APeerThatComesAndGoesIsLoggedOnce) {
+  ASSERT_TRUE(hub_->Start().has_value());
+  messages::AgentMessage nonsense;
+  nonsense.mutable_hello()->set_node("\xFF");
+  const std::string bytes = nonsense.SerializeAsString();
   ::testing::internal::CaptureStderr();
   for (streams::ConnectionId id = 1; id <= 100; ++id) {
     Connect(id, "e");
-    hub_->OnMessage(id, "nonsense");
+    hub_->OnMessage(id, bytes);
     hub_->OnClose(id, "gone");
   }
   const std::string log = ::testing::internal::GetCapturedStderr();

@@ -35,8 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CheckScores(*arguments, replay->reply);
   }
   LS_CHECK(AnswerAgain(*again)->reply == replay->reply);
-  for (size_t i = 0; i < std::min<size_t>(arguments->names.size(), 2); ++i) {
-    (void)WhatWouldChange(*recording, std::string(arguments->names[i]));
+  // Ranks the nodes a thousand times: of some, or the rest would hardly be explored.
+  if (size % 16 == 0 && !arguments->names.empty()) {
+    (void)WhatWouldChange(*recording, std::string(arguments->names.back()));
   }
   return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/http/router.h"
+#include "common/messages/silence.h"
 #include "extender/server.h"
 #include "tests/extender/fakes.h"
 #include "tests/fuzz/extender_checks.h"
@@ -129,6 +130,7 @@ void FuzzTarget(std::string_view target) {
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   longshore::SetLogLevel(longshore::LogLevel::kError);
+  longshore::messages::SilenceProtobuf();
   return 0;
 }
 
