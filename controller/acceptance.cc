@@ -72,11 +72,6 @@ std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& 
   return ref.ns.empty() ? own : ref.ns;
 }
 
-bool Admits(const api::BackupSource& source, const std::string& ns) {
-  const auto& allowed = source.spec.allowed_namespaces;
-  return source.metadata.ns == ns || std::find(allowed.begin(), allowed.end(), ns) != allowed.end();
-}
-
 Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const std::string& ns = request.metadata.ns;
   const std::string source_ns = NamespaceOfSource(request.spec.source_ref, ns);

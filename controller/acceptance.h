@@ -41,7 +41,5 @@ Status CheckSecrets(Cluster& cluster, const References& references, const std::s
 std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own);
 // "NS/NAME" of the operation's source, as its metadata.Key().
 std::string SourceKey(const api::Operation& operation);
-// Whether requests of the namespace may use the source.
-bool Admits(const api::BackupSource& source, const std::string& ns);
 
 }  // namespace longshore::controller

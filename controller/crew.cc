@@ -22,9 +22,7 @@ bool GivenUp(const CrewMember& member) {
 
 }  // namespace
 
-bool CrewMember::ended() const {
-  return state() == api::kDeconstructed || state() == api::kFailed || state() == api::kLost;
-}
+bool CrewMember::ended() const { return api::Ended(state()); }
 bool CrewMember::counts() const { return !ended() && state() != api::kDraining; }
 bool CrewMember::working() const { return state() == api::kAvailable || state() == api::kAssigned; }
 bool CrewMember::on_its_way() const { return !ended() && !working(); }
@@ -34,25 +32,14 @@ bool CrewMember::in_trouble() const {
          reason != kReasonPodCreated;
 }
 
-int Crew::Counting() const {
-  return static_cast<int>(std::count_if(members.begin(), members.end(),
-                                        [](const CrewMember& m) { return m.counts(); }));
+int Crew::Count(bool (CrewMember::*is)() const) const {
+  return static_cast<int>(std::ranges::count_if(members, is));
 }
-
-int Crew::MayRun() const {
-  return static_cast<int>(std::count_if(members.begin(), members.end(),
-                                        [](const CrewMember& m) { return m.may_run(); }));
-}
-
-int Crew::OnTheirWay() const {
-  return static_cast<int>(std::count_if(members.begin(), members.end(),
-                                        [](const CrewMember& m) { return m.on_its_way(); }));
-}
-
-int Crew::InTrouble() const {
-  return static_cast<int>(std::count_if(members.begin(), members.end(),
-                                        [](const CrewMember& m) { return m.in_trouble(); }));
-}
+int Crew::Counting() const { return Count(&CrewMember::counts); }
+int Crew::MayRun() const { return Count(&CrewMember::may_run); }
+int Crew::OnTheirWay() const { return Count(&CrewMember::on_its_way); }
+int Crew::InTrouble() const { return Count(&CrewMember::in_trouble); }
+int Crew::Moving() const { return OnTheirWay() - InTrouble(); }
 
 api::PodStateCounts Crew::Counts() const {
   api::PodStateCounts counts;
@@ -133,10 +120,10 @@ std::vector<const CrewMember*> Crew::Prunable(WallTime now, std::chrono::seconds
   for (const CrewMember& member : members) {
     if (member.may_run() || Since(member.row->status.last_transition_time, now) <= age) continue;
     const CrewMember* newest = Newest(member.row->spec.slot);
-    if (over) old.push_back(&member);
-    if (over || newest == &member) continue;
-    const Search search = SearchOf(member.row->spec.slot, newest->row->spec.attempt);
-    if (member.row->spec.attempt != search.first_attempt) old.push_back(&member);
+    const auto search = [&] { return SearchOf(newest->row->spec.slot, newest->row->spec.attempt); };
+    const bool needed =
+        !over && (newest == &member || member.row->spec.attempt == search().first_attempt);
+    if (!needed) old.push_back(&member);
   }
   return old;
 }

@@ -60,6 +60,7 @@ struct Crew {
   int MayRun() const;
   int OnTheirWay() const;  // in trouble or not
   int InTrouble() const;
+  int Moving() const;  // on their way, and not in trouble: it will not be long
   api::PodStateCounts Counts() const;
   // The lowest slot in which nothing may run.
   int FreeSlot() const;
@@ -73,6 +74,9 @@ struct Crew {
   // Ended rows that nobody needs, when older than `age`: all but the newest of each slot, and the
   // one that says since when a node is looked for. Those too where no pod will be made any more.
   std::vector<const CrewMember*> Prunable(WallTime now, std::chrono::seconds age, bool over) const;
+
+ private:
+  int Count(bool (CrewMember::*is)() const) const;
 };
 
 Crew MakeCrew(std::vector<api::BackupPodPtr> rows,

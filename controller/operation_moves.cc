@@ -89,6 +89,12 @@ bool Active(const api::Operation& operation) {
   return state == api::kPreparing || state == api::kRunning || state == api::kCommitting;
 }
 
+bool Holds(const api::BackupPod& row, const api::Operation& operation) {
+  const auto& lease = row.status.lease;
+  return lease && lease->operation == operation.metadata.name &&
+         operation.status.pod == row.metadata.name && operation.status.epoch == lease->epoch;
+}
+
 void MoveToQueued(api::Operation& operation, const std::string& reason, const std::string& message,
                   const std::string& now) {
   operation.status.state = api::kQueued;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/api/operation.h"
+#include "common/api/request.h"
 #include "common/base/clock.h"
 #include "common/messages/worker.pb.h"
 
@@ -22,6 +23,8 @@ inline bool WantsPod(const api::Operation& operation) {
 }
 // Preparing, Running or Committing: a pod has it.
 bool Active(const api::Operation& operation);
+// Whether it is that pod, and for this attempt: both say so.
+bool Holds(const api::BackupPod& row, const api::Operation& operation);
 
 // -> Queued, for the first time or for another attempt.
 void MoveToQueued(api::Operation& operation, const std::string& reason, const std::string& message,

@@ -123,13 +123,11 @@ Result<Again> OperationReconciler::OnActive(api::Operation& operation) {
   const std::string& ns = operation.metadata.ns;
   const auto row = Find<api::BackupPod>(env_.cluster, ns, operation.status.pod);
   if (row) {
-    const bool holds = row->status.lease &&
-                       row->status.lease->operation == operation.metadata.name &&
-                       row->status.lease->epoch == operation.status.epoch;
+    const bool holds = Holds(*row, operation);
     // One that has ended wakes its operation each time it is looked at.
-    const std::string& state = row->status.state;
-    const bool ended = state == api::kFailed || state == api::kLost || state == api::kDeconstructed;
-    if ((!holds || operation.spec.cancel) && !ended) env_.Wake(kPodKey, ns, row->metadata.name);
+    if ((!holds || operation.spec.cancel) && !api::Ended(row->status.state)) {
+      env_.Wake(kPodKey, ns, row->metadata.name);
+    }
     if (holds) return Again();  // the pod reconciler looks after it
   }
   LS_ASSIGN_OR_RETURN(const bool fenced, Fenced(operation));

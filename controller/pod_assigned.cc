@@ -25,18 +25,6 @@ constexpr seconds kLookAgain{10};
 constexpr seconds kStuckGrace{10};  // a worker that still can ends its tools
 constexpr seconds kDeathGrace{5};   // until the kubelet has told how a container ended
 
-messages::ControllerMessage CancelMessage(uint64_t epoch) {
-  messages::ControllerMessage message;
-  message.mutable_cancel()->set_epoch(epoch);
-  return message;
-}
-
-// Whether the operation was told that this pod has it under this epoch.
-bool Marked(const api::Operation& operation, const api::BackupPod& row) {
-  return operation.status.pod == row.metadata.name &&
-         operation.status.epoch == row.status.lease->epoch;
-}
-
 // Whether it was given the work and has not said anything to that.
 bool Asked(const WorkerFacts& worker, uint64_t epoch) {
   const bool refused = worker.reply && worker.reply->epoch() == epoch;
@@ -61,14 +49,12 @@ Result<Again> PodReconciler::OnAssigned(Seen& seen) {
     // stop; its result, or its refusal, frees the pod.
     const auto epoch = static_cast<uint64_t>(lease.epoch);
     if (seen.connected() && (seen.worker->running_epoch == epoch || Asked(*seen.worker, epoch))) {
-      if (seen.worker->cancel_sent != epoch) {
-        env_.workers.Send(seen.row.status.pod_uid, CancelMessage(epoch));
-      }
+      if (seen.worker->cancel_sent != epoch) SendCancel(seen.row.status.pod_uid, epoch);
       return Again(kLookAgain);
     }
     return Free(seen, "OperationDeleted");
   }
-  if (!Marked(*operation, seen.row)) {
+  if (!Holds(seen.row, *operation)) {
     if (!Waiting(*operation) || operation->spec.cancel) return Free(seen, "NotNeeded");
     MoveToPreparing(*operation, seen.row.metadata.name, seen.row.status.node_name, lease.epoch,
                     env_.NowText());
@@ -86,9 +72,7 @@ Result<Again> PodReconciler::OnAcquired(Seen& seen) {
   if (!expires) return Free(seen, "LeaseUnreadable");
   const WallTime now = env_.clock.Now();
   if (*expires <= now) return Free(seen, "LeaseExpired");
-  if (!seen.ending.empty()) {
-    return Free(seen, seen.row.metadata.deleting() ? kReasonRowDeleted : kReasonRequestEnded);
-  }
+  if (!seen.ending.empty()) return Free(seen, seen.EndingReason());
   return Again(std::chrono::ceil<milliseconds>(*expires - now));
 }
 
@@ -117,7 +101,7 @@ Result<Again> PodReconciler::OnRunning(Seen& seen, api::Operation& operation) {
   const bool seen_by_worker = worker.last_epoch >= epoch;
   if (!seen_by_worker && worker.assign_sent != epoch) return OnNeverSeen(seen, operation);
   if (operation.spec.cancel && worker.cancel_sent != epoch) {
-    env_.workers.Send(seen.row.status.pod_uid, CancelMessage(epoch));
+    SendCancel(seen.row.status.pod_uid, epoch);
   }
   if (worker.progress && worker.progress->epoch() == epoch) {
     LS_RETURN_IF_ERROR(OnProgress(seen, operation));
@@ -257,6 +241,11 @@ Result<Again> PodReconciler::OnPodLostUnder(Seen& seen, api::Operation& operatio
   const bool stalled = seen.row.status.reason == kReasonStalled;
   const std::string why =
       stalled ? std::string(kReasonStalled) + ": " + seen.row.status.message : EndingOf(seen.pod);
+  return InterruptByLoss(seen, operation, why);
+}
+
+Result<Again> PodReconciler::InterruptByLoss(Seen& seen, api::Operation& operation,
+                                             const std::string& why) {
   MoveToInterrupted(operation, "the pod was lost: " + why, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   return EndByLoss(seen);
@@ -291,8 +280,8 @@ Result<Again> PodReconciler::Free(Seen& seen, const std::string& reason, const s
     SendReleased(seen.row.status.pod_uid, epoch);
   }
   seen.row.status.lease.reset();
-  const bool offered = seen.ending.empty() && !seen.pod.deleting && seen.worker &&
-                       seen.worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence) &&
+  const bool offered = seen.ending.empty() && !seen.pod.deleting &&
+                       seen.Heard(env_.clock.Monotonic(), env_.settings.offer_silence) &&
                        seen.worker->running_epoch == 0 && !seen.worker->gate_closed;
   if (!offered) {
     // Provisioning decides what becomes of it: drained, deleted, or offered when it is back.

@@ -61,8 +61,8 @@ Result<Again> PodReconciler::OnDraining(Seen& seen) {
       now - changed, Waited(seen.row.status.last_transition_time, env_.clock.Now()));
   // What never was offered has nothing in flight; nor has what has ended or said so.
   const bool never_offered = seen.row.status.node_name.empty() && seen.row.status.epoch == 0;
-  const bool heard = seen.worker && seen.worker->Present(now, env_.settings.drain_silence);
-  const bool silent = !heard && !env_.Listening() && waited > env_.settings.drain_silence;
+  const bool silent = !seen.Heard(now, env_.settings.drain_silence) && !env_.Listening() &&
+                      waited > env_.settings.drain_silence;
   const bool agreed = seen.worker && seen.worker->gate_closed;
   if (seen.pod.ended || never_offered || silent || agreed) {
     kube::DeleteOptions options;
@@ -93,13 +93,10 @@ bool PodReconciler::NodeIsLost(const Seen& seen) const {
 // Its Pod should be gone for long, and nobody is there to remove it: the cluster itself waits until
 // the Node is deleted or marked as out of service.
 bool PodReconciler::Unremovable(const Seen& seen) const {
-  const bool ended = seen.row.status.state == api::kDeconstructed ||
-                     seen.row.status.state == api::kFailed || seen.row.status.state == api::kLost;
+  const bool ended = api::Ended(seen.row.status.state);
   if (ended || !seen.pod.alive() || !seen.pod.deleting || env_.Listening()) return false;
   if (Since(seen.pod.deletion_time, env_.clock.Now()) < env_.settings.stall_grace) return false;
-  const bool heard =
-      seen.worker && seen.worker->Present(env_.clock.Monotonic(), env_.settings.drain_silence);
-  return !heard && NodeIsLost(seen);
+  return !seen.Heard(env_.clock.Monotonic(), env_.settings.drain_silence) && NodeIsLost(seen);
 }
 
 // The row ends, so that the crew is not held up. Its Pod may still run, as far as anybody knows: it
@@ -115,13 +112,8 @@ Result<Again> PodReconciler::OnNodeLost(Seen& seen) {
   auto operation = lease && !lease->operation.empty()
                        ? Find<api::Operation>(env_.cluster, seen.row.metadata.ns, lease->operation)
                        : std::nullopt;
-  const bool interrupts = operation && Active(*operation) &&
-                          operation->status.pod == seen.row.metadata.name &&
-                          operation->status.epoch == lease->epoch;
-  if (interrupts) {
-    MoveToInterrupted(*operation, "the pod was lost: NodeLost: " + seen.pod.end_message,
-                      env_.NowText());
-    LS_RETURN_IF_ERROR(WriteOperation(*operation));
+  if (operation && Active(*operation) && Holds(seen.row, *operation)) {
+    return InterruptByLoss(seen, *operation, EndingOf(seen.pod));
   }
   return EndByLoss(seen);
 }
@@ -175,6 +167,18 @@ void PodReconciler::SendReleased(const std::string& pod_uid, uint64_t epoch) {
   messages::ControllerMessage message;
   message.mutable_released()->set_epoch(epoch);
   env_.workers.Send(pod_uid, message);
+}
+
+void PodReconciler::SendCancel(const std::string& pod_uid, uint64_t epoch) {
+  messages::ControllerMessage message;
+  message.mutable_cancel()->set_epoch(epoch);
+  env_.workers.Send(pod_uid, message);
+}
+
+void PodReconciler::StopWork(const WorkerFacts& worker) {
+  if (worker.cancel_sent < worker.running_epoch) {
+    SendCancel(worker.identity.uid, worker.running_epoch);
+  }
 }
 
 Status PodReconciler::Move(Seen& seen, const char* state, const std::string& reason,

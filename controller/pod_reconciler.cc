@@ -16,14 +16,6 @@ using std::chrono::seconds;
 constexpr milliseconds kSoon{500};  // the cache has to catch up
 constexpr seconds kLookAgain{10};   // for what no event tells us
 
-// What no lease is for is nobody's: its operation has ended, has another attempt or is deleted.
-void StopWork(const Environment& env, const WorkerFacts& worker) {
-  if (worker.cancel_sent >= worker.running_epoch) return;
-  messages::ControllerMessage cancel;
-  cancel.mutable_cancel()->set_epoch(worker.running_epoch);
-  env.workers.Send(worker.identity.uid, cancel);
-}
-
 }  // namespace
 
 std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now) {
@@ -67,9 +59,7 @@ Result<Again> PodReconciler::Visit(Seen& seen) {
 
 // It may not take work any more, and has none.
 Result<Again> PodReconciler::OnEnding(Seen& seen) {
-  const bool deleted = seen.row.metadata.deleting();
-  LS_RETURN_IF_ERROR(
-      BeginDraining(seen.row, deleted ? kReasonRowDeleted : kReasonRequestEnded, seen.ending));
+  LS_RETURN_IF_ERROR(BeginDraining(seen.row, seen.EndingReason(), seen.ending));
   return Again(milliseconds(0));
 }
 
@@ -105,8 +95,7 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
   if (!seen.ending.empty()) return OnEnding(seen);
   if (seen.pod.node.empty()) return OnUnbound(seen);
   if (SettleStaleResult(seen)) return Again(milliseconds(0));
-  const bool present =
-      seen.worker && seen.worker->Present(env_.clock.Monotonic(), env_.settings.offer_silence);
+  const bool present = seen.Heard(env_.clock.Monotonic(), env_.settings.offer_silence);
   if (present && !seen.pod.deleting && seen.worker->gate_closed) {
     LS_RETURN_IF_ERROR(BeginDraining(seen.row, "GateClosed", "the worker takes no more work"));
     return Again(milliseconds(0));
@@ -124,7 +113,7 @@ Result<Again> PodReconciler::OnProvisioning(Seen& seen) {
   }
   // Freed while it could not be reached, and still at it.
   if (seen.worker->running_epoch != 0) {
-    StopWork(env_, *seen.worker);
+    StopWork(*seen.worker);
     return Again(kLookAgain);
   }
   const auto source = Find<api::BackupSource>(env_.cluster, seen.row.spec.source_ref.ns,
@@ -257,7 +246,7 @@ Result<Again> PodReconciler::OnEnded(Seen& seen) {
   SettleStaleResult(seen);
   if (seen.pod.exists) return Again(kLookAgain);
   // Its Pod was removed by force, its process lives on: stop what it does before that begins anew.
-  if (seen.connected()) StopWork(env_, *seen.worker);
+  if (seen.connected()) StopWork(*seen.worker);
   env_.workers.Forget(seen.row.status.pod_uid);
   env_.usage.Sweep();  // of this one later, with one that ends then
   // Operations that were interrupted here may be tried elsewhere now.

@@ -53,6 +53,14 @@ class PodReconciler {
     std::string ending;  // why it may take no more work, or ""
 
     bool connected() const { return worker && worker->connected && worker->hello; }
+    // Connected, and not silent for so long.
+    bool Heard(MonotonicTime now, std::chrono::nanoseconds silence) const {
+      return worker && worker->Present(now, silence);
+    }
+    // Of `ending`.
+    const char* EndingReason() const {
+      return row.metadata.deleting() ? kReasonRowDeleted : kReasonRequestEnded;
+    }
   };
 
   Result<Again> Visit(Seen& seen);
@@ -94,6 +102,7 @@ class PodReconciler {
   Result<Again> OnRunning(Seen& seen, api::Operation& operation);
   std::optional<std::string> Standstill(const Seen& seen, const api::Operation& operation) const;
   Result<Again> OnStandstill(Seen& seen, const std::string& message);
+  Result<Again> InterruptByLoss(Seen& seen, api::Operation& operation, const std::string& why);
   Result<Again> OnPodLostUnder(Seen& seen, api::Operation& operation);
   Result<Again> OnRefused(Seen& seen, api::Operation& operation);
   Result<Again> OnNeverSeen(Seen& seen, api::Operation& operation);
@@ -107,6 +116,9 @@ class PodReconciler {
   // Answers results that nobody waits for any more. Returns whether there was one.
   bool SettleStaleResult(const Seen& seen);
   void SendReleased(const std::string& pod_uid, uint64_t epoch);
+  void SendCancel(const std::string& pod_uid, uint64_t epoch);
+  // What no lease is for is nobody's: its operation has ended, has another attempt or is deleted.
+  void StopWork(const WorkerFacts& worker);
 
   // Writes the row's new state; logs, counts, wakes the request.
   Status Move(Seen& seen, const char* state, const std::string& reason, const std::string& message);

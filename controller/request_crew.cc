@@ -98,13 +98,11 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
     return pods_.BeginDraining(row, kReasonIdle, status.last_decision.message,
                                status.last_decision.inputs);
   }
-  const std::function<bool(const CrewMember&)> first_to_go[] = {
-      [](const CrewMember& m) { return m.in_trouble(); },
-      [](const CrewMember& m) { return m.on_its_way(); },
-      [](const CrewMember& m) { return m.state() == api::kAvailable; }};
-  for (const auto& may_go : first_to_go) {
+  for (const auto first_to_go :
+       {&CrewMember::in_trouble, &CrewMember::on_its_way, &CrewMember::working}) {
     for (auto member = visit.crew.members.rbegin(); member != visit.crew.members.rend(); ++member) {
-      if (!member->counts() || member->row->status.lease || !may_go(*member)) continue;
+      const bool busy = member->state() == api::kAssigned || member->row->status.lease;
+      if (!member->counts() || busy || !((*member).*first_to_go)()) continue;
       if (surplus-- <= 0) return {};
       api::BackupPod row = *member->row;
       LS_RETURN_IF_ERROR(pods_.BeginDraining(

@@ -112,8 +112,7 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
   visit.memory = &memory->second;
   // A check is part of accepting a source, not load that more pods could share.
-  const int coming_or_going = visit.crew.OnTheirWay() - visit.crew.InTrouble();
-  if (fresh || coming_or_going > 0 || CheckRuns(visit.operations)) {
+  if (fresh || visit.crew.Moving() > 0 || CheckRuns(visit.operations)) {
     visit.memory->settled = env_.clock.Monotonic();
   }
   const auto& references = visit.acceptance.references;

@@ -75,7 +75,7 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
   in.min = visit.request.spec.pods.min;
   in.max = visit.request.spec.pods.max;
   in.troubled = visit.crew.InTrouble();
-  in.pending = visit.crew.OnTheirWay() - in.troubled;
+  in.pending = visit.crew.Moving();
   in.work_waiting = WorkWaits(visit.operations);
   in.queued = Queued(visit.operations, visit.crew);
   in.demand = visit.request.spec.demand.value_or(0);

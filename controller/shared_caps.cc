@@ -31,10 +31,6 @@ std::string SourceOf(const api::Json& object) {
          std::string(StringAt(object, "/spec/sourceRef/name"));
 }
 
-bool IsEnded(std::string_view state) {
-  return state == api::kDeconstructed || state == api::kFailed || state == api::kLost;
-}
-
 scaling::Claim ClaimOf(const api::Json& request) {
   scaling::Claim claim;
   claim.source = SourceOf(request);
@@ -177,7 +173,7 @@ std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::stri
   }
   for (const api::BackupPodPtr& row : cluster.Rows(ns)) {
     const std::string& state = row->status.state;
-    const bool ended = IsEnded(state);
+    const bool ended = api::Ended(state);
     if (!ended || FactsOf(cluster.Get(kube::kPods, ns, row->metadata.name)).alive()) --pods.free;
     const auto claim = pods.claims.find(row->spec.request_ref.name);
     if (claim == pods.claims.end()) continue;

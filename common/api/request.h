@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "common/api/meta.h"
 
@@ -289,6 +290,10 @@ inline constexpr char kDraining[] = "Draining";
 inline constexpr char kDeconstructed[] = "Deconstructed";
 inline constexpr char kFailed[] = "Failed";
 inline constexpr char kLost[] = "Lost";
+// Whether nothing more becomes of a backup pod in that state.
+inline bool Ended(std::string_view state) {
+  return state == kDeconstructed || state == kFailed || state == kLost;
+}
 
 struct BackupPodSpec {
   NameRef request_ref;

@@ -4,6 +4,8 @@
 // BackupRepository. The schemas in manifests/crds say the same with validation; a test compares.
 #pragma once
 
+#include <algorithm>
+
 #include "common/api/meta.h"
 
 namespace longshore::api {
@@ -117,6 +119,12 @@ void Describe(A& a, BackupSourceStatus& v) {
   a("conditions", v.conditions);
 }
 using BackupSource = Object<BackupSourceSpec, BackupSourceStatus>;
+
+// Whether requests of the namespace may use the source.
+inline bool Admits(const BackupSource& source, const std::string& ns) {
+  const auto& allowed = source.spec.allowed_namespaces;
+  return source.metadata.ns == ns || std::find(allowed.begin(), allowed.end(), ns) != allowed.end();
+}
 
 struct ResourceRequirements {
   std::map<std::string, std::string> requests, limits;  // quantities

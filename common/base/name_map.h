@@ -54,8 +54,8 @@ class NameMap {
   explicit NameMap(size_t most = 0) : slots_(std::bit_ceil(most * 2 + 1)) { names_.reserve(most); }
 
   // The number of the name, and whether it is new.
-  std::pair<uint32_t, bool> Insert(std::string_view name) { return Insert(name, HashName(name)); }
-  std::pair<uint32_t, bool> Insert(std::string_view name, uint64_t hash) {
+  std::pair<uint32_t, bool> Insert(std::string_view name) {
+    const uint64_t hash = HashName(name);
     Slot& slot = slots_[Place(name, hash)];
     if (slot.number != kNone) return {slot.number, false};
     slot = {Tag(hash), static_cast<uint32_t>(names_.size())};
@@ -76,10 +76,6 @@ class NameMap {
     }
     return numbers;
   }
-  // Asks for the memory that Insert or Find of that hash will look at; do it for a name some kAhead
-  // names ahead.
-  static constexpr size_t kAhead = 24;
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
   const std::vector<std::string_view>& names() const { return names_; }  // by number
 
  private:
@@ -87,7 +83,10 @@ class NameMap {
     uint32_t tag = 0;
     uint32_t number = kNone;
   };
+  // So many names before it is looked at, a slot is asked for.
+  static constexpr size_t kAhead = 24;
   static uint32_t Tag(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
   void PrefetchName(uint64_t hash) const {
     const Slot& slot = slots_[hash & (slots_.size() - 1)];
     if (slot.number != kNone) __builtin_prefetch(&names_[slot.number]);

@@ -29,13 +29,8 @@ placement::PodDemand DemandOfAny(const ApiContext& api, const api::BackupSource&
   placement::PodDemand any;
   AddPolicy({}, any);
   std::optional<int> headroom;
-  const auto& allowed = source.spec.allowed_namespaces;
   for (const auto& policy : ReadAll<api::PodPolicy>(api.state.policies.List())) {
-    const std::string& ns = policy.metadata.ns;
-    if (ns != source.metadata.ns &&
-        std::find(allowed.begin(), allowed.end(), ns) == allowed.end()) {
-      continue;
-    }
+    if (!Admits(source, policy.metadata.ns)) continue;
     placement::PodDemand one;
     AddPolicy(policy.spec, one);
     any.tolerations->insert(any.tolerations->end(), one.tolerations->begin(),

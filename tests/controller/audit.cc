@@ -25,10 +25,7 @@ std::string Text(const api::Json& object, const char* pointer) {
   return std::string(kube::StringAt(object, pointer));
 }
 
-bool RowEnded(const api::Json& row) {
-  const std::string_view state = kube::StringAt(row, "/status/state");
-  return state == api::kDeconstructed || state == api::kFailed || state == api::kLost;
-}
+bool RowEnded(const api::Json& row) { return api::Ended(kube::StringAt(row, "/status/state")); }
 
 // What has to be of a kind for so long before it counts.
 bool Lasts(std::map<std::string, MonotonicTime>& since, const std::string& what, bool is,

@@ -24,10 +24,7 @@ using std::chrono::seconds;
 
 constexpr int kSteps = 400;  // of 250 ms
 
-bool Ended(const api::BackupPod& row) {
-  return row.status.state == api::kDeconstructed || row.status.state == api::kFailed ||
-         row.status.state == api::kLost;
-}
+bool Ended(const api::BackupPod& row) { return api::Ended(row.status.state); }
 
 // The pods that are there, but for those of nodes that nobody has found again.
 int PodsLeft(const World& world) {
