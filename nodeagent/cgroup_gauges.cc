@@ -43,14 +43,16 @@ class CgroupGauges::Files {
         pressure_(open_files) {}
 
   void Read(const Counters& counters, bool watched, MonotonicTime now) {
-    const bool all = SlowIsDue(now) || watched;
+    const bool slow = SlowIsDue(now), all = slow || watched;
     const bool ran = Ran(counters_, counters);
     counters_ = counters;
     if (all) {
       ReadMemory();
       ReadOomKills();
     }
-    if (all || ran) ReadThrottled();
+    if (all || (ran && has_quota_)) ReadThrottled();
+    if (slow) LookForQuota();
+    ran_since_slow_ |= ran;
     if (all || ran || may_stall_) may_stall_ = PressureRose() || ran;
   }
   // The last values; what was true of the moment only is no more.
@@ -89,9 +91,16 @@ class CgroupGauges::Files {
   }
   void ReadThrottled() {
     if (layout_.quota.directory.empty()) return;
-    if (const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat")) {
-      last_.throttled_ns = std::max(last_.throttled_ns, ParseThrottledNs(*text));
-    }
+    const auto text = cpu_stat_.Read(layout_.quota.directory + path_ + "/cpu.stat");
+    if (!text) return;
+    const Throttled now = ParseThrottled(*text);
+    last_.throttled_ns = std::max(last_.throttled_ns, now.time_ns);
+    quota_periods_ = now.periods;
+  }
+  // It has one, or may, unless it ran and no period of one has ever come.
+  void LookForQuota() {
+    if (quota_periods_ > 0 || ran_since_slow_) has_quota_ = quota_periods_ > 0;
+    ran_since_slow_ = false;
   }
   // Reads it as well. It is counted in the v2 tree only.
   bool PressureRose() {
@@ -109,6 +118,8 @@ class CgroupGauges::Files {
   KeptFile oom_, cpu_stat_;
   PressureFiles pressure_;
   std::optional<int64_t> round_;
+  bool has_quota_ = true, ran_since_slow_ = false;
+  uint64_t quota_periods_ = 0;
   // What ran in the last sample may hang since then, and what hung may do so still: a second of it
   // belongs into that second's sample.
   bool may_stall_ = false;

@@ -6,8 +6,9 @@
 // What is read when, for a cost of 0.04 % of a core where 50 pods with 100 containers idle and
 // 0.12 % where all of them run (6.18, hybrid, sample of 1 s):
 //   each sample, of cgroups where something ran since the last, and of watched pods:
-//     throttled time (1 to 2 µs), pressure of the pod (3 x 2.6 µs), which is also read in the
-//     sample after, and for as long as it grows: a pod whose tasks all hang uses no CPU;
+//     throttled time where a quota is in force (1 to 2 µs), pressure of the pod (3 x 2.6 µs), which
+//     is also read in the sample after, and for as long as it grows: a pod whose tasks all hang
+//     uses no CPU;
 //   every 5 s of all cgroups, each at a moment of its own (by the hash of its path), and of watched
 //     pods each sample: these, memory (11 µs) and OOM kills.
 // In between, a signal is as it was last read. Files stay open, at most 1024 (3 or 4 MiB of the

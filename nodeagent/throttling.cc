@@ -5,14 +5,15 @@
 
 namespace longshore::nodeagent {
 
-uint64_t ParseThrottledNs(std::string_view cpu_stat) {
-  uint64_t nanoseconds = 0;
+Throttled ParseThrottled(std::string_view cpu_stat) {
+  Throttled throttled;
   ForEachLine(cpu_stat, [&](std::string_view line) {
     const std::string_view name = TakeWord(line);
-    if (name == "throttled_usec") nanoseconds = Number(line) * 1000;
-    if (name == "throttled_time") nanoseconds = Number(line);
+    if (name == "throttled_usec") throttled.time_ns = Number(line) * 1000;
+    if (name == "throttled_time") throttled.time_ns = Number(line);
+    if (name == "nr_periods") throttled.periods = Number(line);
   });
-  return nanoseconds;
+  return throttled;
 }
 
 uint64_t ParseOomKills(std::string_view text) {

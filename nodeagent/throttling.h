@@ -9,9 +9,14 @@
 
 namespace longshore::nodeagent {
 
+struct Throttled {
+  uint64_t time_ns = 0;
+  uint64_t periods = 0;  // of the quota in which something ran: without a quota it stands still
+};
+
 // From cpu.stat: "throttled_usec N" (v2) or "throttled_time N" in ns (v1); 0 without a quota. The
 // kernel counts it for the cgroup that has the quota, not for those above or below.
-uint64_t ParseThrottledNs(std::string_view cpu_stat);
+Throttled ParseThrottled(std::string_view cpu_stat);
 // "oom_kill N" of memory.events (v2, cgroups below included) or memory.oom_control (v1, without).
 uint64_t ParseOomKills(std::string_view text);
 

@@ -106,6 +106,29 @@ TEST_F(CgroupGaugesTest, AnIdlePodIsReadEveryFiveSecondsAndABusyOneWheneverItRan
   EXPECT_EQ(memory_reads, 4);
 }
 
+// Without a quota nothing is throttled, and no period of one passes. It is taken to be there until
+// it is known not to be, and one that is set later is noticed within 5 s.
+TEST_F(CgroupGaugesTest, ThrottledTimeIsReadEachTimeWhereThereIsAQuota) {
+  AddPod("a", 0);
+  int value = 1, periods = 0;
+  const auto reads = [&](int samples, int periods_each) {
+    int count = 0;
+    for (int i = 0; i < samples; ++i) {
+      Cgroup("/poda", ++value);
+      tree_.Write("poda/cpu.stat", "nr_periods " + std::to_string(periods += periods_each) +
+                                       "\nthrottled_usec " + std::to_string(value) + "\n");
+      pods_[0].usage.counters.cpu_ns += 1;
+      Fill();
+      if (pods_[0].usage.throttled_ns == static_cast<uint64_t>(value) * 1000) ++count;
+    }
+    return count;
+  };
+  EXPECT_GT(reads(10, 0), 2) << "may have one";
+  EXPECT_EQ(reads(10, 0), 2) << "has none";
+  (void)reads(5, 10);
+  EXPECT_EQ(reads(10, 10), 10);
+}
+
 // A pod whose tasks all wait for a disk uses no CPU. Read every 5 s only, five seconds of it would
 // be the pressure of one.
 TEST_F(CgroupGaugesTest, ThePressureOfAPodThatHangsIsReadEachTime) {

@@ -44,7 +44,7 @@ TEST(MemoryStatTest, V1TakesTheHierarchicalLines) {
 
 // Trap 27: what a backup has read becomes page cache, part of it active. The kubelet's working set
 // grows by that; ours does not.
-TEST(MemoryStatTest, APageCacheThatABackupFilledIsNotDemand) {
+TEST(MemoryStatTest, T27_APageCacheThatABackupFilledIsNotDemand) {
   const auto read = [](uint64_t active_file, uint64_t inactive_file) {
     MemoryGauges gauges = ParseMemoryStat(
         "anon 1000\nfile " + std::to_string(active_file + inactive_file) + "\ninactive_file " +
@@ -99,9 +99,11 @@ TEST(MemoryFilesTest, AGoneCgroupHasNoMemory) {
 }
 
 TEST(ThrottlingTest, IsInNanosecondsOnBothVersions) {
-  EXPECT_EQ(ParseThrottledNs("usage_usec 9\nnr_throttled 3\nthrottled_usec 250\n"), 250'000u);
-  EXPECT_EQ(ParseThrottledNs("nr_periods 9\nnr_throttled 3\nthrottled_time 250\n"), 250u);
-  EXPECT_EQ(ParseThrottledNs("usage_usec 9\n"), 0u);
+  const char* v2 = "usage_usec 9\nnr_periods 8\nnr_throttled 3\nthrottled_usec 250\n";
+  EXPECT_EQ(ParseThrottled(v2).time_ns, 250'000u);
+  EXPECT_EQ(ParseThrottled(v2).periods, 8u);
+  EXPECT_EQ(ParseThrottled("nr_periods 9\nnr_throttled 3\nthrottled_time 250\n").time_ns, 250u);
+  EXPECT_EQ(ParseThrottled("usage_usec 9\n").time_ns, 0u);
 }
 
 TEST(ThrottlingTest, OomKillsAreThoseOfTasksNotOfEvents) {
