@@ -50,13 +50,14 @@ BenchFile::BenchFile() {
 
 BenchFile::~BenchFile() { ::unlink(path_.c_str()); }
 
-double PingPong(TestCgroups& cgroups, const std::string& path, int rounds) {
+double PingPong(TestCgroups& cgroups, const std::string& path, int rounds, int work) {
   int there[2], back[2], result[2];
   LS_CHECK(::pipe(there) == 0 && ::pipe(back) == 0 && ::pipe(result) == 0);
   char byte = 0;
   const auto bounce = [&](int from, int to, bool first) {
     PinTo(0);
     for (int i = 0; i < rounds; ++i) {
+      for (int n = 0; n < work; ++n) asm volatile("");
       if (first && ::write(to, &byte, 1) != 1) ::_exit(1);
       if (::read(from, &byte, 1) != 1) ::_exit(1);
       if (!first && ::write(to, &byte, 1) != 1) ::_exit(1);

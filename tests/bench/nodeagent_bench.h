@@ -29,9 +29,9 @@ class BenchFile {
   std::string path_;
 };
 
-// Two processes in the cgroup hand a byte to and fro on one CPU: two switches a round. Returns
-// nanoseconds per round.
-double PingPong(TestCgroups& cgroups, const std::string& path, int rounds);
+// Two processes in the cgroup hand a byte to and fro on one CPU: two switches a round. Each first
+// counts to `work`. Returns nanoseconds per round.
+double PingPong(TestCgroups& cgroups, const std::string& path, int rounds, int work = 0);
 
 // What a context switch and a block I/O cost.
 void MeasureCosts(TestCgroups& cgroups);

@@ -138,20 +138,43 @@ void MeasurePrograms(TestCgroups& cgroups) {
         "ns");
 }
 
-// Neighbouring runs are compared, since a virtual machine's speed drifts. The kernel's statistics
-// are off here: they cost more than what they measure.
-void MeasureSlowdown(TestCgroups& cgroups) {
+// What a pipe ping-pong takes with what `attach` makes, ÷ without. Neighbouring runs are compared,
+// since a virtual machine's speed drifts. The kernel's statistics are off here: they cost more than
+// what they measure.
+template <class Attach>
+double SlowdownBy(TestCgroups& cgroups, int rounds, int work, Attach attach) {
+  const auto run = [&] { return PingPong(cgroups, kPod, rounds, work); };
   std::vector<double> ratios;
   for (int i = 0; i < 15; ++i) {
-    double without = i % 2 == 0 ? PingPong(cgroups, kPod, 50'000) : 0, with = 0;
+    double without = i % 2 == 0 ? run() : 0, with = 0;
     {
-      const TestAgent agent(cgroups.Layout());
-      with = PingPong(cgroups, kPod, 50'000);
+      const auto attached = attach();
+      with = run();
     }
-    if (i % 2 != 0) without = PingPong(cgroups, kPod, 50'000);
+    if (i % 2 != 0) without = run();
     ratios.push_back(with / without);
   }
-  Print("pipe_slowdown_ratio", Median(ratios), "ratio");
+  return Median(ratios);
+}
+
+// What each side has to count to so that a round takes 20 us: 100,000 switches a second, which is
+// what a busy node has. Without work it is some ten times as many, and nothing but switches.
+int WorkOfBusyNode(TestCgroups& cgroups) {
+  constexpr double kRoundNs = 20'000;
+  constexpr int kTrial = 10'000;
+  const double bare = PingPong(cgroups, kPod, 20'000);
+  const double each = (PingPong(cgroups, kPod, 5000, kTrial) - bare) / (2.0 * kTrial);
+  return static_cast<int>((kRoundNs - bare) / (2 * each));
+}
+
+// The empty program says what is left to an agent that hears of each switch at all.
+void MeasureSlowdown(TestCgroups& cgroups) {
+  const auto agent = [&] { return TestAgent(cgroups.Layout()); };
+  Print("pipe_slowdown_ratio", SlowdownBy(cgroups, 50'000, 0, agent), "ratio");
+  Print("pipe_slowdown_of_empty_program_ratio",
+        SlowdownBy(cgroups, 50'000, 0, [] { return EmptyProgram("sched_switch"); }), "ratio");
+  Print("pipe_slowdown_at_100k_switches_ratio",
+        SlowdownBy(cgroups, 10'000, WorkOfBusyNode(cgroups), agent), "ratio");
 }
 
 }  // namespace
