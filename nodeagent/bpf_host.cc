@@ -282,6 +282,14 @@ Counters BpfHost::Read(uint32_t index) const {
 
 Counters BpfHost::ReadOverflow() const { return Read(AGENT_INDEX_OVERFLOW); }
 
+uint64_t BpfHost::ReadSystemCpuNs() const {
+  uint64_t sum = 0;
+  for (int cpu = 0; cpu < object_->cpus(); ++cpu) {
+    sum += Load64(object_->slots()[cpu].system_cpu_ns);
+  }
+  return sum;
+}
+
 std::vector<DeviceRow> BpfHost::ReadDevices() const {
   std::vector<DeviceRow> rows;
   for (uint32_t i = 0; i < config_.max_device_cells; ++i) {
@@ -329,9 +337,18 @@ void BpfHost::ForgetPreemptions(uint32_t index) {
 }
 
 std::vector<ProgramCost> BpfHost::Costs() const {
-  static constexpr const char* kNames[AGENT_PROGRAMS] = {"sched_switch", "block_rq_issue",
-                                                         "block_rq_complete", "sock_send_length",
-                                                         "sock_recv_length"};
+  static constexpr const char* kNames[AGENT_PROGRAMS] = {"sched_switch",
+                                                         "flush",
+                                                         "process_exit",
+                                                         "block_rq_issue",
+                                                         "block_rq_requeue",
+                                                         "block_rq_complete",
+                                                         "fsync",
+                                                         "reclaim",
+                                                         "sock_send_length",
+                                                         "sock_recv_length",
+                                                         "oom",
+                                                         "cgroup"};
   std::vector<ProgramCost> costs;
   for (int program = 0; program < AGENT_PROGRAMS; ++program) {
     ProgramCost cost{.program = kNames[program]};

@@ -48,6 +48,7 @@ class BpfHost final : public KernelCounters {
   void Flush() override;
   Counters Read(uint32_t index) const override;
   Counters ReadOverflow() const override;
+  uint64_t ReadSystemCpuNs() const override;
   LostUpdates Lost() const override;
   std::vector<DeviceRow> ReadDevices() const override;
   void Watch(uint32_t index, bool watched) override;

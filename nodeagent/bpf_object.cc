@@ -28,7 +28,7 @@ static_assert(sizeof(agent_task_counters) == 96);
 static_assert(sizeof(agent_counters) == 320 && alignof(agent_counters) == 8);
 static_assert(sizeof(agent_stalls) == 192);
 static_assert(sizeof(agent_device) == 704);
-static_assert(sizeof(agent_slot) == 320);
+static_assert(sizeof(agent_slot) == 384);
 static_assert(sizeof(agent_task) == 128);
 static_assert(sizeof(agent_member) == 8);
 static_assert(offsetof(agent_event, name) == 32 && sizeof(agent_event) == 32 + AGENT_NAME_SIZE);

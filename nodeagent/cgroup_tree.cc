@@ -97,17 +97,18 @@ void CgroupTree::ReadCounters() {
     pod.now = {};
     for (auto& [id, container] : pod.containers) container.now = {};
   }
-  node_cpu_ns_ = ended_cpu_ns_ + kernel_.ReadOverflow().cpu_ns;
+  sum_ = sum_gone_;
+  sum_ += kernel_.ReadOverflow();
   for (const Tree tree : trees_) {
     for (const auto& [id, node] : NodesOf(tree)) {
       if (!node.member.owns_index) continue;
       const Counters counted = kernel_.Read(node.member.index);
       if (node.pod != nullptr) node.pod->now += counted;
       if (node.container != nullptr) node.container->now += counted;
-      node_cpu_ns_ += counted.cpu_ns;
+      sum_ += counted;
     }
   }
-  for (const auto& [uid, pod] : pods_) node_cpu_ns_ += pod.gone.cpu_ns;
+  for (const auto& [uid, pod] : pods_) sum_ += pod.gone;
 }
 
 // Entries stay from sample to sample: making each anew took more than reading it.
@@ -147,7 +148,7 @@ void CgroupTree::Expire(TimePoint now) {
     Pod& gone = pod->second;
     gone.now = {};
     gone.devices_now.clear();
-    ended_cpu_ns_ += gone.gone.cpu_ns;
+    sum_gone_ += gone.gone;
     if (!gone.unknown) {
       ended_.push_back({.uid = pod->first, .totals = gone.Totals(), .final = true});
     }
@@ -184,7 +185,7 @@ void CgroupTree::Fold(const Node& node, const std::vector<DeviceRow>& devices) {
   if (node.pod != nullptr) {
     node.pod->gone += last;
   } else {
-    ended_cpu_ns_ += last.cpu_ns;
+    sum_gone_ += last;
   }
   if (node.container != nullptr) node.container->gone += last;
   FoldDevices(&node, index, devices);

@@ -71,7 +71,7 @@ class CgroupTree {
   std::vector<Preemption> Preemptions() const;
   // Used below `kubepods` since the programs were attached, as of the last Totals(): pods, those
   // that ended, and what found no index of its own.
-  uint64_t node_cpu_ns() const { return node_cpu_ns_; }
+  const Counters& sum() const { return sum_; }
   // Cgroups that a walk found but that could not become members: what they use is for no one.
   uint64_t uncounted() const { return uncounted_; }
   size_t pods() const { return pods_.size(); }
@@ -143,8 +143,8 @@ class CgroupTree {
   std::unordered_map<uint32_t, const Node*> owners_;  // of indices
   Ids suspects_[2];  // members without a node at the last walk, by tree
   std::vector<PodTotals> ended_;
-  uint64_t ended_cpu_ns_ = 0;  // of pods and levels that are no more
-  uint64_t node_cpu_ns_ = 0;
+  Counters sum_gone_;  // of pods and levels that are no more
+  Counters sum_;
   Devices devices_gone_, devices_now_;  // of the node
   std::unordered_set<std::string> watched_;
   std::map<Pair, Preemption> preemptions_gone_;  // of indices that were freed

@@ -122,7 +122,7 @@ void CgroupTree::RemoveOrphans(Tree tree) {
       continue;
     }
     if (member.owns_index) {
-      ended_cpu_ns_ += kernel_.Read(member.index).cpu_ns;
+      sum_gone_ += kernel_.Read(member.index);
       FoldDevices(nullptr, member.index, kernel_.ReadDevices());
     }
     kernel_.RemoveMember(tree, id, member);

@@ -109,6 +109,7 @@ std::vector<PodSample> Collector::TakePods(MonotonicTime now) {
     pod.uid = std::move(totals.uid);
     pod.relative_path = std::move(totals.totals.relative_path);
     pod.final = totals.final;
+    pod.watched = watched_.contains(pod.uid);
     pod.usage.counters = totals.totals.counters;
     pod.usage.devices = std::move(totals.totals.devices);
     for (ContainerTotals& inside : totals.containers) {
@@ -128,13 +129,14 @@ std::vector<PodSample> Collector::TakePods(MonotonicTime now) {
 
 NodeUsage Collector::TakeNode(MonotonicTime now) {
   NodeUsage node;
-  node.cpu_ns = tree_.node_cpu_ns();
+  node.pods = tree_.sum();
+  node.system_cpu_ns = kernel_.ReadSystemCpuNs();
   node.cpu_capacity_milli =
       static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000;
   node_files_.Read(node);
   for (const auto& [id, counters] : tree_.NodeDevices()) {
     const BlockDevice& device = devices_.Get(id, now);
-    node.devices[id] = {counters, device.name, device.stacked};
+    node.devices[id] = {counters, device.name, device.stacked, devices_.InFlight(id, counters)};
   }
   node.interfaces = interfaces_.Read(now);
   return node;

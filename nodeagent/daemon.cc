@@ -36,7 +36,7 @@ Daemon::Daemon(Options options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       metrics_(registry_),
-      usage_(options_.metrics_pods),
+      usage_(options_.metrics_pods, clock_),
       health_(options_.health_port,
               {.stuck = {},
                .unready = [this] { return Unready(); },

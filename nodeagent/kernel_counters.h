@@ -161,6 +161,8 @@ class KernelCounters {
   virtual void Flush() = 0;
   virtual Counters Read(uint32_t index) const = 0;
   virtual Counters ReadOverflow() const = 0;
+  // CPU time of all tasks that are in no pod of ours, kernel threads too.
+  virtual uint64_t ReadSystemCpuNs() const = 0;
   virtual LostUpdates Lost() const = 0;
 
   // All (index, device) pairs with any I/O. Empty where block I/O isn't measured.

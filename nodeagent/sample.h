@@ -67,6 +67,7 @@ struct PodSample {
   std::string uid;
   std::string relative_path;  // of the pod's cgroup below `kubepods`
   bool final = false;         // its cgroup is gone; said once
+  bool watched = false;       // its data is a BackupSource's: who disturbs it is of interest
   Usage usage;
   std::vector<ContainerSample> containers;
 
@@ -91,10 +92,14 @@ struct NodeDevice {
   DeviceCounters counters;  // all I/O, whoever caused it
   std::string name;         // "vda"; empty where sysfs isn't mounted
   bool stacked = false;     // loop, device-mapper, md: seen once more on the device below
+  uint64_t in_flight = 0;   // requests that it has at this moment; 0 too where sysfs isn't mounted
 };
 
 struct NodeUsage {
-  uint64_t cpu_ns = 0;  // all pods below the kubelet's root, since the programs were attached
+  // Since the programs were attached: all pods below the kubelet's root, those that ended included;
+  // and the CPU time of everything else, kernel threads included.
+  Counters pods;
+  uint64_t system_cpu_ns = 0;
   uint64_t cpu_capacity_milli = 0;
   // Of the machine, since it was booted.
   uint64_t idle_cpu_ns = 0, interrupt_cpu_ns = 0, steal_cpu_ns = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 namespace longshore::nodeagent {
 namespace {
@@ -100,8 +101,25 @@ const BlockDevice& BlockDevices::Get(DeviceId id, MonotonicTime now) {
   return found != known_.end() ? found->second : known_.emplace(id, Look(id)).first->second;
 }
 
+uint64_t BlockDevices::InFlight(DeviceId id, const DeviceCounters& counters) const {
+  const uint64_t issued = counters.read_ops + counters.write_ops + counters.flushes;
+  Histogram done = counters.read;
+  done += counters.write;
+  done += counters.flush;
+  if (std::accumulate(done.buckets.begin(), done.buckets.end(), uint64_t{0}) >= issued) return 0;
+  const auto text = ReadFile(PathOf(id) + "/inflight", 4096);  // reads, writes
+  if (!text.has_value()) return 0;
+  std::string_view rest = *text;
+  const auto next = [&rest] {
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \n"), rest.size()));
+    return Number(TakeWord(rest));
+  };
+  const uint64_t reads = next();
+  return reads + next();
+}
+
 BlockDevice BlockDevices::Look(DeviceId id) const {
-  const fs::path link = sysfs_ + "/dev/block/" + id.ToString();
+  const fs::path link = PathOf(id);
   std::error_code error;
   const fs::path target = fs::read_symlink(link, error);
   if (error) return {"", StackedByNumber(id.major)};

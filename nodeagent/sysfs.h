@@ -54,9 +54,13 @@ class BlockDevices {
  public:
   explicit BlockDevices(std::string sysfs) : sysfs_(std::move(sysfs)) {}
   const BlockDevice& Get(DeviceId id, MonotonicTime now);
+  // Requests that the device has at this moment, by the kernel's own count. `counters` is all that
+  // it did: where everything that was issued is done, the file isn't read.
+  uint64_t InFlight(DeviceId id, const DeviceCounters& counters) const;
 
  private:
   BlockDevice Look(DeviceId id) const;
+  std::string PathOf(DeviceId id) const { return sysfs_ + "/dev/block/" + id.ToString(); }
 
   const std::string sysfs_;
   std::map<DeviceId, BlockDevice> known_;  // of devices that did I/O; a number may be reused

@@ -2,188 +2,50 @@
 #include "nodeagent/usage_metrics.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "nodeagent/exposition.h"
+#include "nodeagent/node_metrics.h"
 
 namespace longshore::nodeagent {
-namespace {
 
-constexpr size_t kMaxDevices = 16, kMaxInterfaces = 16;
-
-struct LostReason {
-  const char* name;
-  uint64_t LostUpdates::* field;
-};
-
-double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
-
-void AddPressure(Exposition& out, const NodeUsage& node) {
-  if (!node.pressure) return;
-  const Pressure& p = *node.pressure;
-  out.Family("pressure_seconds_total", "counter", "Time that some, or all, tasks stalled");
-  const auto add = [&](const char* resource, uint64_t some_us, uint64_t full_us) {
-    out.Value({{"resource", resource}, {"kind", "some"}}, static_cast<double>(some_us) / 1e6);
-    out.Value({{"resource", resource}, {"kind", "full"}}, static_cast<double>(full_us) / 1e6);
-  };
-  add("cpu", p.cpu_some_us, p.cpu_full_us);
-  add("io", p.io_some_us, p.io_full_us);
-  add("memory", p.memory_some_us, p.memory_full_us);
-}
-
-void AddNode(Exposition& out, const NodeUsage& node) {
-  const auto one = [&](const char* name, const char* type, const char* help, double value) {
-    out.Family(name, type, help);
-    out.Value({}, value);
-  };
-  one("pods_cpu_seconds_total", "counter", "CPU time of all pods", Seconds(node.cpu_ns));
-  one("idle_cpu_seconds_total", "counter", "Idle CPU time of the machine",
-      Seconds(node.idle_cpu_ns));
-  one("memory_available_bytes", "gauge", "Of the machine",
-      static_cast<double>(node.memory_available_bytes));
-  one("refaults_total", "counter", "Pages read again soon after they were dropped",
-      static_cast<double>(node.refaults));
-  AddPressure(out, node);
-}
-
-using Device = std::pair<DeviceId, const NodeDevice*>;
-
-// The busiest, so that a node of many volumes stays within the bound.
-std::vector<Device> BusiestDevices(const NodeUsage& node) {
-  std::vector<Device> devices;
-  for (const auto& [id, device] : node.devices) devices.emplace_back(id, &device);
-  std::sort(devices.begin(), devices.end(), [](const Device& a, const Device& b) {
-    const auto ops = [](const Device& d) {
-      return d.second->counters.read_ops + d.second->counters.write_ops;
-    };
-    return ops(a) != ops(b) ? ops(a) > ops(b) : a.first < b.first;
-  });
-  if (devices.size() > kMaxDevices) devices.resize(kMaxDevices);
-  return devices;
-}
-
-void AddDevices(Exposition& out, const NodeUsage& node) {
-  const std::vector<Device> devices = BusiestDevices(node);
-  const auto label = [](const Device& d) {
-    const bool named = !d.second->name.empty();
-    return Exposition::Labels{{"device", named ? d.second->name : d.first.ToString()},
-                              {"stacked", d.second->stacked ? "true" : "false"}};
-  };
-  const auto family = [&](const char* name, const char* help, uint64_t DeviceCounters::* field) {
-    out.Family(name, "counter", help);
-    for (const Device& d : devices) {
-      out.Value(label(d), static_cast<double>(d.second->counters.*field));
-    }
-  };
-  family("device_read_bytes_total", "All I/O of the device", &DeviceCounters::read_bytes);
-  family("device_write_bytes_total", "All I/O of the device", &DeviceCounters::write_bytes);
-  family("device_read_operations_total", "All I/O of the device", &DeviceCounters::read_ops);
-  family("device_write_operations_total", "All I/O of the device", &DeviceCounters::write_ops);
-  out.Family("device_latency_seconds", "histogram", "From issued to completed");
-  for (const Device& d : devices) {
-    Histogram all = d.second->counters.read;
-    all += d.second->counters.write;
-    all += d.second->counters.flush;
-    out.Distribution(label(d), all, Seconds(d.second->counters.device_ns));
-  }
-}
-
-void AddInterfaces(Exposition& out, const NodeUsage& node) {
-  const std::span<const NetworkInterface> all(node.interfaces);
-  const auto shown = all.first(std::min(all.size(), kMaxInterfaces));
-  const auto family = [&](const char* name, uint64_t NetworkInterface::* field) {
-    out.Family(name, "counter", "Of the node's interface");
-    for (const NetworkInterface& nic : shown) {
-      out.Value({{"interface", nic.name}}, static_cast<double>(nic.*field));
-    }
-  };
-  family("interface_receive_bytes_total", &NetworkInterface::receive_bytes);
-  family("interface_send_bytes_total", &NetworkInterface::send_bytes);
-  family("interface_drops_total", &NetworkInterface::drops);
-}
-
-void AddLost(Exposition& out, const Sample& sample) {
-  static constexpr LostReason kReasons[] = {{"no_index", &LostUpdates::no_index},
-                                            {"event_ring_full", &LostUpdates::events},
-                                            {"no_owner", &LostUpdates::owner},
-                                            {"unknown_slice", &LostUpdates::switches},
-                                            {"map_refused", &LostUpdates::internal},
-                                            {"device_table_full", &LostUpdates::devices},
-                                            {"pair_table_full", &LostUpdates::preemptions},
-                                            {"recursion", &LostUpdates::recursion}};
-  out.Family("lost_updates_total", "counter", "What could not be attributed, by reason");
-  for (const LostReason& reason : kReasons) {
-    out.Value({{"reason", reason.name}}, static_cast<double>(sample.lost.*reason.field));
-  }
-  out.Value({{"reason", "member_map_full"}}, static_cast<double>(sample.uncounted_cgroups));
-}
-
-void AddCosts(Exposition& out, const std::vector<ProgramCost>& costs) {
-  out.Family("program_runs_total", "counter", "Runs of each BPF program");
-  for (const ProgramCost& cost : costs) {
-    out.Value({{"program", std::string(cost.program)}}, static_cast<double>(cost.runs));
-  }
-  out.Family("program_seconds_total", "counter", "Time in each, from a sample of its runs");
-  for (const ProgramCost& cost : costs) {
-    const double mean = cost.sampled_runs == 0
-                            ? 0
-                            : Seconds(cost.sampled_ns) / static_cast<double>(cost.sampled_runs);
-    out.Value({{"program", std::string(cost.program)}}, mean * static_cast<double>(cost.runs));
-  }
-}
-
-void AddAudit(Exposition& out, const std::optional<Audit>& audit) {
-  if (!audit) return;  // the first one takes two minutes
-  out.Family("audit_worst_cpu_error_ratio", "gauge",
-             "Ours against the kernel's counter, worst pod");
-  out.Value({}, audit->worst_cpu_error);
-  out.Family("audit_pods", "gauge", "Pods that the last audit compared");
-  out.Value({}, audit->pods);
-  if (!audit->worst_io_bytes) return;
-  out.Family("audit_worst_io_error_bytes", "gauge", "Ours against io.stat, worst pod");
-  out.Value({}, static_cast<double>(*audit->worst_io_bytes));
-}
-
-}  // namespace
-
+// Of each pod as `pod_…`; what the kernel side counts, also of all of them as `pods_…`.
 struct UsageMetrics::PodCounter {
   const char* name;
   const char* help;
   double scale;
-  uint64_t (*value)(const Usage& usage);
+  uint64_t Counters::* counted;
+  uint64_t Usage::* told = nullptr;  // by files; used where `counted` is none
+
+  uint64_t Of(const Usage& usage) const {
+    return counted != nullptr ? usage.counters.*counted : usage.*told;
+  }
 };
 
-#define LS_COUNTER(member) [](const Usage& usage) { return usage.member; }
 const std::array<UsageMetrics::PodCounter, UsageMetrics::kCounters> UsageMetrics::kPodCounters = {{
-    {"pod_cpu_seconds_total", "CPU time", 1e9, LS_COUNTER(counters.cpu_ns)},
-    {"pod_run_queue_wait_seconds_total", "Runnable without a CPU", 1e9,
-     LS_COUNTER(counters.run_queue_wait_ns)},
-    {"pod_throttled_seconds_total", "Held back by its own CPU quota", 1e9,
-     LS_COUNTER(throttled_ns)},
-    {"pod_block_read_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.read_bytes)},
-    {"pod_block_write_bytes_total", "Block I/O charged to it", 1, LS_COUNTER(counters.write_bytes)},
-    {"pod_file_read_bytes_total", "Read, cache hits and pipes too", 1,
-     LS_COUNTER(counters.file_read_bytes)},
-    {"pod_file_write_bytes_total", "Written, pipes too", 1, LS_COUNTER(counters.file_write_bytes)},
-    {"pod_dirtied_bytes_total", "Written into the page cache, or directly", 1,
-     LS_COUNTER(counters.dirtied_bytes)},
-    {"pod_cancelled_bytes_total", "Deleted before it was written back", 1,
-     LS_COUNTER(counters.cancelled_bytes)},
-    {"pod_fsyncs_total", "Calls of fsync and its like", 1, LS_COUNTER(counters.fsyncs)},
-    {"pod_fsync_seconds_total", "Time in them", 1e9, LS_COUNTER(counters.fsync_ns)},
-    {"pod_reclaim_stall_seconds_total", "Time in direct reclaim", 1e9,
-     LS_COUNTER(counters.reclaim_stall_ns)},
-    {"pod_network_receive_bytes_total", "Received", 1, LS_COUNTER(counters.network_receive_bytes)},
-    {"pod_network_send_bytes_total", "Sent", 1, LS_COUNTER(counters.network_send_bytes)},
-    {"pod_oom_kills_total", "Processes that the kernel killed for memory", 1,
-     LS_COUNTER(oom_kills)},
+    {"cpu_seconds_total", "CPU time", 1e9, &Counters::cpu_ns},
+    {"run_queue_wait_seconds_total", "Runnable without a CPU", 1e9, &Counters::run_queue_wait_ns},
+    {"throttled_seconds_total", "Held back by its own CPU quota", 1e9, nullptr,
+     &Usage::throttled_ns},
+    {"block_read_bytes_total", "Block I/O charged to it", 1, &Counters::read_bytes},
+    {"block_write_bytes_total", "Block I/O charged to it", 1, &Counters::write_bytes},
+    {"file_read_bytes_total", "Read, cache hits and pipes too", 1, &Counters::file_read_bytes},
+    {"file_write_bytes_total", "Written, pipes too", 1, &Counters::file_write_bytes},
+    {"dirtied_bytes_total", "Written into the page cache, or directly", 1,
+     &Counters::dirtied_bytes},
+    {"cancelled_bytes_total", "Deleted before it was written back", 1, &Counters::cancelled_bytes},
+    {"fsyncs_total", "Calls of fsync and its like", 1, &Counters::fsyncs},
+    {"fsync_seconds_total", "Time in them", 1e9, &Counters::fsync_ns},
+    {"reclaim_stall_seconds_total", "Time in direct reclaim", 1e9, &Counters::reclaim_stall_ns},
+    {"network_receive_bytes_total", "Received", 1, &Counters::network_receive_bytes},
+    {"network_send_bytes_total", "Sent", 1, &Counters::network_send_bytes},
+    {"oom_kills_total", "Processes that the kernel killed for memory", 1, nullptr,
+     &Usage::oom_kills},
 }};
-#undef LS_COUNTER
 
 UsageMetrics::Values UsageMetrics::Read(const Usage& usage) {
   Values values;
-  for (size_t i = 0; i < kCounters; ++i) values[i] = kPodCounters[i].value(usage);
+  for (size_t i = 0; i < kCounters; ++i) values[i] = kPodCounters[i].Of(usage);
   return values;
 }
 
@@ -243,6 +105,7 @@ void UsageMetrics::ChooseAgain(const Sample& now) {
 
 void UsageMetrics::Update(std::shared_ptr<const Sample> sample, std::vector<ProgramCost> costs) {
   MutexLock lock(mutex_);
+  disturbances_.Follow(sample_.get(), *sample);
   Follow(*sample);
   Choose(*sample);
   for (size_t i = 0; i < tracked_.size(); ++i) {
@@ -262,8 +125,8 @@ void UsageMetrics::AddPods(Exposition& out) const {
   };
   for (size_t i = 0; i < kCounters; ++i) {
     const PodCounter& counter = kPodCounters[i];
-    out.Family(counter.name, "counter", counter.help);
-    each([&](const Usage& u) { return static_cast<double>(counter.value(u)) / counter.scale; },
+    out.Family("pod_" + std::string(counter.name), "counter", counter.help);
+    each([&](const Usage& u) { return static_cast<double>(counter.Of(u)) / counter.scale; },
          static_cast<double>(others_[i]) / counter.scale);
   }
   uint64_t others_memory = 0;
@@ -275,6 +138,19 @@ void UsageMetrics::AddPods(Exposition& out) const {
        static_cast<double>(others_memory));
 }
 
+void UsageMetrics::AddSums(Exposition& out) const {
+  const auto add = [&](const PodCounter& counter, uint64_t Counters::* field) LS_REQUIRES(mutex_) {
+    out.Family("pods_" + std::string(counter.name), "counter",
+               "All pods of the node: " + std::string(counter.help));
+    out.Value({}, static_cast<double>(sample_->node.pods.*field) / counter.scale);
+  };
+  for (const PodCounter& counter : kPodCounters) {
+    if (counter.counted != nullptr) add(counter, counter.counted);
+    // Those that were seen: a file is its pod's alone.
+    if (counter.told == &Usage::oom_kills) add(counter, &Counters::oom_kills);
+  }
+}
+
 std::string UsageMetrics::Text() {
   MutexLock lock(mutex_);
   if (sample_ == nullptr) return "";
@@ -283,12 +159,11 @@ std::string UsageMetrics::Text() {
   for (size_t i = 0; i < tracked_.size(); ++i) {
     if (tracked_[i].shown) tracked_[i].told = Read(sample_->pods[i].usage);
   }
-  AddNode(out, sample_->node);
-  AddDevices(out, sample_->node);
-  AddInterfaces(out, sample_->node);
-  AddLost(out, *sample_);
-  AddCosts(out, costs_);
-  AddAudit(out, sample_->audit);
+  AddSums(out);
+  disturbances_.AddTo(out, *sample_);
+  AddNode(out, *sample_, costs_);
+  out.Family("sample_age_seconds", "gauge", "Since the end of what these metrics are of");
+  out.Value({}, std::chrono::duration<double>(clock_.Monotonic() - sample_->end).count());
   return out.Take();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was measured, for Prometheus: the busiest pods apart and the others as one, the node, its
-// devices, what the programs cost and what the audit found. The number of series has a bound
+// What was measured, for Prometheus: the busiest pods apart and the others as one, who disturbs the
+// watched ones (disturbances.h), and the node (node_metrics.h). The number of series has a bound
 // whatever runs on the node. Filled by daemon.cc each sample, read by the health port.
 //
 // What a pod used is in a series of its own or in that of the others, and never lost with it: what
@@ -16,7 +16,9 @@
 #include <string>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "nodeagent/disturbances.h"
 #include "nodeagent/sample.h"
 
 namespace longshore::nodeagent {
@@ -27,7 +29,9 @@ inline constexpr std::chrono::seconds kChooseAgain{60};
 class UsageMetrics {
  public:
   // Of how many pods each series is shown.
-  explicit UsageMetrics(size_t max_pods) : max_pods_(max_pods) {}
+  // `clock` outlives this.
+  UsageMetrics(size_t max_pods, const Clock& clock)
+      : max_pods_(max_pods), clock_(clock), disturbances_(max_pods) {}
 
   void Update(std::shared_ptr<const Sample> sample, std::vector<ProgramCost> costs);
   std::string Text();  // thread-safe, as is Update()
@@ -48,9 +52,11 @@ class UsageMetrics {
   void Choose(const Sample& now) LS_REQUIRES(mutex_);
   void ChooseAgain(const Sample& now) LS_REQUIRES(mutex_);
   void AddToOthers(Tracked& pod, const Usage& usage) LS_REQUIRES(mutex_);
-  void AddPods(class Exposition& out) const LS_REQUIRES(mutex_);
+  void AddPods(Exposition& out) const LS_REQUIRES(mutex_);
+  void AddSums(Exposition& out) const LS_REQUIRES(mutex_);
 
   const size_t max_pods_;
+  const Clock& clock_;
   mutable Mutex mutex_;
   std::shared_ptr<const Sample> sample_ LS_GUARDED_BY(mutex_);
   std::vector<Tracked> tracked_ LS_GUARDED_BY(mutex_);  // its pods, in the same order
@@ -59,6 +65,7 @@ class UsageMetrics {
   // Of all pods while they were not shown, and the rest of those that ended: it never falls,
   // whoever is shown.
   Values others_ LS_GUARDED_BY(mutex_){};
+  Disturbances disturbances_ LS_GUARDED_BY(mutex_);
 };
 
 }  // namespace longshore::nodeagent

@@ -97,7 +97,9 @@ void Fill(messages::Usage& out, const Usage& usage) {
 }
 
 void Fill(messages::NodeCounters& out, const NodeUsage& node) {
-  out.set_cpu_ns(node.cpu_ns);
+  out.set_cpu_ns(node.pods.cpu_ns);
+  Fill(*out.mutable_pods(), node.pods);
+  out.set_system_cpu_ns(node.system_cpu_ns);
   out.set_cpu_capacity_milli(node.cpu_capacity_milli);
   out.set_idle_cpu_ns(node.idle_cpu_ns);
   out.set_interrupt_cpu_ns(node.interrupt_cpu_ns);
@@ -113,6 +115,7 @@ void Fill(messages::NodeCounters& out, const NodeUsage& node) {
     Fill(row, id, device.counters);
     row.set_name(device.name);
     row.set_stacked(device.stacked);
+    row.set_in_flight(device.in_flight);
   }
   for (const NetworkInterface& interface : node.interfaces) {
     messages::NetworkInterface& row = *out.add_interfaces();

@@ -117,13 +117,20 @@ enum agent_lost {
 	AGENT_LOST_REASONS,
 };
 
-/* Programs whose cost is sampled. */
+/* What the cost of our programs is told by: those of one purpose together. */
 enum agent_program {
 	AGENT_PROGRAM_SWITCH,
+	AGENT_PROGRAM_FLUSH,
+	AGENT_PROGRAM_EXIT,
 	AGENT_PROGRAM_ISSUE,
+	AGENT_PROGRAM_REQUEUE,
 	AGENT_PROGRAM_COMPLETE,
+	AGENT_PROGRAM_FSYNC,
+	AGENT_PROGRAM_RECLAIM,
 	AGENT_PROGRAM_SEND,
 	AGENT_PROGRAM_RECEIVE,
+	AGENT_PROGRAM_OOM,
+	AGENT_PROGRAM_CGROUP,
 	AGENT_PROGRAMS,
 };
 
@@ -140,10 +147,11 @@ struct agent_slot {
 	__u32 busy;
 	__u32 victim; /* the index that had to leave the CPU to whoever runs now; 0: none */
 	struct agent_task_counters base; /* of a task that isn't ours only the CPU time is known */
-	__u64 reserved[2];		 /* to a cache line */
+	__u64 system_cpu_ns;		 /* of tasks that aren't ours, kernel threads too */
+	__u64 reserved;			 /* to a cache line */
 	struct agent_cost costs[AGENT_PROGRAMS];
 	__u64 lost[AGENT_LOST_REASONS];
-	__u64 to_cache_line[7];
+	__u64 to_cache_line;
 };
 
 /* Value of the member maps: cgroup id -> where it is counted. */

@@ -200,9 +200,14 @@ SEC("tp_btf/block_rq_requeue")
 int BPF_PROG(on_block_requeue, struct request *rq)
 {
 	struct agent_slot *slot = this_slot();
+	__u64 began;
 
-	if (slot && rq->state != MQ_RQ_IDLE)
+	if (!slot)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_REQUEUE);
+	if (rq->state != MQ_RQ_IDLE)
 		count_request(slot, rq, -1);
+	end_run(slot, AGENT_PROGRAM_REQUEUE, began);
 	return 0;
 }
 

@@ -87,11 +87,17 @@ SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgrp)
 {
 	__u32 hierarchy = cgrp->root->hierarchy_id;
+	struct agent_slot *slot = this_slot();
+	__u64 began;
 
+	if (!slot)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_CGROUP);
 	if (hierarchy == cpu_hierarchy)
 		add_member(&cpu_members, &cpu_words, cgrp);
 	else if (hierarchy == io_hierarchy)
 		add_member(&io_members, &io_words, cgrp);
+	end_run(slot, AGENT_PROGRAM_CGROUP, began);
 	return 0;
 }
 
@@ -110,10 +116,15 @@ SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgrp)
 {
 	__u32 hierarchy = cgrp->root->hierarchy_id;
-	__u64 id = cgrp->kn->id;
+	struct agent_slot *slot = this_slot();
+	__u64 id = cgrp->kn->id, began;
 
+	if (!slot)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_CGROUP);
 	if (is_member(hierarchy, id))
 		send_short(AGENT_EVENT_RMDIR, hierarchy, id, false);
+	end_run(slot, AGENT_PROGRAM_CGROUP, began);
 	return 0;
 }
 
@@ -126,13 +137,15 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *destination, const char *path,
 {
 	__u32 hierarchy = destination->root->hierarchy_id;
 	struct agent_slot *slot = this_slot();
-	__u64 id = destination->kn->id;
+	__u64 id = destination->kn->id, began;
 
 	if (hierarchy != cpu_hierarchy || !slot)
 		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_CGROUP);
 	if ((__u32)task->pid == (__u32)bpf_get_current_pid_tgid())
 		settle_running(slot, task);
 	else if (is_member(hierarchy, id))
 		send_short(AGENT_EVENT_ATTACH, hierarchy, id, true);
+	end_run(slot, AGENT_PROGRAM_CGROUP, began);
 	return 0;
 }

@@ -39,11 +39,15 @@ SEC("tp_btf/mark_victim")
 int BPF_PROG(on_oom_victim, struct task_struct *task)
 {
 	__u32 process = task->tgid, *entry = oom_victim(process);
+	struct agent_slot *slot = this_slot();
+	__u64 began;
 
-	if (!entry || *entry == process)
+	if (!slot || !entry || *entry == process)
 		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_OOM);
 	*entry = process;
 	count_oom_kill(task);
+	end_run(slot, AGENT_PROGRAM_OOM, began);
 	return 0;
 }
 
@@ -52,10 +56,15 @@ int BPF_PROG(on_oom_victim, struct task_struct *task)
 SEC("tp_btf/mark_victim")
 int BPF_PROG(on_oom_victim_pid, int pid)
 {
+	struct agent_slot *slot = this_slot();
 	__u32 *entry = oom_victim(pid);
+	__u64 began;
 
-	if (entry)
-		*entry = pid;
+	if (!slot || !entry)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_OOM);
+	*entry = pid;
+	end_run(slot, AGENT_PROGRAM_OOM, began);
 	return 0;
 }
 

@@ -200,14 +200,23 @@ static __always_inline void count_preemption(struct agent_slot *slot, __u32 vict
 	slot->victim = victim;
 }
 
+/* Adds what the noted task, which isn't ours, has used since. */
+static __always_inline void settle_system(struct agent_slot *slot, __u64 cpu_ns)
+{
+	if (slot->pid) /* some kernels count what the idle task runs */
+		slot->system_cpu_ns += cpu_ns - slot->base.cpu_ns;
+}
+
 /* Adds what the noted task has used since. */
 static __always_inline struct agent_counters *settle(struct agent_slot *slot,
 						     const struct agent_task_counters *now)
 {
 	struct agent_counters *found;
 
-	if (slot->index == AGENT_INDEX_NONE)
+	if (slot->index == AGENT_INDEX_NONE) {
+		settle_system(slot, now->cpu_ns);
 		return 0;
+	}
 	found = counters_of(slot, slot->index);
 	if (found)
 		add_used(found, now, &slot->base);
@@ -228,8 +237,10 @@ static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_st
 	}
 	if (slot->victim)
 		add_offender_time(slot, prev->se.sum_exec_runtime - slot->base.cpu_ns);
-	if (slot->index == AGENT_INDEX_NONE)
+	if (slot->index == AGENT_INDEX_NONE) {
+		settle_system(slot, prev->se.sum_exec_runtime);
 		return AGENT_INDEX_NONE;
+	}
 	now = read_task(prev);
 	found = settle(slot, &now);
 	remember(prev->pid, &now);
@@ -259,22 +270,12 @@ int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct tas
 	return 0;
 }
 
-/* Never attached. The agent runs it on a CPU through BPF_PROG_TEST_RUN, which interrupts the task
- * there: without it, a task that doesn't switch would be counted when it ends. Returns 1 where it
- * came in the middle of a program that settles. */
-SEC("raw_tp/flush")
-int flush_running_task(void *ctx)
+static __always_inline void flush(struct agent_slot *slot)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct agent_slot *slot = this_slot();
-	struct agent_task_counters now;
+	struct agent_task_counters now = read_current(task);
 	__u32 pid, index, policy;
 
-	if (!slot)
-		return 0;
-	if (slot->busy)
-		return 1;
-	now = read_current(task);
 	pid = BPF_CORE_READ(task, pid);
 	index = current_task_index(task);
 	if (slot->pid != pid) {
@@ -287,6 +288,24 @@ int flush_running_task(void *ctx)
 	settle(slot, &now);
 	slot->index = index;
 	slot->base = now;
+}
+
+/* Never attached. The agent runs it on a CPU through BPF_PROG_TEST_RUN, which interrupts the task
+ * there: without it, a task that doesn't switch would be counted when it ends. Returns 1 where it
+ * came in the middle of a program that settles. */
+SEC("raw_tp/flush")
+int flush_running_task(void *ctx)
+{
+	struct agent_slot *slot = this_slot();
+	__u64 began;
+
+	if (!slot)
+		return 0;
+	if (slot->busy)
+		return 1;
+	began = begin_run(slot, AGENT_PROGRAM_FLUSH);
+	flush(slot);
+	end_run(slot, AGENT_PROGRAM_FLUSH, began);
 	return 0;
 }
 
@@ -318,10 +337,15 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_process_exit, struct task_struct *task)
 {
 	struct agent_slot *slot = this_slot();
+	__u64 began;
 
-	if (slot && slot->pid != (__u32)task->pid && is_fair(task->policy))
+	if (!slot)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_EXIT);
+	if (slot->pid != (__u32)task->pid && is_fair(task->policy))
 		settle_running(slot, task);
 	if (oom_victim_is_pid)
 		count_exiting_victim(task);
+	end_run(slot, AGENT_PROGRAM_EXIT, began);
 	return 0;
 }

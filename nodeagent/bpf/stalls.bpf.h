@@ -26,14 +26,11 @@ struct {
 	__type(value, struct begun);
 } fsyncs_begun SEC(".maps"), reclaims_begun SEC(".maps");
 
-static __always_inline void begin_stall(void *begun)
+static __always_inline void note_begin(struct agent_slot *slot, void *begun)
 {
 	__u32 pid = bpf_get_current_pid_tgid(), key = pid % AGENT_TASKS, index;
-	struct agent_slot *slot = this_slot();
 	struct begun *entry;
 
-	if (!slot)
-		return;
 	index = current_index(slot);
 	if (index == AGENT_INDEX_NONE)
 		return;
@@ -45,6 +42,19 @@ static __always_inline void begin_stall(void *begun)
 	entry->pid = pid;
 	entry->index = index;
 	entry->at_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline int begin_stall(void *begun, enum agent_program program)
+{
+	struct agent_slot *slot = this_slot();
+	__u64 began;
+
+	if (!slot)
+		return 0;
+	began = begin_run(slot, program);
+	note_begin(slot, begun);
+	end_run(slot, program, began);
+	return 0;
 }
 
 /* What the stall took; -1 when its beginning isn't known. */
@@ -64,59 +74,69 @@ static __always_inline __s64 end_stall(void *begun, struct agent_stalls **found)
 SEC("raw_tp/ext4_sync_file_enter")
 int on_fsync_enter(void *ctx)
 {
-	begin_stall(&fsyncs_begun);
-	return 0;
+	return begin_stall(&fsyncs_begun, AGENT_PROGRAM_FSYNC);
 }
 
 SEC("raw_tp/ext4_sync_file_exit")
 int on_fsync_exit(void *ctx)
 {
+	struct agent_slot *slot = this_slot();
 	struct agent_stalls *found;
-	__s64 took_ns = end_stall(&fsyncs_begun, &found);
+	__s64 took_ns;
+	__u64 began;
 
-	if (took_ns < 0)
+	if (!slot)
 		return 0;
-	__sync_fetch_and_add(&found->fsyncs, 1);
-	__sync_fetch_and_add(&found->fsync_ns, took_ns);
-	__sync_fetch_and_add(&found->fsync[bucket_of(took_ns)], 1);
+	began = begin_run(slot, AGENT_PROGRAM_FSYNC);
+	took_ns = end_stall(&fsyncs_begun, &found);
+	if (took_ns >= 0) {
+		__sync_fetch_and_add(&found->fsyncs, 1);
+		__sync_fetch_and_add(&found->fsync_ns, took_ns);
+		__sync_fetch_and_add(&found->fsync[bucket_of(took_ns)], 1);
+	}
+	end_run(slot, AGENT_PROGRAM_FSYNC, began);
 	return 0;
 }
 
-static __always_inline void end_reclaim(void)
+static __always_inline int end_reclaim(void)
 {
+	struct agent_slot *slot = this_slot();
 	struct agent_stalls *found;
-	__s64 took_ns = end_stall(&reclaims_begun, &found);
+	__s64 took_ns;
+	__u64 began;
 
+	if (!slot)
+		return 0;
+	began = begin_run(slot, AGENT_PROGRAM_RECLAIM);
+	took_ns = end_stall(&reclaims_begun, &found);
 	if (took_ns >= 0)
 		__sync_fetch_and_add(&found->reclaim_ns, took_ns);
+	end_run(slot, AGENT_PROGRAM_RECLAIM, began);
+	return 0;
 }
 
 SEC("raw_tp/mm_vmscan_direct_reclaim_begin")
 int on_direct_reclaim_begin(void *ctx)
 {
-	begin_stall(&reclaims_begun);
-	return 0;
+	return begin_stall(&reclaims_begun, AGENT_PROGRAM_RECLAIM);
 }
 
 SEC("raw_tp/mm_vmscan_direct_reclaim_end")
 int on_direct_reclaim_end(void *ctx)
 {
-	end_reclaim();
-	return 0;
+	return end_reclaim();
 }
 
 SEC("raw_tp/mm_vmscan_memcg_reclaim_begin")
 int on_memcg_reclaim_begin(void *ctx)
 {
-	begin_stall(&reclaims_begun);
-	return 0;
+	return begin_stall(&reclaims_begun, AGENT_PROGRAM_RECLAIM);
 }
 
 SEC("raw_tp/mm_vmscan_memcg_reclaim_end")
 int on_memcg_reclaim_end(void *ctx)
 {
-	end_reclaim();
-	return 0;
+	return end_reclaim();
 }
 
 /* The counters of the task that runs, for what went through an Internet socket. */

@@ -70,31 +70,37 @@ Json Totals(const Usage& usage) {
           {"oomKills", usage.oom_kills}};
 }
 
-Json ToJson(const Row& row) {
-  const Rates& r = row.rates;
-  Json devices = Json::object();
-  for (const auto& [id, device] : r.devices) devices[id.ToString()] = ToJson(device);
+// What is of pods, containers and the sum of a node's pods alike.
+Json ToJson(const Rates& r) {
   return {{"cpuCores", r.cpu_cores},
           {"runQueueWaitCores", r.wait_cores},
           {"runQueueWaitP99Microseconds", ToJson(r.wait_p99)},
-          {"throttledCores", r.throttled_cores},
           {"reclaimStallCores", r.reclaim_cores},
           {"readBytesPerSecond", r.read_bytes},
           {"writeBytesPerSecond", r.write_bytes},
           {"readOpsPerSecond", r.read_ops},
           {"writeOpsPerSecond", r.write_ops},
-          {"deviceP99Microseconds", ToJson(r.device_p99)},
           {"fileReadBytesPerSecond", r.file_read_bytes},
           {"fileWriteBytesPerSecond", r.file_write_bytes},
           {"dirtiedBytesPerSecond", r.dirtied_bytes},
           {"fsyncsPerSecond", r.fsyncs},
           {"fsyncP99Microseconds", ToJson(r.fsync_p99)},
           {"networkReceiveBytesPerSecond", r.receive_bytes},
-          {"networkSendBytesPerSecond", r.send_bytes},
-          {"pressure", ToJson(r.pressure)},
-          {"memory", ToJson(row.usage->memory)},
-          {"devices", std::move(devices)},
-          {"totals", Totals(*row.usage)}};
+          {"networkSendBytesPerSecond", r.send_bytes}};
+}
+
+Json ToJson(const Row& row) {
+  const Rates& r = row.rates;
+  Json devices = Json::object();
+  for (const auto& [id, device] : r.devices) devices[id.ToString()] = ToJson(device);
+  Json out = ToJson(r);
+  out.update({{"throttledCores", r.throttled_cores},
+              {"deviceP99Microseconds", ToJson(r.device_p99)},
+              {"pressure", ToJson(r.pressure)},
+              {"memory", ToJson(row.usage->memory)},
+              {"devices", std::move(devices)},
+              {"totals", Totals(*row.usage)}});
+  return out;
 }
 
 Json Interfaces(const NodeRates& node) {
@@ -118,11 +124,14 @@ Json NodeJson(const Sample& before, const Sample& now) {
     Json entry = {{"device", device.id.ToString()},
                   {"name", device.name.empty() ? Json(nullptr) : Json(device.name)},
                   {"stacked", device.stacked}};
+    entry["inFlight"] = device.in_flight;
     entry.update(ToJson(device.rates));
     devices.push_back(std::move(entry));
   }
-  return {{"cpuCores", node.pods_cores},
+  return {{"cpuCores", node.pods.cpu_cores},
           {"cpuCapacityMilli", now.node.cpu_capacity_milli},
+          {"pods", ToJson(node.pods)},
+          {"systemCores", node.system_cores},
           {"idleCores", node.idle_cores},
           {"interruptCores", node.interrupt_cores},
           {"stealCores", node.steal_cores},

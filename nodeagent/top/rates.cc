@@ -62,7 +62,6 @@ class Difference {
     return rates;
   }
 
- private:
   Rates OfCounters(const Counters& before, const Counters& now) const {
     const auto rate = [&](uint64_t Counters::* field) {
       return PerSecond(before.*field, now.*field);
@@ -91,6 +90,7 @@ class Difference {
     return rates;
   }
 
+ private:
   void AddDevices(const Usage& before, const Usage& now, Rates& rates) const {
     static const DeviceCounters kNone;
     Histogram all;
@@ -159,7 +159,8 @@ NodeRates NodeRow(const Sample& before, const Sample& now) {
   const NodeUsage& old = before.node;
   const NodeUsage& node = now.node;
   NodeRates rates;
-  rates.pods_cores = difference.Cores(old.cpu_ns, node.cpu_ns);
+  rates.pods = difference.OfCounters(old.pods, node.pods);
+  rates.system_cores = difference.Cores(old.system_cpu_ns, node.system_cpu_ns);
   rates.idle_cores = difference.Cores(old.idle_cpu_ns, node.idle_cpu_ns);
   rates.interrupt_cores = difference.Cores(old.interrupt_cpu_ns, node.interrupt_cpu_ns);
   rates.steal_cores = difference.Cores(old.steal_cpu_ns, node.steal_cpu_ns);
@@ -170,8 +171,8 @@ NodeRates NodeRow(const Sample& before, const Sample& now) {
     const auto found = old.devices.find(id);
     const DeviceCounters none;
     const DeviceCounters& counters = found == old.devices.end() ? none : found->second.counters;
-    rates.devices.push_back(
-        {id, device.name, device.stacked, difference.Device(counters, device.counters)});
+    rates.devices.push_back({id, device.name, device.stacked,
+                             difference.Device(counters, device.counters), device.in_flight});
   }
   for (const NetworkInterface& nic : node.interfaces) {
     const auto found = std::find_if(old.interfaces.begin(), old.interfaces.end(),

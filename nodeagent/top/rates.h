@@ -61,6 +61,7 @@ struct NodeDeviceRates {
   std::string name;
   bool stacked = false;
   DeviceRates rates;
+  uint64_t in_flight = 0;  // requests that it has at this moment
 };
 
 struct InterfaceRates {
@@ -70,7 +71,10 @@ struct InterfaceRates {
 };
 
 struct NodeRates {
-  double pods_cores = 0, idle_cores = 0, interrupt_cores = 0, steal_cores = 0, capacity_cores = 0;
+  Rates pods;  // all of them; what counters don't tell is left out
+  // Tasks in no pod, kernel threads too; and of the machine.
+  double system_cores = 0;
+  double idle_cores = 0, interrupt_cores = 0, steal_cores = 0, capacity_cores = 0;
   double refaults = 0;
   std::optional<PressureShares> pressure;
   std::vector<NodeDeviceRates> devices;  // by device number, idle ones too

@@ -169,9 +169,11 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
   const auto bytes = [](uint64_t value) { return ShortBytes(static_cast<double>(value)); };
   std::vector<std::string> lines;
   lines.push_back("node: " + std::to_string(now.pods.size()) + " pods use " +
-                  ShortCores(node.pods_cores) + " of " + ShortCores(node.capacity_cores) +
-                  " CPU; machine: idle " + ShortCores(node.idle_cores) + ", interrupts " +
-                  ShortCores(node.interrupt_cores) + ", steal " + ShortCores(node.steal_cores));
+                  ShortCores(node.pods.cpu_cores) + " of " + ShortCores(node.capacity_cores) +
+                  " CPU and wait " + ShortCores(node.pods.wait_cores) + "; others " +
+                  ShortCores(node.system_cores) + ", idle " + ShortCores(node.idle_cores) +
+                  ", interrupts " + ShortCores(node.interrupt_cores) + ", steal " +
+                  ShortCores(node.steal_cores));
   lines.push_back("memory: " + bytes(now.node.memory_available_bytes) + " of " +
                   bytes(now.node.memory_capacity_bytes) + " available, dirty " +
                   bytes(now.node.dirty_bytes) + ", refaults " + ShortCount(node.refaults) + "/s");
@@ -179,7 +181,8 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
   for (const NodeDeviceRates& device : node.devices) {
     if (device.rates.Idle()) continue;
     lines.push_back("device " + (device.name.empty() ? device.id.ToString() : device.name) +
-                    (device.stacked ? " (on another): " : ": ") + DeviceText(device.rates));
+                    (device.stacked ? " (on another): " : ": ") + DeviceText(device.rates) +
+                    "  in flight " + std::to_string(device.in_flight));
   }
   for (const InterfaceRates& nic : node.interfaces) {
     if (nic.receive_bytes + nic.send_bytes + nic.drops == 0) continue;

@@ -83,11 +83,11 @@ TEST_F(CgroupTreeTest, AContainersTimeBelongsToItsPod) {
   EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 500u);
   EXPECT_EQ(pods.at("A").totals.relative_path, "/burstable/podA");
   EXPECT_EQ(pods.at("B").totals.counters.cpu_ns, 70u);
-  EXPECT_EQ(tree_->node_cpu_ns(), 570u);
+  EXPECT_EQ(tree_->sum().cpu_ns, 570u);
 }
 
 // Equal ids in the two hierarchies are two different cgroups.
-TEST_F(CgroupTreeTest, IdsOfDifferentTreesNeverMix) {
+TEST_F(CgroupTreeTest, T10_IdsOfDifferentTreesNeverMix) {
   Walk();
   kernel_.MakeCgroup(Tree::kCpu, Root(Tree::kCpu), 4242, "podA");
   kernel_.MakeCgroup(Tree::kIo, Root(Tree::kIo), 4242, "podB");
@@ -107,6 +107,7 @@ TEST_F(CgroupTreeTest, AShortLivedPodIsReportedInFullAndOnce) {
   kernel_.MakeCgroup(Tree::kCpu, root, 11, "podS");
   kernel_.MakeCgroup(Tree::kCpu, 11, 12, "c1");
   kernel_.UseCpu(Tree::kCpu, 12, 3'000'000);
+  kernel_.counters[kernel_.IndexOf(Tree::kCpu, 12)].dirtied_bytes = 9;
   kernel_.RemoveCgroup(Tree::kCpu, 12);
   kernel_.RemoveCgroup(Tree::kCpu, 11);
   auto pods = PodsAfter(milliseconds(500));
@@ -118,7 +119,8 @@ TEST_F(CgroupTreeTest, AShortLivedPodIsReportedInFullAndOnce) {
   EXPECT_TRUE(pods.at("S").final);
   EXPECT_EQ(pods.at("S").totals.counters.cpu_ns, 3'000'007u);
   EXPECT_TRUE(PodsAfter(milliseconds(1000)).empty());
-  EXPECT_EQ(tree_->node_cpu_ns(), 3'000'007u) << "the node's sum never falls";
+  EXPECT_EQ(tree_->sum().cpu_ns, 3'000'007u) << "the node's sum never falls";
+  EXPECT_EQ(tree_->sum().dirtied_bytes, 9u) << "of all counters";
   EXPECT_EQ(kernel_.members.size(), 2u) << "only the two roots";
 }
 
@@ -160,7 +162,7 @@ TEST_F(CgroupTreeTest, APodOlderThanUsStartsFromTheKernelsTotals) {
   const auto pods = PodsAfter(milliseconds(0));
   EXPECT_EQ(pods.at("A").totals.counters.cpu_ns, 5'000'011u);
   EXPECT_EQ(pods.at("A").totals.counters.read_bytes, 100u);
-  EXPECT_EQ(tree_->node_cpu_ns(), 11u) << "the node counts since the programs were attached";
+  EXPECT_EQ(tree_->sum().cpu_ns, 11u) << "the node counts since the programs were attached";
 }
 
 TEST_F(CgroupTreeTest, AWalkFindsWhatEventsDidNotTell) {
@@ -186,7 +188,7 @@ TEST_F(CgroupTreeTest, AMemberThatNobodyKnowsIsSummedAndFreed) {
   Walk();
   EXPECT_FALSE(kernel_.members.contains({Tree::kCpu, 77}));
   EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
-  EXPECT_EQ(tree_->node_cpu_ns(), 123u);
+  EXPECT_EQ(tree_->sum().cpu_ns, 123u);
 }
 
 TEST_F(CgroupTreeTest, CgroupsInsideAContainerShareItsIndex) {
@@ -231,7 +233,7 @@ TEST_F(CgroupTreeTest, APodWithoutAnIndexIsUnknownUntilAWalkFindsItOne) {
   auto pods = PodsAfter(milliseconds(0));
   EXPECT_TRUE(pods.contains("A"));
   EXPECT_FALSE(pods.contains("B"));
-  EXPECT_EQ(tree_->node_cpu_ns(), 7u);
+  EXPECT_EQ(tree_->sum().cpu_ns, 7u);
   Write("cpu/kubepods/podB/cpu.stat", "usage_usec 5\n");
   Walk();
   EXPECT_FALSE(PodsAfter(milliseconds(0)).contains("B")) << "there is none yet";
@@ -254,7 +256,7 @@ TEST_F(CgroupTreeTest, APodThatNeverGotAnIndexHasNoLastRecord) {
   EXPECT_TRUE(PodsAfter(milliseconds(0)).empty());
   EXPECT_TRUE(PodsAfter(milliseconds(3000)).empty());
   EXPECT_EQ(tree_->pods(), 0u);
-  EXPECT_EQ(tree_->node_cpu_ns(), 7u);
+  EXPECT_EQ(tree_->sum().cpu_ns, 7u);
 }
 
 // One of a pod's containers is not counted: the pod's sum would be too low.

@@ -19,11 +19,12 @@ constexpr char kPrefix[] = "longshore_nodeagent_";
 std::set<std::string> Exposed() {
   metrics::Registry registry;
   AgentMetrics agent(registry);
-  UsageMetrics usage(10);
+  UsageMetrics usage(10, Clock::Real());
   auto sample = std::make_shared<Sample>();
   sample->node.pressure = Pressure{};
   sample->node.devices[{8, 0}] = {};
   sample->node.interfaces.resize(1);
+  sample->pods.push_back({.uid = "a", .watched = true});
   sample->audit = Audit{.worst_io_bytes = 0};
   usage.Update(sample, {{.program = "sched_switch"}});
   return metrics::Exposed(registry.Text() + usage.Text());

@@ -57,6 +57,7 @@ class FakeKernel : public KernelCounters {
     return found == counters.end() ? Counters{} : found->second;
   }
   Counters ReadOverflow() const override { return Read(1); }
+  uint64_t ReadSystemCpuNs() const override { return system_cpu_ns; }
   LostUpdates Lost() const override { return lost; }
   std::vector<DeviceRow> ReadDevices() const override { return devices; }
   void Watch(uint32_t index, bool on) override { watched[index] = on; }
@@ -85,6 +86,7 @@ class FakeKernel : public KernelCounters {
   std::map<uint32_t, Counters> counters;
   std::vector<CgroupEvent> events;
   LostUpdates lost;
+  uint64_t system_cpu_ns = 0;
   std::vector<DeviceRow> devices;
   std::map<uint32_t, bool> watched;
   std::vector<PreemptionRow> preemptions;

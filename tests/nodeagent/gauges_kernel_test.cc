@@ -56,7 +56,7 @@ void TouchTwice(const char* path, size_t bytes) {
 
 // Trap 23: the number behind a pressure file is up to 2 s old until somebody reads the file, which
 // we do. Three tasks that share a CPU wait two thirds of the time, and each step must show it.
-TEST_F(GaugesKernelTest, PressureIsUpToDateAtEveryStep) {
+TEST_F(GaugesKernelTest, T23_PressureIsUpToDateAtEveryStep) {
   TestCgroups cgroups("pressure");
   cgroups.Make("podpsi/c1");
   const CgroupLayout layout = cgroups.Layout();
@@ -90,7 +90,7 @@ TEST_F(GaugesKernelTest, PressureIsUpToDateAtEveryStep) {
 
 // Trap 27: a backup reads a large file. The kubelet's working set grows by its active pages; ours,
 // which scaling goes by, stays.
-TEST_F(GaugesKernelTest, ReadingAFileIsNotDemandForMemory) {
+TEST_F(GaugesKernelTest, T27_ReadingAFileIsNotDemandForMemory) {
   constexpr uint64_t kMegabyte = 1 << 20;
   TestCgroups cgroups("cache");
   cgroups.Make("podcache/c1");

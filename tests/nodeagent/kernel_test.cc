@@ -79,8 +79,8 @@ TEST_F(KernelTest, EachAgentReportsOnlyPodsBelowItsOwnRoot) {
   ASSERT_EQ(two.pods.size(), 1u);
   EXPECT_EQ(one.pods[0].uid, "one");
   EXPECT_EQ(two.pods[0].uid, "two");
-  EXPECT_NEAR(Ratio(one.node.cpu_ns, CpuTruth(first.Layout(), "podone")), 1.0, 0.0005);
-  EXPECT_NEAR(Ratio(two.node.cpu_ns, CpuTruth(second.Layout(), "podtwo")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(one.node.pods.cpu_ns, CpuTruth(first.Layout(), "podone")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(two.node.pods.cpu_ns, CpuTruth(second.Layout(), "podtwo")), 1.0, 0.0005);
 }
 
 // What the kernel has accounted to this process: {read_bytes, write_bytes}.

@@ -163,7 +163,7 @@ TEST_F(StressTest, AFullEventRingIsCountedAndMadeGood) {
   for (int i = 0; i < kPods; ++i) EXPECT_EQ(agent.finals("r" + std::to_string(i)), 1) << i;
   EXPECT_EQ(agent.collector().pods(), 0u);
   EXPECT_EQ(Members(agent), members);
-  EXPECT_NEAR(Ratio(sample.node.cpu_ns, CpuTruth(cgroups.Layout(), "")), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(sample.node.pods.cpu_ns, CpuTruth(cgroups.Layout(), "")), 1.0, 0.0005);
 }
 
 // More cgroups than the maps hold: the loss is counted, no pod is said to have used more than it
@@ -183,7 +183,7 @@ TEST_F(StressTest, FullMapsNeverMakeAPodsNumberTooHigh) {
   Sample sample = agent.After(milliseconds(20));
   EXPECT_GT(sample.lost.no_index, 0u);
   const uint64_t truth = CpuTruth(cgroups.Layout(), "") - before;
-  EXPECT_LE(sample.node.cpu_ns, truth + 1000);  // cpu.stat is in microseconds
+  EXPECT_LE(sample.node.pods.cpu_ns, truth + 1000);  // cpu.stat is in microseconds
   for (const PodSample& pod : sample.pods) {
     EXPECT_LE(pod.usage.counters.cpu_ns,
               CpuTruth(cgroups.Layout(), "burstable/pod" + pod.uid) + 1000)
@@ -215,7 +215,7 @@ TEST_F(StressTest, APodWithoutAnIndexIsUnknownUntilThereIsOne) {
     return std::ranges::find(sample.pods, "late", &PodSample::uid) != sample.pods.end();
   };
   EXPECT_FALSE(known());
-  EXPECT_GT(sample.node.cpu_ns, 0u) << "the node's sum has it";
+  EXPECT_GT(sample.node.pods.cpu_ns, 0u) << "the node's sum has it";
   for (int i = 0; i < 16; ++i) cgroups.Remove("podfirst" + std::to_string(i));
   for (int i = 0; i < 10 && !known(); ++i) sample = agent.After(milliseconds(500));
   EXPECT_TRUE(known());

@@ -89,6 +89,21 @@ TEST(BlockDevicesTest, ThoseThatLieOnOthersAreTold) {
   }
 }
 
+// What was issued and is not done, by the kernel's own count: ours does not know of all
+// completions.
+TEST(BlockDevicesTest, T19_RequestsInFlightAreTheKernelsCount) {
+  FileTree sysfs;
+  sysfs.Write("devices/block/vda/inflight", "       3        4\n");
+  sysfs.Link("devices/block/vda", "dev/block/254:0");
+  const BlockDevices devices(sysfs.path());
+  DeviceCounters counters{.read_ops = 2, .flushes = 1};
+  EXPECT_EQ(devices.InFlight({254, 0}, counters), 7u);
+  EXPECT_EQ(devices.InFlight({254, 16}, counters), 0u) << "no such device";
+  counters.read.buckets[3] = 2;
+  counters.flush.buckets[0] = 1;
+  EXPECT_EQ(devices.InFlight({254, 0}, counters), 0u) << "all is done";
+}
+
 TEST(BlockDevicesTest, WithoutSysfsNumbersThatNeverChangeAreKnown) {
   FileTree empty;
   BlockDevices devices(empty.path());

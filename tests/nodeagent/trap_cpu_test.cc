@@ -333,7 +333,7 @@ TEST_F(TrapTest, T24_WithoutAFreeIndexTimeIsSummedAndCountedAsLost) {
     EXPECT_EQ(WaitFor(cgroups.Run(path, [] { Spin(milliseconds(3)); })), 0);
   }
   agent.After(milliseconds(20));
-  EXPECT_NEAR(Ratio(agent.tree().node_cpu_ns(), CpuTruth(layout, "") - before), 1.0, 0.0005);
+  EXPECT_NEAR(Ratio(agent.tree().sum().cpu_ns, CpuTruth(layout, "") - before), 1.0, 0.0005);
   EXPECT_GT(agent.host().Lost().no_index, 0u);
 }
 

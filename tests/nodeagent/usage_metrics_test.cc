@@ -9,6 +9,8 @@
 #include <functional>
 #include <map>
 
+#include "tests/common/base/fake_clock.h"
+
 namespace longshore::nodeagent {
 namespace {
 
@@ -41,7 +43,8 @@ class UsageMetricsTest : public ::testing::Test {
     return Value("longshore_nodeagent_pod_cpu_seconds_total{pod_uid=\"" + uid + "\"}");
   }
 
-  UsageMetrics metrics_{2};
+  FakeClock clock_;
+  UsageMetrics metrics_{2, clock_};
   std::function<void(Sample&)> edit_ = [](Sample&) {};
   std::vector<ProgramCost> costs_;
 };
@@ -163,6 +166,28 @@ TEST_F(UsageMetricsTest, LatenciesAreHistograms) {
   const std::string name = "longshore_nodeagent_device_latency_seconds_bucket" + device;
   EXPECT_THAT(metrics_.Text(), ::testing::ContainsRegex("le=\"[^\"]*e-06\"} 2\n"));
   EXPECT_EQ(Value(name + "\"+Inf\"}"), 3);
+}
+
+// All pods of the node together, without what only files of each pod tell.
+TEST_F(UsageMetricsTest, TheNodesPodsAreSummed) {
+  edit_ = [](Sample& sample) {
+    sample.node.pods.run_queue_wait_ns = 2'500'000'000;
+    sample.node.pods.oom_kills = 3;
+    sample.node.system_cpu_ns = 4'000'000'000;
+  };
+  At(1, {{"a", 1}});
+  EXPECT_EQ(Value("longshore_nodeagent_pods_run_queue_wait_seconds_total"), 2.5);
+  EXPECT_EQ(Value("longshore_nodeagent_pods_oom_kills_total"), 3);
+  EXPECT_EQ(Value("longshore_nodeagent_system_cpu_seconds_total"), 4);
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("pods_throttled")));
+}
+
+// A reader sees how old the figures are, also when no new sample comes.
+TEST_F(UsageMetricsTest, TheSamplesAgeGrowsUntilTheNext) {
+  At(24 * 3600, {});
+  EXPECT_EQ(Value("longshore_nodeagent_sample_age_seconds"), 0);
+  clock_.Advance(std::chrono::milliseconds(2500));
+  EXPECT_EQ(Value("longshore_nodeagent_sample_age_seconds"), 2.5);
 }
 
 // Unknown pressure is no series, not a zero.

@@ -142,10 +142,11 @@ TEST(MakeReportTest, APodAndItsContainersCarryEveryField) {
 TEST(MakeReportTest, TheNodeCarriesEveryField) {
   Sample sample = At(5, {});
   NodeUsage& node = sample.node;
-  node.cpu_ns = 1, node.cpu_capacity_milli = 2, node.idle_cpu_ns = 3, node.interrupt_cpu_ns = 4;
+  node.pods.cpu_ns = 1, node.pods.fsyncs = 16, node.system_cpu_ns = 17;
+  node.cpu_capacity_milli = 2, node.idle_cpu_ns = 3, node.interrupt_cpu_ns = 4;
   node.steal_cpu_ns = 5, node.memory_available_bytes = 6, node.memory_capacity_bytes = 7;
   node.dirty_bytes = 8, node.writeback_bytes = 9, node.refaults = 10;
-  node.devices[{7, 0}] = {{.write_bytes = 11}, "loop0", true};
+  node.devices[{7, 0}] = {{.write_bytes = 11}, "loop0", true, 18};
   node.interfaces = {{"eth0", 12, 13, 14, 15}};
   sample.lost.no_index = 3;
   sample.lost.switches = 2;
@@ -153,6 +154,9 @@ TEST(MakeReportTest, TheNodeCarriesEveryField) {
   const messages::UsageReport report = MakeReport(sample, 1, nullptr);
   const messages::NodeCounters& out = report.node();
   EXPECT_EQ(out.cpu_ns(), 1u);
+  EXPECT_EQ(out.pods().cpu_ns(), 1u);
+  EXPECT_EQ(out.pods().fsyncs(), 16u);
+  EXPECT_EQ(out.system_cpu_ns(), 17u);
   EXPECT_EQ(out.cpu_capacity_milli(), 2u);
   EXPECT_EQ(out.idle_cpu_ns(), 3u);
   EXPECT_EQ(out.interrupt_cpu_ns(), 4u);
@@ -167,6 +171,7 @@ TEST(MakeReportTest, TheNodeCarriesEveryField) {
   EXPECT_EQ(out.devices(0).write_bytes(), 11u);
   EXPECT_EQ(out.devices(0).name(), "loop0");
   EXPECT_TRUE(out.devices(0).stacked());
+  EXPECT_EQ(out.devices(0).in_flight(), 18u);
   ASSERT_EQ(out.interfaces_size(), 1);
   EXPECT_EQ(out.interfaces(0).name(), "eth0");
   EXPECT_EQ(out.interfaces(0).receive_bytes(), 12u);
