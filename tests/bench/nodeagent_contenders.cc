@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 #include "common/base/clock.h"
@@ -73,6 +74,16 @@ class Program {
     LS_CHECK(::clock_getcpuclockid(pid_, &clock) == 0);  // fails when it has died
     LS_CHECK(::clock_gettime(clock, &used) == 0);
     return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+  }
+  // Of that, what it spent outside the kernel: in ticks, so only long times say something.
+  double UserSeconds() const {
+    const std::string stat = ReadFile("/proc/" + std::to_string(pid_) + "/stat").value_or("");
+    std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 2)));
+    std::string skipped;
+    for (int i = 3; i < 14; ++i) fields >> skipped;
+    double ticks = 0;
+    fields >> ticks;
+    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
   }
   double RssMib() const {
     std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
@@ -264,6 +275,7 @@ uint64_t RunShortLivedPods(TestCgroups& cgroups) {
 
 struct Figures {
   std::vector<double> cores, rss_mib, map_mib, age_ms, lost;
+  double user_seconds = 0, seconds = 0;  // over all rounds
 };
 
 void Measure(TestCgroups& cgroups, Contender& contender, Figures& figures) {
@@ -271,10 +283,13 @@ void Measure(TestCgroups& cgroups, Contender& contender, Figures& figures) {
   (void)contender.TakeReadings();
   const auto begin = std::chrono::steady_clock::now();
   const double before = contender.program().CpuSeconds();
+  const double user_before = contender.program().UserSeconds();
   std::this_thread::sleep_for(kWindow);
   const double used = contender.program().CpuSeconds() - before;
   const std::chrono::duration<double> window = std::chrono::steady_clock::now() - begin;
   figures.cores.push_back(used / window.count());
+  figures.user_seconds += contender.program().UserSeconds() - user_before;
+  figures.seconds += window.count();
   figures.rss_mib.push_back(contender.program().RssMib());
   figures.map_mib.push_back(contender.program().MapMib());
   for (const Reading& reading : contender.TakeReadings()) figures.age_ms.push_back(reading.age_ms);
@@ -313,6 +328,7 @@ void MeasureContenders(TestCgroups& cgroups, const Contenders& contenders) {
   for (const auto& [name, start] : all) {
     const Figures& figure = figures[name];
     Print(name + "_cpu_cores", Median(figure.cores), "cores");
+    Print(name + "_user_cpu_cores", figure.user_seconds / figure.seconds, "cores");
     Print(name + "_rss_mib", Median(figure.rss_mib), "MiB");
     if (const double maps = Median(figure.map_mib); maps > 0) Print(name + "_map_mib", maps, "MiB");
     Print(name + "_sample_age_ms", Median(figure.age_ms), "ms");
