@@ -13,35 +13,6 @@ namespace {
 // here waits for more than kLongestWait.
 constexpr std::chrono::seconds kReadTimeout = kLongestWait + std::chrono::seconds(10);
 
-Code CodeOf(int status) {
-  switch (status) {
-    case 400:
-    case 405:
-    case 413:
-    case 422:
-      return Code::kInvalidArgument;
-    case 401:
-      return Code::kUnauthenticated;
-    case 403:
-      return Code::kPermissionDenied;
-    case 404:
-      return Code::kNotFound;
-    case 408:
-    case 504:
-      return Code::kDeadlineExceeded;
-    case 409:
-      return Code::kConflict;
-    case 410:
-      return Code::kGone;
-    case 429:
-    case 502:
-    case 503:
-      return Code::kUnavailable;
-    default:
-      return Code::kInternal;
-  }
-}
-
 }  // namespace
 
 std::string WithQuery(const std::string& path, const std::map<std::string, std::string>& query) {
@@ -63,7 +34,7 @@ Error ErrorOfReply(int status, const std::string& body) {
     if (detail.empty()) detail = problem->value("title", "");
   }
   if (detail.empty()) detail = "the server answered with status " + std::to_string(status);
-  return Error{CodeOf(status), detail};
+  return Error{http::CodeOfStatus(status), detail};
 }
 
 Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint) {

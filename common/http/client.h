@@ -66,4 +66,8 @@ class Client {
 // Percent-encodes for a path segment or query value.
 std::string UrlEncode(std::string_view text);
 
+// What an answer that is no success comes down to: the reverse of server.h's HttpStatus(). A status
+// that nobody expects is kInternal.
+Code CodeOfStatus(int status);
+
 }  // namespace longshore::http

@@ -57,6 +57,37 @@ int HttpStatus(Code code) {
   return 500;
 }
 
+Code CodeOfStatus(int status) {
+  switch (status) {
+    case 400:
+    case 405:
+    case 406:
+    case 413:
+    case 415:
+    case 422:
+      return Code::kInvalidArgument;
+    case 401:
+      return Code::kUnauthenticated;
+    case 403:
+      return Code::kPermissionDenied;
+    case 404:
+      return Code::kNotFound;
+    case 409:
+      return Code::kConflict;
+    case 410:
+      return Code::kGone;
+    case 408:
+    case 504:
+      return Code::kDeadlineExceeded;
+    case 429:
+    case 502:
+    case 503:
+      return Code::kUnavailable;
+    default:
+      return Code::kInternal;
+  }
+}
+
 Response Problem(const Error& error) {
   // Our own defects are told to the log; a client can do nothing with their text.
   const bool internal = error.code == Code::kInternal;

@@ -34,31 +34,10 @@ bool HasCause(const Json& status, std::string_view reason) {
                      [&](const Json& cause) { return Text(cause, "reason") == reason; });
 }
 
+// What the API server cannot explain is worth another try.
 Code CodeOfHttp(int status) {
-  switch (status) {
-    case 400:
-    case 405:
-    case 406:
-    case 413:
-    case 415:
-    case 422:
-      return Code::kInvalidArgument;
-    case 401:
-      return Code::kUnauthenticated;
-    case 403:
-      return Code::kPermissionDenied;
-    case 404:
-      return Code::kNotFound;
-    case 409:
-      return Code::kConflict;
-    case 410:
-      return Code::kGone;
-    case 408:
-    case 504:
-      return Code::kDeadlineExceeded;
-    default:
-      return Code::kUnavailable;  // 429 and every other 5xx: come back later
-  }
+  const Code code = http::CodeOfStatus(status);
+  return code == Code::kInternal ? Code::kUnavailable : code;
 }
 
 // Reasons that say more than the HTTP status does.
