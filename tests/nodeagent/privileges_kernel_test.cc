@@ -63,6 +63,9 @@ Outcome Try(TestCgroups& cgroups, uid_t uid, std::initializer_list<int> capabili
   const pid_t agent = ::fork();
   if (agent == 0) {
     if (!Become(uid, capabilities)) ::_exit(kCannotBecome);
+    // As libbpf does, but once a process only, and it has done so for our parent. It may be refused.
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    (void)::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     const auto host = BpfHost::Load(ConfigFor(layout));
     if (!host.has_value()) ::_exit(kRefused);
     CgroupTree tree(layout, **host, milliseconds(1000));
