@@ -193,11 +193,12 @@ api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,
 Result<placement::PodDemand> DemandOf(const api::ResourceRequirements& resources) {
   placement::PodDemand demand;
   if (const auto cpu = resources.requests.find("cpu"); cpu != resources.requests.end()) {
-    LS_ASSIGN_OR_RETURN(demand.cpu_milli, ParseQuantityMilli(cpu->second));
+    LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(cpu->second));
+    demand.cpu_milli = std::min(milli, kMostRequested);
   }
   if (const auto memory = resources.requests.find("memory"); memory != resources.requests.end()) {
     LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(memory->second));
-    demand.memory_bytes = milli / 1000;
+    demand.memory_bytes = std::min(milli / 1000, kMostRequested);
   }
   return demand;
 }

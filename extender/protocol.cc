@@ -20,7 +20,7 @@ int MostPods(std::string_view text) {
 }
 
 int64_t WithRequest(int64_t sum, int64_t more) {
-  return std::min(sum + std::clamp<int64_t>(more, 0, kMostRequested), kMostRequested);
+  return std::min(sum + std::min(more, kMostRequested), kMostRequested);
 }
 
 // Errors name the field: the first path to fail is kept.
@@ -190,7 +190,7 @@ bool Reader::Requests(PodArgument& pod) {
     if (key != "cpu" && key != "memory") {
       cursor_.Skip();
     } else if (cursor_.StringOrNumber(quantity)) {
-      const int64_t milli = ParseQuantityMilli(quantity).value_or(0);
+      const int64_t milli = RequestedMilli(quantity);
       if (key == "cpu") {
         pod.cpu_milli = WithRequest(pod.cpu_milli, milli);
       } else {

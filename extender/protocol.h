@@ -13,11 +13,9 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/base/strings.h"
 
 namespace longshore::extender {
-
-// More of either than any node has; thousands of such pods still add up in 64 bits.
-constexpr int64_t kMostRequested = 1'000'000'000'000'000;
 
 // What a verdict needs of the pod.
 struct PodArgument {

@@ -117,7 +117,7 @@ size_t EndOf(std::string_view file, size_t at, int64_t length) {
 
 // Within these, no sum or product of what a call was given leaves its type. A file may come from
 // anybody.
-constexpr int64_t kMostAmount = 10 * kMostRequested;  // milli-cores or bytes of a node
+constexpr int64_t kMostAmount = placement::kMostRequestedOfNode;
 constexpr int64_t kMostMs = int64_t{1} << 40;
 constexpr int kMostPods = 1'000'000;
 constexpr int kMostReserved = 5000;  // by pods that were just placed, on one node

@@ -242,6 +242,14 @@ Result<int64_t> ParseQuantityMilli(std::string_view text) {
   return negative ? -milli : milli;
 }
 
+int64_t RequestedMilli(std::string_view text) {
+  const Result<int64_t> milli = ParseQuantityMilli(text);
+  if (milli.has_value()) return std::max<int64_t>(0, *milli);
+  // The API server lets through what it can hold itself, which is a thousand times as much.
+  const bool is_number = !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) != 0;
+  return is_number ? static_cast<int64_t>(kMaxQuantity) : 0;
+}
+
 std::string FormatBytes(double bytes) {
   static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   size_t unit = 0;

@@ -39,6 +39,12 @@ Result<int64_t> ParseInt(std::string_view text);
 // unit (milli-cores, milli-bytes); what is finer is rounded away from zero. Errors:
 // kInvalidArgument, also beyond 9e15 units.
 Result<int64_t> ParseQuantityMilli(std::string_view text);
+// The same of what a Pod asks for, whoever wrote it: what is beyond is the most that fits, and what
+// is negative or no number is 0.
+int64_t RequestedMilli(std::string_view text);
+// More milli-cores or bytes than any node has; of sums of thousands of them 64 bits are enough.
+inline constexpr int64_t kMostRequested = 1'000'000'000'000'000;
+
 // "1.5 GiB", "300 MiB": for people.
 std::string FormatBytes(double bytes);
 

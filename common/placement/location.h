@@ -14,6 +14,7 @@
 
 #include "common/api/source.h"
 #include "common/base/result.h"
+#include "common/base/strings.h"
 #include "common/placement/node_table.h"
 
 namespace longshore::placement {
@@ -25,6 +26,9 @@ const char* TierName(Tier tier);  // "Node", "Rack", "Zone", "Region", "None", "
 struct Taint {
   std::string key, value, effect;  // NoSchedule or NoExecute
 };
+
+// Where what is requested of a node stops counting: as good as any more.
+inline constexpr int64_t kMostRequestedOfNode = 10 * kMostRequested;
 
 struct NodeInfo {
   std::string name;

@@ -45,50 +45,53 @@ int64_t QuantityMilli(const Json& quantities, const char* key) {
   if (!quantities.is_object()) return 0;
   const auto found = quantities.find(key);
   if (found == quantities.end()) return 0;
-  const std::string text = found->is_string() ? found->get<std::string>() : found->dump();
-  return ParseQuantityMilli(text).value_or(0);
+  return RequestedMilli(found->is_string() ? found->get<std::string>() : found->dump());
 }
 
+// Never more than kMostRequested: anybody may ask for what no node has, and it is added up.
 struct Amounts {
   int64_t cpu_milli = 0, memory_bytes = 0;
 };
 
 Amounts ReadAmounts(const Json& quantities) {
-  return {QuantityMilli(quantities, "cpu"), QuantityMilli(quantities, "memory") / 1000};
+  return {std::min(QuantityMilli(quantities, "cpu"), kMostRequested),
+          std::min(QuantityMilli(quantities, "memory") / 1000, kMostRequested)};
+}
+
+Amounts operator+(const Amounts& a, const Amounts& b) {
+  return {std::min(a.cpu_milli + b.cpu_milli, kMostRequested),
+          std::min(a.memory_bytes + b.memory_bytes, kMostRequested)};
+}
+
+Amounts Larger(const Amounts& a, const Amounts& b) {
+  return {std::max(a.cpu_milli, b.cpu_milli), std::max(a.memory_bytes, b.memory_bytes)};
 }
 
 // What the scheduler counts: all containers together, or the largest init container beside the
 // sidecars (init containers that keep running) started before it; a request of the whole pod wins.
 Amounts PodRequests(const Json& spec) {
-  Amounts running, starting, sidecars;
+  Amounts starting, sidecars;
   const Json& inits = At(spec, "/initContainers");
   for (const Json& container : inits.is_array() ? inits : Json::array()) {
-    const Amounts own = ReadAmounts(At(container, "/resources/requests"));
+    const Amounts with = sidecars + ReadAmounts(At(container, "/resources/requests"));
     if (StringAt(container, "/restartPolicy") == "Always") {
-      sidecars.cpu_milli += own.cpu_milli;
-      sidecars.memory_bytes += own.memory_bytes;
-      continue;
+      sidecars = with;
+    } else {
+      starting = Larger(starting, with);
     }
-    starting.cpu_milli = std::max(starting.cpu_milli, own.cpu_milli + sidecars.cpu_milli);
-    starting.memory_bytes =
-        std::max(starting.memory_bytes, own.memory_bytes + sidecars.memory_bytes);
   }
-  running = sidecars;
+  Amounts running = sidecars;
   const Json& containers = At(spec, "/containers");
   for (const Json& container : containers.is_array() ? containers : Json::array()) {
-    const Amounts own = ReadAmounts(At(container, "/resources/requests"));
-    running.cpu_milli += own.cpu_milli;
-    running.memory_bytes += own.memory_bytes;
+    running = running + ReadAmounts(At(container, "/resources/requests"));
   }
-  Amounts total{std::max(running.cpu_milli, starting.cpu_milli),
-                std::max(running.memory_bytes, starting.memory_bytes)};
+  Amounts total = Larger(running, starting);
   const Json& whole = At(spec, "/resources/requests");
   if (whole.is_object() && whole.contains("cpu")) total.cpu_milli = ReadAmounts(whole).cpu_milli;
   if (whole.is_object() && whole.contains("memory")) {
     total.memory_bytes = ReadAmounts(whole).memory_bytes;
   }
-  const Amounts overhead = ReadAmounts(At(spec, "/overhead"));
-  return {total.cpu_milli + overhead.cpu_milli, total.memory_bytes + overhead.memory_bytes};
+  return total + ReadAmounts(At(spec, "/overhead"));
 }
 
 bool ConditionIsTrue(const Json& object, std::string_view type) {
@@ -117,7 +120,8 @@ NodeInfo ReadNode(const Json& node) {
   const Amounts amounts = ReadAmounts(allocatable);
   info.cpu_allocatable_milli = amounts.cpu_milli;
   info.memory_allocatable_bytes = amounts.memory_bytes;
-  info.max_pods = static_cast<int>(QuantityMilli(allocatable, "pods") / 1000);
+  info.max_pods =
+      static_cast<int>(std::min<int64_t>(QuantityMilli(allocatable, "pods") / 1000, INT32_MAX));
   return info;
 }
 

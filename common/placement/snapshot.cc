@@ -251,11 +251,13 @@ void SnapshotBuilder::BuildAttached(ClusterSnapshot& snapshot) {
 }
 
 void SnapshotBuilder::BuildNodes(ClusterSnapshot& snapshot) {
+  constexpr Sum kMost = kMostRequestedOfNode;
   const auto with_usage = [&](const NodeInfo& bare) {
     auto info = std::make_shared<NodeInfo>(bare);
     if (const auto usage = usage_.find(bare.name); usage != usage_.end()) {
-      info->cpu_requested_milli = usage->second.cpu_milli;
-      info->memory_requested_bytes = usage->second.memory_bytes;
+      info->cpu_requested_milli = static_cast<int64_t>(std::min(usage->second.cpu_milli, kMost));
+      info->memory_requested_bytes =
+          static_cast<int64_t>(std::min(usage->second.memory_bytes, kMost));
       info->pods = usage->second.pods;
       info->backup_pods = usage->second.backup_pods;
     }

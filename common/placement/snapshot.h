@@ -86,8 +86,9 @@ class SnapshotBuilder {
   std::shared_ptr<const ClusterSnapshot> Build(const Listed& listed);
 
  private:
+  using Sum = __int128;  // of any number of pods, each of which may be the most
   struct Usage {
-    int64_t cpu_milli = 0, memory_bytes = 0;
+    Sum cpu_milli = 0, memory_bytes = 0;
     int pods = 0, backup_pods = 0;
   };
   template <class T>

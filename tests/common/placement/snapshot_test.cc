@@ -103,6 +103,34 @@ TEST_F(SnapshotTest, AddsUpRequestsOfPods) {
   EXPECT_EQ(snapshot->Node("n1")->pods, 2);
 }
 
+// Anybody may ask for what no node has; it must not turn into room for others when it is added up.
+TEST_F(SnapshotTest, RequestsBeyondAnyNodeStopCounting) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  const auto asking = [](const std::string& name, const char* amount) {
+    Json pod = PodJson(name, "n1", "u-" + name);
+    const Json container{{"resources", {{"requests", {{"cpu", amount}, {"memory", amount}}}}}};
+    pod["spec"]["containers"] = Json::array({container, container});
+    pod["spec"]["initContainers"] = Json::array({container});
+    return pod;
+  };
+  std::vector<Json> pods;
+  for (const char* amount : {"9e15", "9223372036854775807", "9E"}) {
+    pods.push_back(asking("p-" + std::to_string(pods.size()), amount));
+    EXPECT_EQ(ReadPod(pods.back()).cpu_milli, kMostRequested) << amount;
+    EXPECT_EQ(ReadPod(pods.back()).memory_bytes, kMostRequested) << amount;
+  }
+  for (int i = 0; i < 10'000; ++i) pods.push_back(asking("q-" + std::to_string(i), "9e15"));
+  for (const Json& pod : pods) Add(&SnapshotBuilder::Pod, pod);
+  const auto full = Build();
+  EXPECT_EQ(full->Node("n1")->cpu_requested_milli, kMostRequestedOfNode);
+  EXPECT_EQ(full->Node("n1")->memory_requested_bytes, kMostRequestedOfNode);
+  EXPECT_LT(full->Table().room(0).cpu_milli.free, 0);
+  for (size_t i = 1; i < pods.size(); ++i) builder_.Pod(&pods[i], nullptr);
+  EXPECT_EQ(Build()->Node("n1")->cpu_requested_milli, kMostRequested);
+  builder_.Pod(&pods[0], nullptr);
+  EXPECT_EQ(Build()->Node("n1")->cpu_requested_milli, 0);
+}
+
 // What was published does not change: a request is answered from one state of the cluster.
 TEST_F(SnapshotTest, CountsBackupPodsOfEachNode) {
   Add(&SnapshotBuilder::Node, NodeJson("n1"));
