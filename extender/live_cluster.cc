@@ -25,6 +25,15 @@ void LiveCluster::Stop() {
 }
 
 bool LiveCluster::synced() const { return view_.synced() && sources_.synced(); }
+std::string LiveCluster::WhyUnsynced() const {
+  const std::string view = view_.WhyUnsynced(), sources = kube::WhyUnsynced(sources_);
+  return view + (view.empty() || sources.empty() ? "" : "; ") + sources;
+}
+std::vector<const kube::AnyInformer*> LiveCluster::informers() const {
+  std::vector<const kube::AnyInformer*> all{&sources_};
+  for (const kube::Informer* informer : view_.informers()) all.push_back(informer);
+  return all;
+}
 std::shared_ptr<const placement::View> LiveCluster::Snapshot() const { return view_.Snapshot(); }
 std::chrono::milliseconds LiveCluster::age() const {
   return std::max(view_.staleness(), sources_.staleness());

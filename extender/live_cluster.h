@@ -18,6 +18,10 @@ class LiveCluster final : public Cluster {
   void Stop();
 
   bool synced() const override;
+  // What it waits for, and why that does not come; empty once synced.
+  std::string WhyUnsynced() const;
+  // All watches, for who reports on them.
+  std::vector<const kube::AnyInformer*> informers() const;
   std::shared_ptr<const placement::View> Snapshot() const override;
   std::chrono::milliseconds age() const override;
   std::shared_ptr<const api::BackupSource> Source(const std::string& ns,

@@ -68,6 +68,12 @@ class Extender {
           return log_;
         },
         options.allowed_clients, registry_);
+    for (const kube::AnyInformer* informer : cluster_.informers()) {
+      denied_.emplace_back(
+          informer, &registry_.MakeGauge("longshore_extender_list_denied",
+                                         "1 while a kind of objects may not be listed",
+                                         {{"resource", std::string(informer->resource().plural)}}));
+    }
   }
 
   // Errors are of the configuration: ports, certificates, folders. An API server or a leader that
@@ -92,10 +98,11 @@ class Extender {
   }
 
  private:
-  std::string Unready() const { return cluster_.synced() ? "" : "the cluster is not listed yet"; }
+  std::string Unready() const { return cluster_.WhyUnsynced(); }
   std::string Metrics() {
     synced_.Set(cluster_.synced() ? 1 : 0);
     snapshot_age_.Set(std::chrono::duration<double>(cluster_.age()).count());
+    for (const auto& [informer, gauge] : denied_) gauge->Set(informer->denial() ? 1 : 0);
     feed_.UpdateMetrics();
     return registry_.Text();
   }
@@ -109,6 +116,7 @@ class Extender {
   Service service_;
   metrics::Gauge& snapshot_age_;
   metrics::Gauge& synced_;
+  std::vector<std::pair<const kube::AnyInformer*, metrics::Gauge*>> denied_;
   http::Server scheduler_port_;
   daemon::HealthServer health_port_;
 };

@@ -67,6 +67,11 @@ using placement::NodeInfo;
 using placement::View;
 
 template <class A>
+void Describe(A& a, SeenCluster::Failure& v) {
+  a("error", v.error);
+  a("message", v.message);
+}
+template <class A>
 void Describe(A& a, SeenCluster::Volume& v) {
   a("error", v.error);
   a("message", v.message);
@@ -74,13 +79,14 @@ void Describe(A& a, SeenCluster::Volume& v) {
 }
 template <class A>
 void Describe(A& a, SeenCluster& v) {
-  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to] = v;
+  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to, unlisted] = v;
   a("nodes", nodes);
   a("allNodes", all_nodes);
   a("places", places);
   a("volumes", volumes);
   a("attachedNodes", attached_nodes);
   a("attachedTo", attached_to);
+  a("unlisted", unlisted);
 }
 template <class A>
 void Describe(A& a, NodePressure& v) {

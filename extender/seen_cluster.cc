@@ -31,6 +31,14 @@ Code CodeOf(std::string_view name) {
 
 }  // namespace
 
+std::optional<Error> WitnessView::Unlisted(placement::Kind kind) const {
+  auto why = view_.Unlisted(kind);
+  if (why) {
+    seen_.unlisted[placement::KindName(kind)] = {std::string(CodeName(why->code)), why->message};
+  }
+  return why;
+}
+
 const NodeInfo* WitnessView::Node(std::string_view name) const {
   const NodeInfo* node = view_.Node(name);
   if (node != nullptr) nodes_.emplace(name, node);
@@ -88,6 +96,12 @@ SeenView::SeenView(SeenCluster seen) : seen_(std::move(seen)) {
   std::vector<const NodeInfo*> list;
   for (const auto& [name, node] : nodes_) list.push_back(node);
   table_ = placement::NodeTable(std::move(list));
+}
+
+std::optional<Error> SeenView::Unlisted(placement::Kind kind) const {
+  const auto found = seen_.unlisted.find(placement::KindName(kind));
+  if (found == seen_.unlisted.end()) return std::nullopt;
+  return Error{CodeOf(found->second.error), found->second.message};
 }
 
 const NodeInfo* SeenView::Node(std::string_view name) const {

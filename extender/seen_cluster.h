@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +17,12 @@ namespace longshore::extender {
 // What was looked at of the cluster: the offered nodes, those that the data's place was found on,
 // and the answers to the questions on the way there.
 struct SeenCluster {
+  struct Failure {
+    std::string error;  // the name of a Code
+    std::string message;
+  };
   struct Volume {
-    std::string error;  // the name of a Code; empty: it has nodes
+    std::string error;  // as in Failure; empty: it has nodes
     std::string message;
     std::vector<std::string> nodes;
   };
@@ -29,6 +34,7 @@ struct SeenCluster {
   // By "NS/CLAIM": the nodes that its volume is attached to, and the one that is the only choice.
   std::map<std::string, std::vector<std::string>> attached_nodes;
   std::map<std::string, std::string> attached_to;
+  std::map<std::string, Failure> unlisted;  // by placement::KindName
 };
 
 // Answers as the view does, and keeps what was asked and answered. Not for many threads.
@@ -36,6 +42,7 @@ class WitnessView final : public placement::View {
  public:
   explicit WitnessView(const placement::View& view) : view_(view) {}
 
+  std::optional<Error> Unlisted(placement::Kind kind) const override;
   const placement::NodeInfo* Node(std::string_view name) const override;
   std::vector<const placement::NodeInfo*> Nodes() const override;
   const placement::NodeTable& Table() const override { return view_.Table(); }
@@ -64,6 +71,7 @@ class SeenView final : public placement::View {
   SeenView(const SeenView&) = delete;  // the table points into it
   SeenView& operator=(const SeenView&) = delete;
 
+  std::optional<Error> Unlisted(placement::Kind kind) const override;
   const placement::NodeInfo* Node(std::string_view name) const override;
   std::vector<const placement::NodeInfo*> Nodes() const override;
   const placement::NodeTable& Table() const override { return table_; }

@@ -52,6 +52,7 @@ class BasicInformer<T>::Impl {
                    {.list = {.begin = [this] { listed_.clear(); },
                              .take = [this](Json item) { TakeItem(std::move(item)); }},
                     .on_listed = [this](const std::string& version) { Take(version); },
+                    .on_list_failed = [this](const Error& error) { NoteFailure(error); },
                     .on_event = [this](WatchEvent event) { Take(std::move(event)); },
                     .on_alive = [this] { alive_ = steady_clock::now(); }}) {}
 
@@ -85,6 +86,10 @@ class BasicInformer<T>::Impl {
   bool synced() {
     MutexLock lock(mutex_);
     return synced_;
+  }
+  std::optional<Error> denial() {
+    MutexLock lock(mutex_);
+    return denial_;
   }
   milliseconds staleness() const {
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - alive_.load());
@@ -121,7 +126,15 @@ class BasicInformer<T>::Impl {
     Tell(changes);
     MutexLock lock(mutex_);
     synced_ = true;
+    denial_.reset();
     changed_.notify_all();
+  }
+
+  // What was denied stays so while the server is away.
+  void NoteFailure(const Error& error) {
+    if (error.code != Code::kPermissionDenied) return;
+    MutexLock lock(mutex_);
+    denial_ = error;
   }
 
   void Take(WatchEvent event) {
@@ -150,6 +163,7 @@ class BasicInformer<T>::Impl {
   ConditionVariable changed_;
   BasicStore<T> store_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
+  std::optional<Error> denial_ LS_GUARDED_BY(mutex_);
   std::vector<Ptr> listed_;  // the list that is being read; of the reflector's thread
   Reflector reflector_;      // last: its thread uses everything above
 };
@@ -202,6 +216,10 @@ bool BasicInformer<T>::WaitForSync(milliseconds timeout) const {
   return impl_->WaitForSync(timeout);
 }
 template <class T>
+std::optional<Error> BasicInformer<T>::denial() const {
+  return impl_->denial();
+}
+template <class T>
 milliseconds BasicInformer<T>::staleness() const {
   return impl_->staleness();
 }
@@ -216,6 +234,13 @@ const Resource& BasicInformer<T>::resource() const {
 template <class T>
 void BasicInformer<T>::Observe(const Json& written) {
   impl_->Observe(written);
+}
+
+std::string WhyUnsynced(const AnyInformer& informer) {
+  if (informer.synced()) return "";
+  const std::string what(informer.resource().plural);
+  const auto denial = informer.denial();
+  return denial ? what + " may not be listed: " + denial->message : what + " are not listed yet";
 }
 
 template class BasicInformer<Json>;

@@ -50,6 +50,9 @@ class AnyInformer {
   // Whether the first LIST is in the store and its handlers have run.
   virtual bool synced() const = 0;
   virtual bool WaitForSync(std::chrono::milliseconds timeout) const = 0;
+  // The last LIST was denied for want of a right (kPermissionDenied), and nothing was listed since.
+  // It is tried again all the while, since rights may be given later.
+  virtual std::optional<Error> denial() const = 0;
   // Age of the last sign of life from the watch (event, bookmark, relist).
   virtual std::chrono::milliseconds staleness() const = 0;
   // Age of the oldest write of ours (Observe) that the watch has not shown yet; zero: it has shown
@@ -91,6 +94,7 @@ class BasicInformer : public AnyInformer {
   void Stop() override;
   bool synced() const override;
   bool WaitForSync(std::chrono::milliseconds timeout) const override;
+  std::optional<Error> denial() const override;
   std::chrono::milliseconds staleness() const override;
   std::chrono::milliseconds lag() const override;
   const Resource& resource() const override;
@@ -102,6 +106,9 @@ class BasicInformer : public AnyInformer {
 };
 
 using Informer = BasicInformer<Json>;
+
+// "nodes are not listed yet", or why they may not be; empty once they were listed.
+std::string WhyUnsynced(const AnyInformer& informer);
 
 // metadata of any object, without parsing the rest.
 std::string_view NameOf(const Json& object);

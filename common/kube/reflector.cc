@@ -72,6 +72,7 @@ class Reflector::Impl {
     while (!stopping()) {
       if (version_.empty()) {
         if (const Status listed = ListAll(); !listed.has_value()) {
+          sink_.on_list_failed(listed.error());
           Wait("list", listed.error());
           continue;
         }

@@ -21,6 +21,7 @@ class Reflector {
   struct Sink {
     ListSink list;                                              // items as they come
     std::function<void(const std::string& version)> on_listed;  // they replace everything known
+    std::function<void(const Error&)> on_list_failed;           // it is tried again
     std::function<void(WatchEvent)> on_event;                   // added, modified, deleted
     std::function<void()> on_alive;                             // the server has said something
   };

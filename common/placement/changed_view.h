@@ -30,6 +30,7 @@ class ChangedView final : public View {
   ChangedView(const ChangedView&) = delete;  // the table points into it
   ChangedView& operator=(const ChangedView&) = delete;
 
+  std::optional<Error> Unlisted(Kind kind) const override { return view_.Unlisted(kind); }
   const NodeInfo* Node(std::string_view name) const override { return Changed(view_.Node(name)); }
   std::vector<const NodeInfo*> Nodes() const override {
     auto nodes = view_.Nodes();

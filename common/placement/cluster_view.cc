@@ -2,11 +2,11 @@
 #include "common/placement/cluster_view.h"
 
 #include <algorithm>
-#include <array>
 #include <thread>
 
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/base/strings.h"
 #include "common/placement/prune.h"
 #include "common/placement/snapshot.h"
 
@@ -58,7 +58,7 @@ class ClusterView::Impl {
   ~Impl() { Stop(); }
 
   void Start() {
-    for (kube::Informer* informer : informers()) informer->Start();
+    for (const auto& [kind, informer] : kinds_) informer->Start();
     publisher_ = std::jthread([this](const std::stop_token& stop) { Publish(stop); });
   }
 
@@ -66,7 +66,7 @@ class ClusterView::Impl {
     publisher_.request_stop();
     wake_.notify_all();
     if (publisher_.joinable()) publisher_.join();
-    for (kube::Informer* informer : informers()) informer->Stop();
+    for (const auto& [kind, informer] : kinds_) informer->Stop();
   }
 
   bool synced() const {
@@ -83,18 +83,33 @@ class ClusterView::Impl {
     return true;
   }
 
+  std::string WhyUnsynced() const {
+    if (synced()) return "";
+    std::vector<std::string> reasons;
+    for (const auto& [kind, informer] : kinds_) {
+      const bool needed = kind == Kind::kNodes || kind == Kind::kPods || !informer->denial();
+      const std::string why = kube::WhyUnsynced(*informer);
+      if (needed && !why.empty()) reasons.push_back(why);
+    }
+    // All is listed, and the first snapshot of it is being made.
+    return reasons.empty() ? "the first snapshot is not made yet" : Join(reasons, "; ");
+  }
+
   std::chrono::milliseconds staleness() const {
-    return std::max({nodes_.staleness(), pods_.staleness(), slices_.staleness(),
-                     claims_.staleness(), volumes_.staleness()});
+    std::chrono::milliseconds oldest{0};
+    for (const auto& [kind, informer] : kinds_) {
+      if (informer->synced() || !informer->denial()) {
+        oldest = std::max(oldest, informer->staleness());
+      }
+    }
+    return oldest;
   }
 
   std::shared_ptr<const View> Current() const { return published_.Get(); }
   void OnChange(std::function<void()> handler) { handlers_.push_back(std::move(handler)); }
   kube::Informer& pods() { return pods_; }
 
-  std::array<kube::Informer*, 6> informers() {
-    return {&nodes_, &pods_, &slices_, &claims_, &volumes_, &attachments_};
-  }
+  const auto& informers() const { return kinds_; }
 
  private:
   using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
@@ -110,8 +125,15 @@ class ClusterView::Impl {
   }
 
   Listed ListedNow() const {
-    return {nodes_.synced(),  pods_.synced(),    slices_.synced(),
-            claims_.synced(), volumes_.synced(), attachments_.synced()};
+    Listed listed;
+    for (const auto& [kind, informer] : kinds_) {
+      if (informer->synced()) {
+        listed.kinds.insert(kind);
+      } else if (const auto denial = informer->denial()) {
+        listed.denied[kind] = denial->message;
+      }
+    }
+    return listed;
   }
 
   // Waits for a change, or for a list to complete; returns the next snapshot, null on stop.
@@ -150,6 +172,9 @@ class ClusterView::Impl {
   bool synced_ LS_GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> handlers_;
   kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_;
+  const std::vector<std::pair<Kind, kube::Informer*>> kinds_{
+      {Kind::kNodes, &nodes_},   {Kind::kPods, &pods_},       {Kind::kSlices, &slices_},
+      {Kind::kClaims, &claims_}, {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_}};
   Published<ClusterSnapshot> published_;
   std::jthread publisher_;
 };
@@ -160,6 +185,7 @@ ClusterView::~ClusterView() = default;
 void ClusterView::Start() { impl_->Start(); }
 void ClusterView::Stop() { impl_->Stop(); }
 bool ClusterView::synced() const { return impl_->synced(); }
+std::string ClusterView::WhyUnsynced() const { return impl_->WhyUnsynced(); }
 bool ClusterView::WaitForSync(std::chrono::milliseconds timeout) const {
   return impl_->WaitForSync(timeout);
 }
@@ -168,8 +194,9 @@ std::shared_ptr<const View> ClusterView::Snapshot() const { return impl_->Curren
 void ClusterView::OnChange(std::function<void()> handler) { impl_->OnChange(std::move(handler)); }
 kube::Informer& ClusterView::pods() { return impl_->pods(); }
 std::vector<const kube::Informer*> ClusterView::informers() const {
-  const auto all = impl_->informers();
-  return {all.begin(), all.end()};
+  std::vector<const kube::Informer*> all;
+  for (const auto& [kind, informer] : impl_->informers()) all.push_back(informer);
+  return all;
 }
 
 }  // namespace longshore::placement

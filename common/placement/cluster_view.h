@@ -2,12 +2,13 @@
 //
 // The View of a live cluster: informers on nodes, pods, endpoint slices, claims, volumes and their
 // attachments, and an immutable snapshot made from them when something changed (at most every
-// 50 ms). It is synced without the attachments, which whoever runs it may have no right to list.
+// 50 ms). What it has no right to list it does without, but for nodes and pods: snapshots say so.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "common/kube/client.h"
@@ -28,8 +29,10 @@ class ClusterView {
   void Start();
   void Stop();
   bool synced() const;
+  // What it waits for, and why that does not come; empty once synced.
+  std::string WhyUnsynced() const;
   bool WaitForSync(std::chrono::milliseconds timeout) const;
-  // Age of the oldest watch's last sign of life.
+  // Age of the oldest watch's last sign of life, of those that were listed.
   std::chrono::milliseconds staleness() const;
   // Never null, never changes after it was handed out.
   std::shared_ptr<const View> Snapshot() const;

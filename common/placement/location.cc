@@ -137,6 +137,8 @@ Attempt ByService(const std::string& ns, const std::string& service, const View&
   Places places = PreferReady(view.ServiceEndpoints(ns, service));
   std::erase_if(places, [](const auto& p) { return p.node.empty() && p.zone.empty(); });
   const std::string name = "service " + ns + "/" + service;
+  const auto unlisted = view.Unlisted(Kind::kSlices);
+  if (places.empty() && unlisted) return Miss(name + ": " + unlisted->ToString());
   if (places.empty()) return Miss(name + " has no ready endpoint with a node or zone");
   return Hit("Service", PlacesText(ns, places) + " (" + name + ")", places, view);
 }
@@ -169,7 +171,11 @@ Attempt ByClaim(const std::string& ns, const std::string& claim, const View& vie
   if (nodes->empty()) return Miss(name + ": no node fits its volume's affinity");
   const std::string which =
       nodes->size() == 1 ? nodes->front() : "any of " + std::to_string(nodes->size()) + " nodes";
-  return Hit("PersistentVolume", name + ": its volume is on " + which, PlacesOn(*nodes), view);
+  const auto unlisted = view.Unlisted(Kind::kAttachments);
+  return Hit("PersistentVolume",
+             name + ": its volume is on " + which +
+                 (unlisted ? " (where it is attached is not known: " + unlisted->message + ")" : ""),
+             PlacesOn(*nodes), view);
 }
 
 Attempt ByZone(const std::string& zone, const View& view) {

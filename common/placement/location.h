@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,11 +45,18 @@ struct NodeInfo {
   int backup_pods = 0;  // of ours, among `pods`
 };
 
+// What a view is made of. Nodes and pods it cannot do without.
+enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments };
+const char* KindName(Kind kind);  // "nodes", "endpoint slices", …
+
 // What the placement code may read; implemented on informers by ClusterView (cluster_view.h) and by
 // fakes in tests. Implementations are snapshots: stable during one call.
 class View {
  public:
   virtual ~View() = default;
+  // Why nothing is known of that kind: it may not be listed (kPermissionDenied), or no answer came
+  // yet (kUnavailable). Nothing: what is not there does not exist.
+  virtual std::optional<Error> Unlisted(Kind /*kind*/) const { return std::nullopt; }
   virtual const NodeInfo* Node(std::string_view name) const = 0;
   virtual std::vector<const NodeInfo*> Nodes() const = 0;
   // The same nodes for who scores all of them; lives as long as the view.
@@ -71,8 +79,7 @@ class View {
                                             const std::string& /*claim*/) const {
     return {};
   }
-  // Nodes that the claim's volume is attached to now, by name. Known to those only who may list
-  // VolumeAttachments, and of drivers that attach.
+  // Nodes that the claim's volume is attached to now, by name. Known of drivers that attach.
   virtual std::vector<std::string> AttachedNodes(const std::string& /*ns*/,
                                                  const std::string& /*claim*/) const {
     return {};
@@ -90,7 +97,7 @@ class View {
   }
   // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
   // kFailedPrecondition (not bound yet), kInvalidArgument (the volume says nothing about nodes),
-  // kUnavailable (claims or volumes could not be listed: denied, or no answer yet).
+  // those of Unlisted, for claims and volumes.
   virtual Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
                                                        const std::string& claim) const = 0;
   // The node that this very pod is bound to; empty when unbound or unknown.

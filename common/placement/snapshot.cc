@@ -33,7 +33,40 @@ std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
   return places;
 }
 
+constexpr std::pair<Kind, const char*> kKinds[] = {
+    {Kind::kNodes, "nodes"},   {Kind::kPods, "pods"},       {Kind::kSlices, "endpoint slices"},
+    {Kind::kClaims, "claims"}, {Kind::kVolumes, "volumes"}, {Kind::kAttachments, "attachments"}};
+
 }  // namespace
+
+const char* KindName(Kind kind) {
+  for (const auto& [known, name] : kKinds) {
+    if (known == kind) return name;
+  }
+  return "";
+}
+
+Listed Listed::Everything() {
+  Listed listed;
+  for (const auto& [kind, name] : kKinds) listed.kinds.insert(kind);
+  return listed;
+}
+
+bool Listed::all() const {
+  return kinds.contains(Kind::kNodes) && kinds.contains(Kind::kPods) &&
+         std::all_of(std::begin(kKinds), std::end(kKinds), [this](const auto& kind) {
+           return kinds.contains(kind.first) || denied.contains(kind.first);
+         });
+}
+
+std::optional<Error> ClusterSnapshot::Unlisted(Kind kind) const {
+  if (listed_.kinds.contains(kind)) return std::nullopt;
+  const std::string name = KindName(kind);
+  if (const auto denied = listed_.denied.find(kind); denied != listed_.denied.end()) {
+    return Error{Code::kPermissionDenied, name + " may not be listed: " + denied->second};
+  }
+  return Unavailable(name + " are not listed yet");
+}
 
 const NodeInfo* ClusterSnapshot::Node(std::string_view name) const {
   const uint32_t place = table_.Find(name);
@@ -93,7 +126,7 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
 
 Result<std::vector<std::string>> ClusterSnapshot::VolumeNodes(const std::string& ns,
                                                               const std::string& claim) const {
-  if (!listed_.claims) return Unavailable("claims could not be listed yet");
+  if (const auto unlisted = Unlisted(Kind::kClaims)) return *unlisted;
   const auto& claims = Part(ns).claims;
   const auto found = claims.find(claim);
   if (found == claims.end()) return NotFound("there is no such claim");
@@ -102,7 +135,7 @@ Result<std::vector<std::string>> ClusterSnapshot::VolumeNodes(const std::string&
     if (!record.selected_node.empty()) return std::vector<std::string>{record.selected_node};
     return FailedPrecondition("it is not bound to a volume yet");
   }
-  if (!listed_.volumes) return Unavailable("volumes could not be listed yet");
+  if (const auto unlisted = Unlisted(Kind::kVolumes)) return *unlisted;
   const auto volume = volumes_->find(record.volume);
   if (volume == volumes_->end()) return NotFound("volume " + record.volume + " is gone");
   const auto& [affinity, zones] = std::tie(volume->second->affinity, volume->second->zones);

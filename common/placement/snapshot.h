@@ -19,10 +19,12 @@ namespace longshore::placement {
 
 // Which kinds of objects have been listed once; what was not, is unknown and not absent.
 struct Listed {
-  bool nodes = false, pods = false, slices = false, claims = false, volumes = false;
-  bool attachments = false;  // not in all(): without the right to list them the rest is known
+  std::set<Kind> kinds;
+  std::map<Kind, std::string> denied;  // those that we have no right to list: who denied it, how
+  static Listed Everything();
   bool operator==(const Listed&) const = default;
-  bool all() const { return nodes && pods && slices && claims && volumes; }
+  // Nothing more is to be waited for: nodes and pods are there, and of the rest what we may have.
+  bool all() const;
 };
 
 template <class T>
@@ -41,6 +43,7 @@ struct NamespacePart {
 
 class ClusterSnapshot final : public View {
  public:
+  std::optional<Error> Unlisted(Kind kind) const override;
   const NodeInfo* Node(std::string_view name) const override;
   std::vector<const NodeInfo*> Nodes() const override;
   const NodeTable& Table() const override { return table_; }

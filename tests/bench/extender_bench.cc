@@ -46,7 +46,7 @@ std::shared_ptr<const placement::ClusterSnapshot> MakeSnapshot() {
           {"conditions", api::Json::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
     builder.Node(nullptr, &node);
   }
-  return builder.Build({true, true, true, true, true});
+  return builder.Build(placement::Listed::Everything());
 }
 
 class SnapshotCluster final : public Cluster {

@@ -32,7 +32,7 @@ class WatchListTest : public testing::Test {
  protected:
   void Put(const api::Json& pod) {
     builder_.Pod(nullptr, &pod);
-    view_ = builder_.Build({true, true, true, true, true});
+    view_ = builder_.Build(placement::Listed::Everything());
   }
   placement::SnapshotBuilder builder_;
   std::shared_ptr<const placement::View> view_;

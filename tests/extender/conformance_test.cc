@@ -1,70 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole program, started as in a pod, against a real API server, and looked at with
 // kube-scheduler's own client: tests/conformance has the cases, and prints a line for each.
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <fstream>
-
-#include "common/api/archive.h"
 #include "common/api/meta.h"
-#include "common/base/files.h"
-#include "common/http/client.h"
 #include "common/kube/informer.h"
 #include "tests/common/kube/real_cluster.h"
-#include "tests/common/tls/certificates.h"
 #include "tests/extender/conformance_changes.h"
+#include "tests/extender/program.h"
 
 namespace longshore::extender {
 namespace {
 
 using kube::Json;
-using testing::Certificate;
-using testing::TemporaryFolder;
-using testing::TestAuthority;
-
-// A program of ours whose log goes to a file; stopped at the end of the scope.
-class Program {
- public:
-  Program(const std::vector<std::string>& arguments, std::string log) : log_(std::move(log)) {
-    std::vector<char*> argv;
-    for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    const int fd = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0 && ::dup2(fd, STDOUT_FILENO) >= 0 && ::dup2(fd, STDERR_FILENO) >= 0) {
-      ::execv(argv[0], argv.data());
-    }
-    ::_exit(127);
-  }
-  ~Program() {
-    ::kill(pid_, SIGTERM);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status << "\n" << Log();
-  }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-
-  pid_t pid() const { return pid_; }
-  std::string Log() const { return ReadFile(log_).value_or(""); }
-  // A field of the line with that message; null until there is such a line.
-  Json Logged(const std::string& message, const std::string& field) const {
-    std::ifstream lines(log_);
-    for (std::string line; std::getline(lines, line);) {
-      const auto entry = api::ParseJson(line);
-      if (entry.has_value() && entry->value("message", "") == message) return (*entry)[field];
-    }
-    return nullptr;
-  }
-
- private:
-  const std::string log_;
-  pid_t pid_ = -1;
-};
 
 class ExtenderConformanceTest : public kube::RealClusterTest {
  protected:
@@ -72,15 +18,14 @@ class ExtenderConformanceTest : public kube::RealClusterTest {
     RealClusterTest::SetUp();
     if (client_ == nullptr) return;
     const char* root = std::getenv("LONGSHORE_SOURCE_DIR");
-    const char* program = std::getenv("LONGSHORE_EXTENDER");
-    ASSERT_TRUE(root != nullptr && program != nullptr) << "run it through ctest";
+    ASSERT_NE(root, nullptr) << "run it through ctest";
     root_ = root;
     const std::string apply = "kubectl apply -k " + root_ +
                               "/manifests/crds >/dev/null && kubectl wait --timeout=30s "
                               "--for=condition=Established crd/backupsources.longshore.dev";
     ASSERT_EQ(std::system((apply + " >/dev/null").c_str()), 0);
     MakeWorld();
-    StartExtender(program);
+    StartExtender();
   }
 
   void TearDown() override {
@@ -185,53 +130,29 @@ class ExtenderConformanceTest : public kube::RealClusterTest {
         ConformanceChanges(ns_, nodes_).All(BackupPod("requiring"), BackupPod("by-claim"));
   }
 
-  void WriteCertificate(const std::string& name, const Certificate& certificate) {
-    folder_.Write(name + ".crt", certificate.certificate_pem);
-    folder_.Write(name + ".key", certificate.key_pem);
-  }
-
-  void StartExtender(const std::string& program) {
-    folder_.Write("ca.crt", authority_.ca_pem());
-    WriteCertificate("tls", authority_.IssueLocalhost());
-    WriteCertificate("scheduler", authority_.Issue("longshore-scheduler"));
-    WriteCertificate("stranger", authority_.Issue("somebody-else"));
-    // No leader listens: pressure is unknown, and so neutral.
-    program_ = std::make_unique<Program>(
-        std::vector<std::string>{
-            program, "--port=0", "--health-port=0", "--tls-dir=" + folder_.path(),
-            "--client-ca-file=" + Path("ca.crt"), "--ca-file=" + Path("ca.crt"),
-            "--token-file=" + Path("ca.crt"), "--controller=127.0.0.1:1"},
-        Path("log"));
-    ASSERT_TRUE(Eventually([&] { return !program_->Logged("extender started", "port").is_null(); }))
-        << program_->Log();
-    const int health_port = program_->Logged("extender started", "health_port");
-    const auto health =
-        http::Client::Create({.base_url = "http://127.0.0.1:" + std::to_string(health_port)});
-    ASSERT_TRUE(health.has_value()) << health.error().ToString();
-    ASSERT_TRUE(Eventually([&] {
-      const auto ready = (*health)->Send({.path = "/readyz"});
-      return ready.has_value() && ready->status == 200;
-    })) << program_->Log();
+  void StartExtender() {
+    program_ = std::make_unique<Program>();
+    program_->WriteCertificate("stranger", program_->authority().Issue("somebody-else"));
+    ASSERT_TRUE(Eventually([&] { return program_->started(); })) << program_->Log();
+    ASSERT_TRUE(Eventually([&] { return program_->ready(); })) << program_->Log();
   }
 
   void Conform(const std::string& how) {
+    const auto path = [&](const char* name) { return program_->Path(name); };
     folder_.Write("world.json", world_.dump());
-    const int port = program_->Logged("extender started", "port");
     const std::string run =
-        root_ + "/hack/conformance --url https://127.0.0.1:" + std::to_string(port) + " --ca " +
-        Path("ca.crt") + " --cert " + Path("scheduler.crt") + " --key " + Path("scheduler.key") +
-        " --stranger-cert " + Path("stranger.crt") + " --stranger-key " + Path("stranger.key") +
-        " --world " + Path("world.json") + " --kubeconfig " + std::getenv("KUBECONFIG") + how;
+        root_ + "/hack/conformance --url https://127.0.0.1:" + std::to_string(program_->port()) +
+        " --ca " + path("ca.crt") + " --cert " + path("scheduler.crt") + " --key " +
+        path("scheduler.key") + " --stranger-cert " + path("stranger.crt") + " --stranger-key " +
+        path("stranger.key") + " --world " + folder_.path() + "/world.json --kubeconfig " +
+        std::getenv("KUBECONFIG") + how;
     EXPECT_EQ(std::system(run.c_str()), 0) << program_->Log().substr(0, 10000);
   }
-
-  std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
 
   std::string root_;
   Json world_;
   std::map<std::string, Json> nodes_;  // as they were created
-  const TemporaryFolder folder_;
-  TestAuthority authority_;
+  const testing::TemporaryFolder folder_;
   std::unique_ptr<Program> program_;
 };
 

@@ -158,6 +158,19 @@ TEST_F(ReplayTest, GivesTheSameBytesForAttachedVolumes) {
   EXPECT_EQ(Passed(recording), std::vector<std::string>{"n1"});
 }
 
+TEST_F(ReplayTest, Case31_GivesTheSameBytesWhereSomethingMayNotBeListed) {
+  auto& view = *world_.cluster.view;
+  view.volume_nodes.insert_or_assign({"db", "data"}, std::vector<std::string>{"n3"});
+  view.unlisted[placement::Kind::kSlices] = {Code::kPermissionDenied, "no slices"};
+  view.unlisted[placement::Kind::kAttachments] = Unavailable("no attachments");
+  world_.cluster.SetSource(MakeSource({.service = "pg"}, "Require"));
+  const Recording recording = ExpectSameBytes(Verb::kFilter, RequestBody(kAll));
+  EXPECT_THAT(recording.reply, HasSubstr("service db/pg: PermissionDenied: no slices"));
+  world_.cluster.SetSource(MakeSource({.service = "pg", .persistent_volume_claim = "data"}));
+  const auto replay = AnswerAgain(ExpectSameBytes(Verb::kPrioritize, RequestBody(kAll)));
+  EXPECT_THAT(replay->verdict.location(), HasSubstr("not known: no attachments"));
+}
+
 // They are kube-scheduler's to judge, and part of what the node was.
 TEST_F(ReplayTest, TaintsAreRecordedAndNotLookedAt) {
   world_.cluster.view->AddNode("n1", "r1", "za", "eu").taints = {{"dedicated", "db", "NoSchedule"}};

@@ -278,9 +278,10 @@ TEST_F(ServiceTest, Case31_MissingClaimAndDeniedListAreToldApart) {
   EXPECT_THAT(Last().location(), HasSubstr("NotFound"));
   world_.cluster.view = std::make_shared<placement::FakeView>(*world_.cluster.view);
   world_.cluster.view->volume_nodes.insert_or_assign(
-      {"db", "data"}, Result<std::vector<std::string>>(Unavailable("claims could not be listed")));
+      {"db", "data"}, Result<std::vector<std::string>>(
+                          Error{Code::kPermissionDenied, "claims may not be listed: no"}));
   Prioritize(RequestBody(kAll));
-  EXPECT_THAT(Last().location(), HasSubstr("Unavailable: claims could not be listed"));
+  EXPECT_THAT(Last().location(), HasSubstr("PermissionDenied: claims may not be listed: no"));
 }
 
 TEST_F(ServiceTest, Case33_HalfLabelledNodesAreBetweenFarAndNear) {

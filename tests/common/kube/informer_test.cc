@@ -247,6 +247,23 @@ TEST_F(InformerTest, SickListsDeleteNothing) {
   EXPECT_THAT(told(), ElementsAre(">a1", ">b9", "a1>"));
 }
 
+// Whoever can do without must not wait for ever; and a right may be given later.
+TEST_F(InformerTest, DenialIsToldUntilTheRightIsGiven) {
+  api_.OnList(Refusal(403, "Forbidden", "user x cannot list"));
+  api_.OnList(Refusal(500, "InternalError"));
+  Start();
+  EXPECT_EQ(WhyUnsynced(*informer_).find("configmaps"), 0u);
+  ASSERT_TRUE(api_.Wait(3));  // the second failure says nothing about rights
+  EXPECT_EQ(informer_->denial()->code, Code::kPermissionDenied);
+  EXPECT_EQ(WhyUnsynced(*informer_),
+            "configmaps may not be listed: list configmaps: user x cannot list");
+  EXPECT_FALSE(informer_->synced());
+  api_.OnList(ListOf({Map("a", 1)}, 7));
+  ASSERT_TRUE(informer_->WaitForSync(std::chrono::seconds(10)));
+  EXPECT_FALSE(informer_->denial().has_value());
+  EXPECT_EQ(WhyUnsynced(*informer_), "");
+}
+
 TEST_F(InformerTest, ThrottledWatchHonoursRetryAfter) {
   api_.OnList(ListOf({}, 7));
   api_.OnWatch(RetryLater(429, 1));

@@ -34,6 +34,10 @@ class FakeView : public View {
 
   void RemoveNode(const std::string& name) { nodes_.erase(name); }
 
+  std::optional<Error> Unlisted(Kind kind) const override {
+    const auto found = unlisted.find(kind);
+    return found == unlisted.end() ? std::nullopt : std::optional<Error>(found->second);
+  }
   const NodeInfo* Node(std::string_view name) const override {
     const auto found = nodes_.find(std::string(name));
     return found == nodes_.end() ? nullptr : &found->second;
@@ -92,6 +96,7 @@ class FakeView : public View {
   std::map<Key, std::vector<PodPlace>> by_service, by_claim;
   std::map<Key, Result<std::vector<std::string>>> volume_nodes;
   std::map<Key, std::vector<std::string>> attached;
+  std::map<Kind, Error> unlisted;
   std::map<std::string, std::string> bound;  // "NS/NAME/UID" -> node
 
  private:

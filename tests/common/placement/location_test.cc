@@ -223,16 +223,36 @@ TEST(LocateTest, UnboundClaimIsUnknownButSaysThatAnyNodeWillDo) {
   EXPECT_THAT(location.reason, HasSubstr("not bound yet"));
 }
 
-// Edge case 31: a claim that is not there and claims that we may not list are told apart.
-TEST(LocateTest, MissingClaimAndDeniedListAreToldApart) {
+// Edge case 31: what is not there and what we may not list are told apart.
+TEST(LocateTest, Case31_MissingClaimAndDeniedListAreToldApart) {
   FakeView view = ThreeNodes();
   const auto missing = Locate(MakeSource({.persistent_volume_claim = "nope"}), view);
   EXPECT_THAT(missing.reason, HasSubstr("NotFound"));
-  view.volume_nodes.insert_or_assign(
-      {"db", "data"}, Result<std::vector<std::string>>(Unavailable("claims could not be listed")));
+  const Error error{Code::kPermissionDenied, "claims may not be listed: no"};
+  view.volume_nodes.insert_or_assign({"db", "data"}, Result<std::vector<std::string>>(error));
   const auto denied = Locate(MakeSource({.persistent_volume_claim = "data"}), view);
-  EXPECT_THAT(denied.reason, HasSubstr("Unavailable"));
+  EXPECT_THAT(denied.reason, HasSubstr("PermissionDenied: claims may not be listed: no"));
   EXPECT_FALSE(missing.unbound || denied.unbound);
+}
+
+TEST(LocateTest, Case31_DeniedEndpointsAreNotMissingOnes) {
+  FakeView view = ThreeNodes();
+  EXPECT_THAT(Locate(MakeSource({.service = "none"}), view).reason,
+              HasSubstr("has no ready endpoint"));
+  view.unlisted[Kind::kSlices] = {Code::kPermissionDenied, "endpoint slices may not be listed: no"};
+  EXPECT_EQ(Locate(MakeSource({.service = "none"}), view).reason,
+            "service db/none: PermissionDenied: endpoint slices may not be listed: no");
+}
+
+// The volume's affinity still says something; that there may be better knowledge is said too.
+TEST(LocateTest, Case31_DeniedAttachmentsAreSaidBesideTheAffinity) {
+  FakeView view = ThreeNodes();
+  view.unlisted[Kind::kAttachments] = {Code::kPermissionDenied, "attachments may not be listed"};
+  const auto location = Locate(MakeSource({.persistent_volume_claim = "data"}), view);
+  EXPECT_THAT(location.nodes, ElementsAre("n1"));
+  EXPECT_EQ(location.reason,
+            "claim db/data: its volume is on n1 (where it is attached is not known: attachments "
+            "may not be listed)");
 }
 
 // A database outside the cluster has hand-made endpoint slices with a zone and no node.

@@ -12,7 +12,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr Listed kAll{true, true, true, true, true};
+const Listed kAll = Listed::Everything();
 
 Json NodeJson(const std::string& name, const std::string& zone = "za") {
   return Json{{"metadata",
@@ -331,7 +331,35 @@ TEST_F(SnapshotTest, Case29_AccessModesDecideWhetherOneNodeHasIt) {
 }
 
 // Who may not list attachments goes on without them.
-TEST_F(SnapshotTest, IsCompleteWithoutAttachments) { EXPECT_TRUE(kAll.all()); }
+TEST_F(SnapshotTest, Case31_IsCompleteWithoutWhatItMayNotList) {
+  Listed listed = kAll;
+  EXPECT_TRUE(listed.all());
+  listed.kinds.erase(Kind::kSlices);
+  EXPECT_FALSE(listed.all());  // may still come
+  listed.denied[Kind::kSlices] = "no";
+  EXPECT_TRUE(listed.all());
+  for (const Kind needed : {Kind::kNodes, Kind::kPods}) {
+    Listed without = kAll;
+    without.kinds.erase(needed);
+    without.denied[needed] = "no";
+    EXPECT_FALSE(without.all());
+  }
+}
+
+TEST_F(SnapshotTest, Case31_DeniedAndNotYetListedAreToldApart) {
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Listed listed = kAll;
+  for (const Kind kind : {Kind::kClaims, Kind::kVolumes}) {
+    listed = kAll;
+    listed.kinds.erase(kind);
+    EXPECT_EQ(builder_.Build(listed)->VolumeNodes("db", "data").error().code, Code::kUnavailable);
+    listed.denied[kind] = "user x cannot list them";
+    const auto denied = builder_.Build(listed)->VolumeNodes("db", "data");
+    EXPECT_EQ(denied.error().ToString(), "PermissionDenied: " + std::string(KindName(kind)) +
+                                             " may not be listed: user x cannot list them");
+  }
+  EXPECT_FALSE(Build()->Unlisted(Kind::kClaims).has_value());
+}
 
 // Edge case 32: terms are ORed, requirements ANDed, all operators, and metadata.name.
 TEST_F(SnapshotTest, EvaluatesVolumeAffinity) {

@@ -22,7 +22,7 @@ class PlacementViewTest : public testing::Test {
       builder_.Node(nullptr, &node);
     }
     builder_.Pod(nullptr, &pod_);
-    snapshot_ = builder_.Build({true, true, true, true, true});
+    snapshot_ = builder_.Build(placement::Listed::Everything());
   }
   const api::BackupSource source_ = placement::MakeSource({.zone = "z"}, "Prefer", "Zone");
   const Json pod_ = {
@@ -53,7 +53,7 @@ TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
   other["metadata"]["name"] = other["metadata"]["uid"] = "lsp-b";
   other["spec"]["nodeName"] = "n2";
   builder_.Pod(nullptr, &other);
-  const auto nodes = builder_.Build({true, true, true, true, true});
+  const auto nodes = builder_.Build(placement::Listed::Everything());
   const auto view = PlacementView(source_, nullptr, &pod, *nodes, {}, "n2");
   ASSERT_TRUE(view.has_value());
   EXPECT_EQ(view->at("ranking")[0].at("node"), "n1");
@@ -96,7 +96,7 @@ class MountedClaimTest : public PlacementViewTest {
     builder_.Attachment(nullptr, &attachment);
   }
   Json View() {
-    const auto nodes = builder_.Build({true, true, true, true, true});
+    const auto nodes = builder_.Build(placement::Listed::Everything());
     return *PlacementView(source_, nullptr, &mounting_, *nodes, {}, "n2");
   }
   api::BackupSource source_ = placement::MakeSource({}, "Prefer", "Node");
@@ -167,7 +167,7 @@ TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
                 {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
                  {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
   builder_.Node(nullptr, &node);
-  const auto nodes = builder_.Build({true, true, true, true, true});
+  const auto nodes = builder_.Build(placement::Listed::Everything());
   api::PodPolicySpec policy;
   const auto first = [&](const api::PodPolicySpec* p) {
     return PlacementView(source_, p, &pod_, *nodes, {}, "")->at("ranking")[0].at("node");

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole program against an API server that denies, or does not answer.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <thread>
+
+#include "common/kube/resource.h"
+#include "tests/common/kube/fake_api.h"
+#include "tests/common/kube/fake_lists.h"
+#include "tests/extender/fakes.h"
+#include "tests/extender/program.h"
+
+namespace longshore::extender {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  ProgramTest() {
+    for (const char* name : {"n1", "n2"}) {
+      api_.Put(kube::kNodes,
+               {{"metadata",
+                 {{"name", name},
+                  {"uid", std::string("uid-") + name},
+                  {"resourceVersion", "5"},
+                  {"labels", {{"topology.kubernetes.io/zone", std::string("zone-") + name}}}}}});
+    }
+    api_.Put(kube::kBackupSources,
+             {{"metadata",
+               {{"name", "orders"}, {"namespace", "db"}, {"uid", "u"}, {"resourceVersion", "6"}}},
+              {"spec",
+               {{"kind", "filesystem"},
+                {"filesystem", {{"persistentVolumeClaim", "data"}}},
+                {"location", {{"service", "pg"}, {"persistentVolumeClaim", "data"}}}}}});
+  }
+  void Start() {
+    folder_.Write("kubeconfig", api_.Kubeconfig());
+    program_ = std::make_unique<Program>(
+        std::vector<std::string>{"--kubeconfig=" + folder_.path() + "/kubeconfig"});
+    ASSERT_TRUE(kube::Soon([&] { return program_->started(); })) << program_->Log();
+  }
+  bool Ready() {
+    return kube::Soon([&] { return program_->ready(); });
+  }
+  api::Json Ask(const std::string& path, const std::string& body = "") {
+    const auto reply = program_->Call(
+        {.method = body.empty() ? "GET" : "POST", .path = path, .headers = {}, .body = body});
+    EXPECT_TRUE(reply.has_value()) << reply.error().ToString();
+    return reply.has_value() ? api::ParseJson(reply->body).value_or(api::Json()) : api::Json();
+  }
+  // What it last said of where the data is.
+  std::string Location() {
+    Ask("/prioritize", RequestBody({"n1", "n2"}));
+    return Ask("/explain?pod=backup%2Fp-u1").value("/items/0/location"_json_pointer, "");
+  }
+
+  kube::FakeLists api_;
+  const longshore::testing::TemporaryFolder folder_;
+  std::unique_ptr<Program> program_;
+};
+
+// Ready means that verdicts have ground; until then the scheduler is answered, and nothing refused.
+TEST_F(ProgramTest, Case21_IsNotReadyUntilItHasListedAndSaysWhatIsMissing) {
+  api_.Withhold(kube::kPods);
+  api_.Deny(kube::kNodes);
+  Start();
+  EXPECT_TRUE(kube::Soon([&] {
+    return program_->Health("/readyz").body ==
+           "nodes may not be listed: list nodes: nodes is forbidden: User \"test\" cannot list "
+           "resource \"nodes\"; pods are not listed yet\n";
+  })) << program_->Health("/readyz").body;
+  EXPECT_EQ(program_->Health("/readyz").status, 503);
+  EXPECT_EQ(program_->Health("/healthz").status, 200);  // a restart would not help
+  EXPECT_EQ(Ask("/filter", RequestBody({"n1", "n2"}))["NodeNames"], api::Json({"n1", "n2"}));
+  EXPECT_EQ(Ask("/prioritize", RequestBody({"n1", "n2"})), api::Json::array());
+  api_.Allow(kube::kPods);
+  api_.Allow(kube::kNodes);
+  EXPECT_TRUE(Ready()) << program_->Health("/readyz").body;
+}
+
+TEST_F(ProgramTest, Case31_DoesWithoutWhatItMayNotListAndSaysSo) {
+  for (const kube::Resource& resource :
+       {kube::kEndpointSlices, kube::kPersistentVolumeClaims, kube::kPersistentVolumes,
+        kube::kVolumeAttachments}) {
+    api_.Deny(resource);
+  }
+  Start();
+  ASSERT_TRUE(Ready()) << program_->Health("/readyz").body;
+  const std::string location = Location();
+  EXPECT_THAT(location,
+              HasSubstr("service db/pg: PermissionDenied: endpoint slices may not be listed: list "
+                        "endpointslices: endpointslices is forbidden: User \"test\""));
+  EXPECT_THAT(location, HasSubstr("claim db/data: PermissionDenied: claims may not be listed"));
+  const std::string metrics = program_->Health("/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("longshore_extender_list_denied{resource=\"endpointslices\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("longshore_extender_list_denied{resource=\"nodes\"} 0"));
+
+  // The right is given later, and needs no restart.
+  api_.Allow(kube::kPersistentVolumeClaims);
+  EXPECT_TRUE(kube::Soon([&] {
+    return Location().find("claim db/data: NotFound") != std::string::npos;
+  })) << Location();
+  EXPECT_THAT(program_->Health("/metrics").body,
+              HasSubstr("longshore_extender_list_denied{resource=\"persistentvolumeclaims\"} 0"));
+}
+
+}  // namespace
+}  // namespace longshore::extender
