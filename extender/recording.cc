@@ -39,12 +39,13 @@ void Describe(A& a, NodeInfo& v) {
 
 template <class A>
 void Describe(A& a, View::PodPlace& v) {
-  auto& [pod, node, ready, zone, agent_uid] = v;
+  auto& [pod, node, ready, zone, agent_uid, witness] = v;
   a("pod", pod);
   a("node", node);
   a("ready", ready);
   a("zone", zone);
   a("agentUID", agent_uid);
+  a("witness", witness);
 }
 
 template <class A>

@@ -83,6 +83,17 @@ Places PreferReady(Places places) {
   return places;
 }
 
+// A member that only votes has no data, whatever labels it shares with the others. Takes such out;
+// returns how that is said behind what was found instead, or "".
+std::string TakeOutWitnesses(const std::string& ns, Places& places) {
+  std::vector<std::string> names;
+  for (const View::PodPlace& place : places) {
+    if (!place.witness.empty()) names.push_back(ns + "/" + place.pod + " (" + place.witness + ")");
+  }
+  std::erase_if(places, [](const View::PodPlace& place) { return !place.witness.empty(); });
+  return names.empty() ? "" : ", without data: pod " + Join(names, ", ");
+}
+
 void AddLivePod(Location& location, const View::PodPlace& pod) {
   if (!pod.agent_uid.empty()) location.pods.push_back({pod.node, pod.agent_uid});
 }
@@ -109,8 +120,9 @@ Attempt ByNodeName(const std::string& node, const View& view) {
 
 Attempt ByPodLabels(const std::string& ns, const std::map<std::string, std::string>& labels,
                     const View& view) {
-  const Places places = PreferReady(view.PodsByLabels(ns, labels));
-  const std::string text = LabelText(labels);
+  Places places = view.PodsByLabels(ns, labels);
+  const std::string text = LabelText(labels) + TakeOutWitnesses(ns, places);
+  places = PreferReady(std::move(places));
   if (places.empty()) return Miss("no running pod in " + ns + " has labels " + text);
   return Hit("Pod", PlacesText(ns, places) + " (labels " + text + ")", places, view);
 }
@@ -125,7 +137,8 @@ Attempt ByStandbyLabels(const std::string& ns, const api::SourceLocation& where,
     const auto same = [&](const View::PodPlace& leader) { return leader.pod == place.pod; };
     return !place.ready || std::any_of(leaders.begin(), leaders.end(), same);
   });
-  const std::string text = LabelText(where.standby_pod_labels);
+  const std::string text =
+      LabelText(where.standby_pod_labels) + TakeOutWitnesses(ns, places);
   if (places.empty()) return Miss("no ready standby in " + ns + " has labels " + text);
   Attempt attempt =
       Hit("Pod", PlacesText(ns, places) + " (standby, labels " + text + ")", places, view);
@@ -134,9 +147,10 @@ Attempt ByStandbyLabels(const std::string& ns, const api::SourceLocation& where,
 }
 
 Attempt ByService(const std::string& ns, const std::string& service, const View& view) {
-  Places places = PreferReady(view.ServiceEndpoints(ns, service));
+  Places places = view.ServiceEndpoints(ns, service);
+  const std::string name = "service " + ns + "/" + service + TakeOutWitnesses(ns, places);
+  places = PreferReady(std::move(places));
   std::erase_if(places, [](const auto& p) { return p.node.empty() && p.zone.empty(); });
-  const std::string name = "service " + ns + "/" + service;
   const auto unlisted = view.Unlisted(Kind::kSlices);
   if (places.empty() && unlisted) return Miss(name + ": " + unlisted->ToString());
   if (places.empty()) return Miss(name + " has no ready endpoint with a node or zone");

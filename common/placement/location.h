@@ -68,6 +68,8 @@ class View {
     std::string zone;  // of an endpoint outside the cluster, which has no node
     // As node agents know the pod: a static pod's is the hash of its manifest.
     std::string agent_uid = {};
+    // The label by which the pod is a member that only votes: no data is in it. Empty: it is not.
+    std::string witness = {};
   };
   virtual std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const = 0;

@@ -2,6 +2,7 @@
 #include "common/placement/records.h"
 
 #include <algorithm>
+#include <array>
 
 #include "common/api/meta.h"
 #include "common/base/strings.h"
@@ -103,6 +104,20 @@ bool ConditionIsTrue(const Json& object, std::string_view type) {
   return false;
 }
 
+// Roles of members without data, as operators and charts write them into one label or another.
+constexpr std::array<std::string_view, 4> kWitnessRoles{"witness", "arbiter", "tiebreaker",
+                                                        "tie-breaker"};
+
+std::string WitnessLabel(const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) {
+    const bool role = std::find(kWitnessRoles.begin(), kWitnessRoles.end(), ToLower(value)) !=
+                      kWitnessRoles.end();
+    const bool said = key == api::kLabelHoldsData && value == "false";
+    if (role || said) return key + "=" + value;
+  }
+  return "";
+}
+
 }  // namespace
 
 NodeInfo ReadNode(const Json& node) {
@@ -135,6 +150,7 @@ PodRecord ReadPod(const Json& pod) {
   record.node = StringAt(pod, "/spec/nodeName");
   record.backup = !kube::LabelOf(pod, api::kLabelSource).empty();
   if (!record.backup) record.labels = TextMap(At(pod, "/metadata/labels"));
+  record.witness = WitnessLabel(record.labels);
   const std::string_view phase = StringAt(pod, "/status/phase");
   const bool deleting = !StringAt(pod, "/metadata/deletionTimestamp").empty();
   record.finished = phase == "Succeeded" || phase == "Failed";

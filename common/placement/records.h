@@ -18,6 +18,7 @@ struct PodRecord {
   std::string name, uid, node;
   std::string agent_uid;                      // as node agents know it
   std::map<std::string, std::string> labels;  // not of ours: no source's data is in them
+  std::string witness;                        // as in View::PodPlace
   std::vector<std::string> claims;            // PersistentVolumeClaims it mounts
   int64_t cpu_milli = 0, memory_bytes = 0;
   bool finished = false;  // Succeeded or Failed: holds no room any more

@@ -22,7 +22,7 @@ bool Mounts(const PodRecord& pod, const std::string& claim) {
 }
 
 View::PodPlace PlaceOf(const PodRecord& pod) {
-  return {pod.name, pod.node, pod.ready, "", pod.agent_uid};
+  return {pod.name, pod.node, pod.ready, "", pod.agent_uid, pod.witness};
 }
 
 // The store has no order of its own, and the first place decides the location's labels.
@@ -107,7 +107,9 @@ std::vector<View::PodPlace> ClusterSnapshot::ServiceEndpoints(const std::string&
   const auto& pods = Part(ns).pods;
   for (PodPlace& place : places) {
     const auto pod = pods.find(place.pod);
-    if (pod != pods.end()) place.agent_uid = pod->second->agent_uid;
+    if (pod == pods.end()) continue;
+    place.agent_uid = pod->second->agent_uid;
+    place.witness = pod->second->witness;
   }
   return Sorted(std::move(places));
 }

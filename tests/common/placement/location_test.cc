@@ -255,6 +255,29 @@ TEST(LocateTest, Case31_DeniedAttachmentsAreSaidBesideTheAffinity) {
             "may not be listed)");
 }
 
+// An arbiter carries the labels of its cluster and is behind its Service; its node is not near.
+TEST(LocateTest, Case44_WitnessIsNotTakenForData) {
+  FakeView view = ThreeNodes();
+  const std::map<std::string, std::string> app{{"app", "pg"}};
+  View::PodPlace witness{"pg-2", "n1", true, ""};
+  witness.witness = "role=witness";
+  view.by_labels[{"db", app}] = {{"pg-0", "n2", true, ""}, witness};
+  view.by_service[{"db", "pg"}] = {witness, {"pg-0", "n3", true, ""}};
+  const auto by_labels = Locate(MakeSource({.pod_labels = app}), view);
+  EXPECT_THAT(by_labels.nodes, ElementsAre("n2"));
+  EXPECT_EQ(by_labels.reason,
+            "pod db/pg-0 on n2 (labels app=pg, without data: pod db/pg-2 (role=witness))");
+  EXPECT_THAT(Locate(MakeSource({.service = "pg"}), view).nodes, ElementsAre("n3"));
+  auto standby = MakeSource({.pod_labels = kLeader, .standby_pod_labels = app});
+  standby.spec.placement.replicas = "PreferStandby";
+  view.by_labels[{"db", app}] = {witness};
+  const auto leader = Locate(standby, view);  // pg-0, since nobody stands by
+  EXPECT_THAT(leader.nodes, ElementsAre("n2"));
+  EXPECT_THAT(leader.reason, HasSubstr("no ready standby in db has labels app=pg, without data: "));
+  // While only it is left, where the data is, is not known.
+  EXPECT_FALSE(Locate(MakeSource({.pod_labels = app}), view).known());
+}
+
 // A database outside the cluster has hand-made endpoint slices with a zone and no node.
 TEST(LocateTest, EndpointsWithoutNodeGiveTheirZone) {
   FakeView view = ThreeNodes();

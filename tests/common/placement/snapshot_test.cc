@@ -227,6 +227,35 @@ TEST_F(SnapshotTest, FindsRunningPodsByLabelsAndClaim) {
 }
 
 // Or else the first backup pod of a shared volume would make the data be where it runs.
+TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
+  const std::vector<std::pair<std::string, std::string>> labels = {
+      {"role", "witness"},
+      {"app.kubernetes.io/component", "arbiter"},
+      {"member", "Tie-Breaker"},
+      {"longshore.dev/holds-data", "false"}};
+  for (const auto& [key, value] : labels) {
+    Json pod = PodJson("pg-2", "n1");
+    EXPECT_EQ(ReadPod(pod).witness, "");
+    pod["metadata"]["labels"][key] = value;
+    EXPECT_EQ(ReadPod(pod).witness, key + "=" + value);
+  }
+  Json holder = PodJson("pg-0", "n1");
+  holder["metadata"]["labels"]["longshore.dev/holds-data"] = "true";
+  EXPECT_EQ(ReadPod(holder).witness, "");
+  // Behind a Service too.
+  Json witness = PodJson("pg-2", "n1");
+  witness["metadata"]["labels"]["app"] = "witness";
+  Add(&SnapshotBuilder::Pod, witness);
+  Add(&SnapshotBuilder::Slice,
+      {{"metadata",
+        {{"namespace", "db"},
+         {"name", "pg-x"},
+         {"labels", {{"kubernetes.io/service-name", "pg"}}}}},
+       {"endpoints",
+        Json::array({{{"nodeName", "n1"}, {"targetRef", {{"kind", "Pod"}, {"name", "pg-2"}}}}})}});
+  EXPECT_EQ(Build()->ServiceEndpoints("db", "pg").at(0).witness, "app=witness");
+}
+
 TEST_F(SnapshotTest, BackupPodsDoNotUseAClaim) {
   Json ours = PodJson("lsp-1", "n1");
   ours["metadata"]["labels"] = {{api::kLabelSource, "orders"}};
