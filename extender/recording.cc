@@ -77,6 +77,8 @@ void Describe(A& a, SeenCluster::Volume& v) {
   a("error", v.error);
   a("message", v.message);
   a("nodes", v.nodes);
+  a("how", v.how);
+  a("exists", v.exists);
 }
 template <class A>
 void Describe(A& a, SeenCluster& v) {

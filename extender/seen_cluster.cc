@@ -73,17 +73,16 @@ std::string WitnessView::AttachedTo(const std::string& ns, const std::string& cl
   return seen_.attached_to[ns + "/" + claim] = view_.AttachedTo(ns, claim);
 }
 
-Result<std::vector<std::string>> WitnessView::VolumeNodes(const std::string& ns,
-                                                          const std::string& claim) const {
-  auto nodes = view_.VolumeNodes(ns, claim);
+Result<placement::VolumePlace> WitnessView::VolumeNodes(const std::string& ns, const std::string& claim) const {
+  auto place = view_.VolumeNodes(ns, claim);
   SeenCluster::Volume& volume = seen_.volumes[ns + "/" + claim];
-  if (nodes.has_value()) {
-    volume.nodes = *nodes;
+  if (place.has_value()) {
+    volume = {"", "", place->nodes, place->how, place->exists};
   } else {
-    volume.error = CodeName(nodes.error().code);
-    volume.message = nodes.error().message;
+    volume.error = CodeName(place.error().code);
+    volume.message = place.error().message;
   }
-  return nodes;
+  return place;
 }
 
 SeenCluster WitnessView::Take() {
@@ -150,15 +149,14 @@ std::string SeenView::AttachedTo(const std::string& ns, const std::string& claim
   return "";
 }
 
-Result<std::vector<std::string>> SeenView::VolumeNodes(const std::string& ns,
-                                                       const std::string& claim) const {
+Result<placement::VolumePlace> SeenView::VolumeNodes(const std::string& ns, const std::string& claim) const {
   const auto found = seen_.volumes.find(ns + "/" + claim);
   if (found == seen_.volumes.end()) {
     unanswered_.push_back("volume of claim " + ns + "/" + claim);
     return NotFound("it was not asked for when this was recorded");
   }
-  const auto& [error, message, nodes] = found->second;
-  if (error.empty()) return nodes;
+  const auto& [error, message, nodes, how, exists] = found->second;
+  if (error.empty()) return placement::VolumePlace{nodes, how, exists};
   return Error{CodeOf(error), message};
 }
 

@@ -25,6 +25,8 @@ struct SeenCluster {
     std::string error;  // as in Failure; empty: it has nodes
     std::string message;
     std::vector<std::string> nodes;
+    std::string how;
+    bool exists = true;
   };
   std::vector<placement::NodeInfo> nodes;
   bool all_nodes = false;
@@ -54,8 +56,7 @@ class WitnessView final : public placement::View {
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override;
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
-  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                               const std::string& claim) const override;
+  Result<placement::VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override;
   SeenCluster Take();
 
  private:
@@ -83,8 +84,7 @@ class SeenView final : public placement::View {
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override;
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
-  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                               const std::string& claim) const override;
+  Result<placement::VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override;
   // Another version may ask for more than the one that recorded did. Not for many threads.
   const std::vector<std::string>& unanswered() const { return unanswered_; }
 

@@ -26,6 +26,8 @@ inline constexpr Resource kPersistentVolumes{"", "v1", "persistentvolumes", "Per
                                              false};
 inline constexpr Resource kVolumeAttachments{"storage.k8s.io", "v1", "volumeattachments",
                                              "VolumeAttachment", false};
+inline constexpr Resource kStorageClasses{"storage.k8s.io", "v1", "storageclasses", "StorageClass",
+                                          false};
 inline constexpr Resource kDeployments{"apps", "v1", "deployments", "Deployment"};
 inline constexpr Resource kDaemonSets{"apps", "v1", "daemonsets", "DaemonSet"};
 inline constexpr Resource kPodDisruptionBudgets{"policy", "v1", "poddisruptionbudgets",

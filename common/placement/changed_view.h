@@ -68,8 +68,7 @@ class ChangedView final : public View {
                    const std::string& pod) const override {
     return view_.OthersMount(ns, claim, node, pod);
   }
-  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                               const std::string& claim) const override {
+  Result<VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override {
     return view_.VolumeNodes(ns, claim);
   }
   std::string NodeOfPod(const std::string& ns, const std::string& name,

@@ -47,6 +47,7 @@ class ClusterView::Impl {
         claims_(client, kube::kPersistentVolumeClaims),
         volumes_(client, kube::kPersistentVolumes),
         attachments_(client, kube::kVolumeAttachments, {.prune = PruneAttachment}),
+        classes_(client, kube::kStorageClasses),
         published_(SnapshotBuilder().Build({})) {
     Connect(nodes_, &SnapshotBuilder::Node);
     Connect(pods_, &SnapshotBuilder::Pod);
@@ -54,6 +55,7 @@ class ClusterView::Impl {
     Connect(claims_, &SnapshotBuilder::Claim);
     Connect(volumes_, &SnapshotBuilder::Volume);
     Connect(attachments_, &SnapshotBuilder::Attachment);
+    Connect(classes_, &SnapshotBuilder::StorageClass);
   }
   ~Impl() { Stop(); }
 
@@ -171,10 +173,11 @@ class ClusterView::Impl {
   SnapshotBuilder builder_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> handlers_;
-  kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_;
+  kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_, classes_;
   const std::vector<std::pair<Kind, kube::Informer*>> kinds_{
       {Kind::kNodes, &nodes_},   {Kind::kPods, &pods_},       {Kind::kSlices, &slices_},
-      {Kind::kClaims, &claims_}, {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_}};
+      {Kind::kClaims, &claims_}, {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_},
+      {Kind::kClasses, &classes_}};
   Published<ClusterSnapshot> published_;
   std::jthread publisher_;
 };

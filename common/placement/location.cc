@@ -26,10 +26,8 @@ struct Attempt {
 
 Attempt Miss(std::string why_not) { return {std::nullopt, std::move(why_not), false}; }
 
-// Adds the node once, with the labels that the view has of it.
+// Adds the node with the labels that the view has of it.
 void AddPlace(Location& location, const std::string& node, const View& view) {
-  const auto& nodes = location.nodes;
-  if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return;
   Place place{.node = node};
   if (const NodeInfo* info = view.Node(node)) {
     place.rack = info->rack;
@@ -102,9 +100,10 @@ Attempt Hit(const char* method, std::string reason, const Places& places, const 
   Location location;
   location.method = method;
   location.reason = std::move(reason);
+  std::set<std::string_view> added;  // a volume may be on any node of a region
   for (const auto& place : places) {
     if (!place.node.empty()) {
-      AddPlace(location, place.node, view);
+      if (added.insert(place.node).second) AddPlace(location, place.node, view);
       AddLivePod(location, place);
     } else if (!place.zone.empty()) {
       AddZone(location, place.zone);
@@ -176,20 +175,22 @@ Attempt ByClaim(const std::string& ns, const std::string& claim, const View& vie
     return Hit("PersistentVolume", name + ": its volume is attached to " + Join(attached, ", "),
                PlacesOn(attached), view);
   }
-  auto nodes = view.VolumeNodes(ns, claim);
-  if (!nodes.has_value()) {
-    Attempt attempt = Miss(name + ": " + nodes.error().ToString());
-    attempt.unbound = nodes.error().code == Code::kFailedPrecondition;
+  const auto place = view.VolumeNodes(ns, claim);
+  if (!place.has_value()) {
+    Attempt attempt = Miss(name + ": " + place.error().ToString());
+    attempt.unbound = place.error().code == Code::kFailedPrecondition;
     return attempt;
   }
-  if (nodes->empty()) return Miss(name + ": no node fits its volume's affinity");
-  const std::string which =
-      nodes->size() == 1 ? nodes->front() : "any of " + std::to_string(nodes->size()) + " nodes";
-  const auto unlisted = view.Unlisted(Kind::kAttachments);
-  return Hit("PersistentVolume",
-             name + ": its volume is on " + which +
-                 (unlisted ? " (where it is attached is not known: " + unlisted->message + ")" : ""),
-             PlacesOn(*nodes), view);
+  const std::vector<std::string>& nodes = place->nodes;
+  if (nodes.empty()) return Miss(name + ": no node fits its volume's affinity");
+  std::string reason = name + ": its volume " + (place->exists ? "is" : "will be") + " on " +
+                       (nodes.size() == 1 ? nodes.front()
+                                          : "any of " + std::to_string(nodes.size()) + " nodes");
+  if (!place->how.empty()) reason += ", " + place->how;
+  if (const auto unlisted = view.Unlisted(Kind::kAttachments)) {
+    reason += " (where it is attached is not known: " + unlisted->message + ")";
+  }
+  return Hit("PersistentVolume", std::move(reason), PlacesOn(nodes), view);
 }
 
 Attempt ByZone(const std::string& zone, const View& view) {

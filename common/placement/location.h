@@ -46,8 +46,15 @@ struct NodeInfo {
 };
 
 // What a view is made of. Nodes and pods it cannot do without.
-enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments };
+enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments, kClasses };
 const char* KindName(Kind kind);  // "nodes", "endpoint slices", …
+
+// Where a claim's volume may be used.
+struct VolumePlace {
+  std::vector<std::string> nodes;
+  std::string how;     // by what that is known, if not by the volume's node affinity
+  bool exists = true;  // false: it is not made yet
+};
 
 // What the placement code may read; implemented on informers by ClusterView (cluster_view.h) and by
 // fakes in tests. Implementations are snapshots: stable during one call.
@@ -59,7 +66,7 @@ class View {
   virtual std::optional<Error> Unlisted(Kind /*kind*/) const { return std::nullopt; }
   virtual const NodeInfo* Node(std::string_view name) const = 0;
   virtual std::vector<const NodeInfo*> Nodes() const = 0;
-  // The same nodes for who scores all of them; lives as long as the view.
+  // The same nodes in the same order, for who scores all of them; lives as long as the view.
   virtual const NodeTable& Table() const = 0;
   // Nodes of running, not terminating pods with all these labels, with the pods' names.
   struct PodPlace {
@@ -97,11 +104,12 @@ class View {
                            const std::string& /*node*/, const std::string& /*pod*/) const {
     return false;
   }
-  // Nodes that the bound volume's node affinity allows. Errors: kNotFound (no such claim),
-  // kFailedPrecondition (not bound yet), kInvalidArgument (the volume says nothing about nodes),
-  // those of Unlisted, for claims and volumes.
-  virtual Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                                       const std::string& claim) const = 0;
+  // Nodes that the bound volume allows, or where the volume of an unbound claim will be made.
+  // Errors: kNotFound (no such claim), kFailedPrecondition (not bound yet, and may be made
+  // anywhere), kInvalidArgument (the volume says nothing about nodes), those of Unlisted, for
+  // claims and volumes.
+  virtual Result<VolumePlace> VolumeNodes(const std::string& ns,
+                                          const std::string& claim) const = 0;
   // The node that this very pod is bound to; empty when unbound or unknown.
   virtual std::string NodeOfPod(const std::string& /*ns*/, const std::string& /*name*/,
                                 const std::string& /*uid*/) const {

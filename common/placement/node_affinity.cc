@@ -80,6 +80,18 @@ NodeAffinity ReadNodeAffinity(const Json& required) {
   return affinity;
 }
 
+NodeAffinity ReadTopologyTerms(const Json& terms) {
+  NodeAffinity affinity;
+  if (!terms.is_array()) return affinity;
+  for (const Json& term : terms) {
+    if (!term.is_object()) continue;
+    NodeSelectorTerm& read = affinity.terms.emplace_back();
+    read.labels = ReadRequirements(term, "matchLabelExpressions");
+    for (NodeRequirement& requirement : read.labels) requirement.op = "In";
+  }
+  return affinity;
+}
+
 bool Matches(const NodeAffinity& affinity, const NodeInfo& node) {
   return std::any_of(affinity.terms.begin(), affinity.terms.end(),
                      [&](const NodeSelectorTerm& term) { return Matches(term, node); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node affinity of a PersistentVolume: which nodes may use it. Terms are ORed, the requirements
+// The node affinity of a PersistentVolume: which nodes may use it; and of a StorageClass, where volumes may be made. Terms are ORed, the requirements
 // inside a term are ANDed (Kubernetes API, NodeSelector). Used by the snapshot.
 #pragma once
 
@@ -30,6 +30,8 @@ struct NodeAffinity {
 
 // From spec.nodeAffinity.required of a volume; what is missing or malformed is left out.
 NodeAffinity ReadNodeAffinity(const api::Json& required);
+// From allowedTopologies of a StorageClass, whose terms know In only and call it nothing.
+NodeAffinity ReadTopologyTerms(const api::Json& terms);
 // A term without requirements matches nothing, as in Kubernetes; so does an unknown operator.
 bool Matches(const NodeAffinity& affinity, const NodeInfo& node);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "common/placement/location.h"
@@ -63,6 +64,13 @@ std::vector<uint32_t> NodeTable::FindAll(const std::vector<std::string_view>& na
 }
 
 std::vector<Tier> NodeTable::Tiers(const Location& location) const {
+  // A volume may be on any node of a region, which are few racks.
+  Location racks;
+  std::set<std::tuple<std::string_view, std::string_view, std::string_view>> seen;
+  for (const Place& place : location.places) {
+    if (!seen.insert(std::tie(place.region, place.zone, place.rack)).second) continue;
+    racks.places.push_back({"", place.rack, place.zone, place.region});
+  }
   std::vector<Tier> by_group;
   for (const uint32_t first : topology_->first_of) {
     // Without its name, which only one node of the group has.
@@ -70,7 +78,7 @@ std::vector<Tier> NodeTable::Tiers(const Location& location) const {
     nameless.rack = node(first).rack;
     nameless.zone = node(first).zone;
     nameless.region = node(first).region;
-    by_group.push_back(Nearness(location, nameless));
+    by_group.push_back(Nearness(racks, nameless));
   }
   std::vector<Tier> tiers;
   tiers.reserve(size());

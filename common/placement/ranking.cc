@@ -204,8 +204,12 @@ int Scorer::RoomPoints(const Room& room, int reserved) const {
 }
 
 Points Scorer::Score(const NodeInfo& node, const Pressure& pressure, int reserved) const {
-  Points points =
-      Score(Nearness(location_, node), RoomOf(node), PressurePoints(pressure), reserved);
+  return Score(node, Nearness(location_, node), pressure, reserved);
+}
+
+Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
+                     int reserved) const {
+  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved);
   // Placement first: it is the one that no freed capacity and no other node state can change.
   if (points.obstacle == Obstacle::kNone && !OnItsVolumesNode(node.name)) {
     points.obstacle = Obstacle::kAttached;
@@ -317,6 +321,7 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
   };
   const Scorer scorer(source, location, demand);
   std::vector<Ranked> ranked;
+  const std::vector<Tier> tiers = view.Table().Tiers(location);
   for (const NodeInfo* node : view.Nodes()) {
     const auto heard = pressure.find(node->name);
     const auto held = reserved.find(node->name);
@@ -324,7 +329,8 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
                                                heard == pressure.end() ? Pressure{} : heard->second,
                                                held == reserved.end() ? 0 : held->second,
                                                {}});
-    entry.points = scorer.Score(*node, entry.pressure, entry.reserved);
+    entry.points =
+        scorer.Score(*node, tiers[ranked.size() - 1], entry.pressure, entry.reserved);
   }
   const auto stands_at_any = [&](Obstacle obstacle) {
     return std::any_of(ranked.begin(), ranked.end(),

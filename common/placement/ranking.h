@@ -97,8 +97,9 @@ class Scorer {
  public:
   Scorer(const api::BackupSource& source, const Location& location, const PodDemand& demand);
   Points Score(const NodeInfo& node, const Pressure& pressure, int reserved) const;
-  // Of a node whose tier is known. The obstacle is one of nearness or none: nothing else is looked
-  // at.
+  // Of a node whose tier is known.
+  Points Score(const NodeInfo& node, Tier tier, const Pressure& pressure, int reserved) const;
+  // The same where the obstacle is one of nearness or none: nothing else is looked at.
   Points Score(Tier tier, const Room& room, int pressure_points, int reserved) const;
   // With the reasons, for people; of an obstacle that only the caller can know, if there is none
   // else.

@@ -95,6 +95,17 @@ Amounts PodRequests(const Json& spec) {
   return total + ReadAmounts(At(spec, "/overhead"));
 }
 
+// Several zones were written into one label with "__" between them.
+std::vector<std::string> SplitLabel(const std::string& value) {
+  std::vector<std::string> parts;
+  for (size_t start = 0; !value.empty() && start != std::string::npos;) {
+    const size_t end = value.find("__", start);
+    parts.push_back(value.substr(start, end - start));
+    start = end == std::string::npos ? end : end + 2;
+  }
+  return parts;
+}
+
 bool ConditionIsTrue(const Json& object, std::string_view type) {
   const Json& conditions = At(object, "/status/conditions");
   if (!conditions.is_array()) return false;
@@ -195,6 +206,7 @@ ClaimRecord ReadClaim(const Json& claim) {
   if (StringAt(claim, "/status/phase") == "Bound")
     record.volume = StringAt(claim, "/spec/volumeName");
   record.selected_node = kube::AnnotationOf(claim, "volume.kubernetes.io/selected-node");
+  record.storage_class = StringAt(claim, "/spec/storageClassName");
   return record;
 }
 
@@ -202,14 +214,9 @@ VolumeRecord ReadVolume(const Json& volume) {
   VolumeRecord record;
   record.name = kube::NameOf(volume);
   record.affinity = ReadNodeAffinity(At(volume, "/spec/nodeAffinity/required"));
-  const std::string zones =
-      LabelOr(TextMap(At(volume, "/metadata/labels")), api::kLabelZone, kOldZone);
-  // Several zones were written into one label with "__" between them.
-  for (size_t start = 0; !zones.empty() && start != std::string::npos;) {
-    const size_t end = zones.find("__", start);
-    record.zones.push_back(zones.substr(start, end - start));
-    start = end == std::string::npos ? end : end + 2;
-  }
+  const auto labels = TextMap(At(volume, "/metadata/labels"));
+  record.zones = SplitLabel(LabelOr(labels, api::kLabelZone, kOldZone));
+  record.regions = SplitLabel(LabelOr(labels, api::kLabelRegion, kOldRegion));
   // As the attach-detach controller sees it: one mode for many nodes is enough.
   const Json& modes = At(volume, "/spec/accessModes");
   record.one_node = modes.is_array() && !modes.empty() &&
@@ -217,6 +224,11 @@ VolumeRecord ReadVolume(const Json& volume) {
                       return mode == "ReadWriteOnce" || mode == "ReadWriteOncePod";
                     });
   return record;
+}
+
+StorageClassRecord ReadStorageClass(const Json& storage_class) {
+  return {std::string(kube::NameOf(storage_class)),
+          ReadTopologyTerms(At(storage_class, "/allowedTopologies"))};
 }
 
 AttachmentRecord ReadAttachment(const Json& attachment) {

@@ -35,13 +35,19 @@ struct SliceRecord {
 struct ClaimRecord {
   std::string name, volume;
   std::string selected_node;  // chosen by the scheduler for a volume that is not made yet
+  std::string storage_class;
 };
 
 struct VolumeRecord {
   std::string name;
   NodeAffinity affinity;
-  std::vector<std::string> zones;  // of volumes that carry labels instead of an affinity
+  std::vector<std::string> zones, regions;  // of volumes that carry labels instead of an affinity
   bool one_node = false;           // its access modes forbid that two nodes have it at a time
+};
+
+struct StorageClassRecord {
+  std::string name;
+  NodeAffinity topologies;  // where volumes of it may be made; empty: anywhere
 };
 
 struct AttachmentRecord {
@@ -53,6 +59,7 @@ PodRecord ReadPod(const api::Json& pod);
 SliceRecord ReadSlice(const api::Json& slice);
 ClaimRecord ReadClaim(const api::Json& claim);
 VolumeRecord ReadVolume(const api::Json& volume);
+StorageClassRecord ReadStorageClass(const api::Json& storage_class);
 AttachmentRecord ReadAttachment(const api::Json& attachment);
 
 }  // namespace longshore::placement

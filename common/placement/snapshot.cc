@@ -35,7 +35,8 @@ std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
 
 constexpr std::pair<Kind, const char*> kKinds[] = {
     {Kind::kNodes, "nodes"},   {Kind::kPods, "pods"},       {Kind::kSlices, "endpoint slices"},
-    {Kind::kClaims, "claims"}, {Kind::kVolumes, "volumes"}, {Kind::kAttachments, "attachments"}};
+    {Kind::kClaims, "claims"}, {Kind::kVolumes, "volumes"}, {Kind::kAttachments, "attachments"},
+    {Kind::kClasses, "storage classes"}};
 
 }  // namespace
 
@@ -126,32 +127,60 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
   return Sorted(std::move(places));
 }
 
-Result<std::vector<std::string>> ClusterSnapshot::VolumeNodes(const std::string& ns,
-                                                              const std::string& claim) const {
+Result<VolumePlace> ClusterSnapshot::VolumeNodes(const std::string& ns, const std::string& claim) const {
   if (const auto unlisted = Unlisted(Kind::kClaims)) return *unlisted;
   const auto& claims = Part(ns).claims;
   const auto found = claims.find(claim);
   if (found == claims.end()) return NotFound("there is no such claim");
   const ClaimRecord& record = *found->second;
-  if (record.volume.empty()) {
-    if (!record.selected_node.empty()) return std::vector<std::string>{record.selected_node};
-    return FailedPrecondition("it is not bound to a volume yet");
-  }
+  if (record.volume.empty()) return PlaceOfFutureVolume(record);
   if (const auto unlisted = Unlisted(Kind::kVolumes)) return *unlisted;
   const auto volume = volumes_->find(record.volume);
   if (volume == volumes_->end()) return NotFound("volume " + record.volume + " is gone");
-  const auto& [affinity, zones] = std::tie(volume->second->affinity, volume->second->zones);
-  if (affinity.empty() && zones.empty()) {
-    return InvalidArgument("volume " + record.volume + " says nothing about nodes");
+  return PlaceOfVolume(*volume->second);
+}
+
+Result<VolumePlace> ClusterSnapshot::PlaceOfVolume(const VolumeRecord& volume) const {
+  const auto& [affinity, zones, regions] = std::tie(volume.affinity, volume.zones, volume.regions);
+  if (affinity.empty() && zones.empty() && regions.empty()) {
+    return InvalidArgument("volume " + volume.name + " says nothing about nodes");
   }
-  std::vector<std::string> nodes;
+  const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  // Names of zones count inside their region, where both sides know it.
+  const auto fits_labels = [&](const NodeInfo& node) {
+    if (zones.empty()) return is_in(regions, node.region);
+    return is_in(zones, node.zone) &&
+           (regions.empty() || node.region.empty() || is_in(regions, node.region));
+  };
+  VolumePlace place;
+  if (affinity.empty()) {
+    place.how = zones.empty() ? "by its region label" : "by its zone label";
+  }
   for (const auto& node : nodes_) {
-    const bool fits = affinity.empty()
-                          ? std::find(zones.begin(), zones.end(), node->zone) != zones.end()
-                          : Matches(affinity, *node);
-    if (fits) nodes.push_back(node->name);
+    const bool fits = affinity.empty() ? fits_labels(*node) : Matches(affinity, *node);
+    if (fits) place.nodes.push_back(node->name);
   }
-  return nodes;
+  return place;
+}
+
+Result<VolumePlace> ClusterSnapshot::PlaceOfFutureVolume(const ClaimRecord& claim) const {
+  if (!claim.selected_node.empty()) {
+    return VolumePlace{{claim.selected_node}, "chosen by the scheduler", false};
+  }
+  const std::string unbound = "it is not bound to a volume yet";
+  const auto found = classes_->find(claim.storage_class);
+  if (found == classes_->end() || found->second->topologies.empty()) {
+    const auto unlisted = Unlisted(Kind::kClasses);
+    return FailedPrecondition(unlisted ? unbound + ", and " + unlisted->message : unbound);
+  }
+  VolumePlace place{{}, "allowedTopologies of storage class " + claim.storage_class, false};
+  for (const auto& node : nodes_) {
+    if (Matches(found->second->topologies, *node)) place.nodes.push_back(node->name);
+  }
+  if (place.nodes.empty()) return FailedPrecondition(unbound + ", and no node fits the " + place.how);
+  return place;
 }
 
 std::string ClusterSnapshot::VolumeOf(const std::string& ns, const std::string& claim) const {
@@ -264,6 +293,16 @@ void SnapshotBuilder::Volume(const Json* before, const Json* after) {
   volumes_changed_ = changed_ = true;
 }
 
+void SnapshotBuilder::StorageClass(const Json* before, const Json* after) {
+  const std::string name(kube::NameOf(after != nullptr ? *after : *before));
+  if (after == nullptr) {
+    classes_.erase(name);
+  } else {
+    classes_[name] = std::make_shared<const StorageClassRecord>(ReadStorageClass(*after));
+  }
+  classes_changed_ = changed_ = true;
+}
+
 void SnapshotBuilder::Attachment(const Json* before, const Json* after) {
   const std::string name(kube::NameOf(after != nullptr ? *after : *before));
   AttachmentRecord record = after == nullptr ? AttachmentRecord{} : ReadAttachment(*after);
@@ -342,10 +381,14 @@ std::shared_ptr<const ClusterSnapshot> SnapshotBuilder::Build(const Listed& list
   snapshot->volumes_ = volumes_changed_ || last_ == nullptr
                            ? std::make_shared<const Shared<VolumeRecord>>(volumes_)
                            : last_->volumes_;
+  snapshot->classes_ = classes_changed_ || last_ == nullptr
+                           ? std::make_shared<const Shared<StorageClassRecord>>(classes_)
+                           : last_->classes_;
   snapshot->listed_ = listed;
   dirty_nodes_.clear();
   dirty_namespaces_.clear();
-  node_set_changed_ = volumes_changed_ = attachments_changed_ = changed_ = false;
+  node_set_changed_ = volumes_changed_ = classes_changed_ = attachments_changed_ = false;
+  changed_ = false;
   last_ = snapshot;
   return snapshot;
 }

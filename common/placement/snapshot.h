@@ -57,8 +57,7 @@ class ClusterSnapshot final : public View {
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
   bool OthersMount(const std::string& ns, const std::string& claim, const std::string& node,
                    const std::string& pod) const override;
-  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                               const std::string& claim) const override;
+  Result<VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override;
   std::string NodeOfPod(const std::string& ns, const std::string& name,
                         const std::string& uid) const override;
 
@@ -66,11 +65,15 @@ class ClusterSnapshot final : public View {
   friend class SnapshotBuilder;
   const NamespacePart& Part(const std::string& ns) const;
   std::string VolumeOf(const std::string& ns, const std::string& claim) const;
+  Result<VolumePlace> PlaceOfVolume(const VolumeRecord& volume) const;
+  // Of a claim that has no volume yet.
+  Result<VolumePlace> PlaceOfFutureVolume(const ClaimRecord& claim) const;
 
   NodeTable table_;                                     // of nodes_
   std::vector<std::shared_ptr<const NodeInfo>> nodes_;  // by name
   Shared<NamespacePart> namespaces_;
   std::shared_ptr<const Shared<VolumeRecord>> volumes_;
+  std::shared_ptr<const Shared<StorageClassRecord>> classes_;
   std::shared_ptr<const Attached> attached_;
   Listed listed_;
 };
@@ -84,6 +87,7 @@ class SnapshotBuilder {
   void Slice(const api::Json* before, const api::Json* after);
   void Claim(const api::Json* before, const api::Json* after);
   void Volume(const api::Json* before, const api::Json* after);
+  void StorageClass(const api::Json* before, const api::Json* after);
   void Attachment(const api::Json* before, const api::Json* after);
   bool changed() const { return changed_; }
   std::shared_ptr<const ClusterSnapshot> Build(const Listed& listed);
@@ -110,6 +114,8 @@ class SnapshotBuilder {
   std::set<std::string> dirty_namespaces_;
   Shared<VolumeRecord> volumes_;
   bool volumes_changed_ = true;
+  Shared<StorageClassRecord> classes_;
+  bool classes_changed_ = true;
   std::unordered_map<std::string, AttachmentRecord> attachments_;  // those that are attached
   bool attachments_changed_ = true;
   bool changed_ = true;

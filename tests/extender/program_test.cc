@@ -84,7 +84,7 @@ TEST_F(ProgramTest, Case21_IsNotReadyUntilItHasListedAndSaysWhatIsMissing) {
 TEST_F(ProgramTest, Case31_DoesWithoutWhatItMayNotListAndSaysSo) {
   for (const kube::Resource& resource :
        {kube::kEndpointSlices, kube::kPersistentVolumeClaims, kube::kPersistentVolumes,
-        kube::kVolumeAttachments}) {
+        kube::kVolumeAttachments, kube::kStorageClasses}) {
     api_.Deny(resource);
   }
   Start();

@@ -129,7 +129,7 @@ TEST_F(ClusterViewTest, HoldsAllThatExistsWhenItSaysSynced) {
   EXPECT_EQ(node->rack, "rack-x");
   EXPECT_EQ(node->cpu_allocatable_milli, 4000);
   EXPECT_FALSE(node->schedulable);
-  EXPECT_THAT(*snapshot->VolumeNodes(ns_, "data"), ElementsAre(node_));
+  EXPECT_THAT(snapshot->VolumeNodes(ns_, "data")->nodes, ElementsAre(node_));
   EXPECT_LT(view_->staleness(), std::chrono::minutes(2));
 }
 

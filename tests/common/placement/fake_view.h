@@ -67,11 +67,11 @@ class FakeView : public View {
     const auto found = by_claim.find({ns, claim});
     return found == by_claim.end() ? std::vector<PodPlace>{} : found->second;
   }
-  Result<std::vector<std::string>> VolumeNodes(const std::string& ns,
-                                               const std::string& claim) const override {
+  Result<VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override {
     const auto found = volume_nodes.find({ns, claim});
     if (found == volume_nodes.end()) return NotFound("there is no such claim");
-    return found->second;
+    if (!found->second.has_value()) return found->second.error();
+    return VolumePlace{*found->second, {}};
   }
 
   std::vector<std::string> AttachedNodes(const std::string& ns,

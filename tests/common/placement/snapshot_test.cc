@@ -62,7 +62,7 @@ class SnapshotTest : public testing::Test {
   std::vector<std::string> NodesOfVolume(const Json& terms) {
     Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
     Add(&SnapshotBuilder::Volume, VolumeJson(terms));
-    return Build()->VolumeNodes("db", "data").value_or(std::vector<std::string>{"error"});
+    return Build()->VolumeNodes("db", "data").value_or(VolumePlace{{"error"}, {}}).nodes;
   }
   SnapshotBuilder builder_;
 };
@@ -226,7 +226,6 @@ TEST_F(SnapshotTest, FindsRunningPodsByLabelsAndClaim) {
   EXPECT_THAT(snapshot->PodsByLabels("other", {{"role", "leader"}}), IsEmpty());
 }
 
-// Or else the first backup pod of a shared volume would make the data be where it runs.
 TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
   const std::vector<std::pair<std::string, std::string>> labels = {
       {"role", "witness"},
@@ -256,6 +255,7 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
   EXPECT_EQ(Build()->ServiceEndpoints("db", "pg").at(0).witness, "app=witness");
 }
 
+// Or else the first backup pod of a shared volume would make the data be where it runs.
 TEST_F(SnapshotTest, BackupPodsDoNotUseAClaim) {
   Json ours = PodJson("lsp-1", "n1");
   ours["metadata"]["labels"] = {{api::kLabelSource, "orders"}};
@@ -302,7 +302,8 @@ TEST_F(SnapshotTest, SelectedNodeOfAnUnboundClaimCounts) {
   Json claim = ClaimJson(Json::object(), "Pending");
   claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] = "n1";
   Add(&SnapshotBuilder::Claim, claim);
-  EXPECT_THAT(*Build()->VolumeNodes("db", "data"), ElementsAre("n1"));
+  EXPECT_THAT(Build()->VolumeNodes("db", "data")->nodes, ElementsAre("n1"));
+  EXPECT_FALSE(Build()->VolumeNodes("db", "data")->exists);
 }
 
 Json AttachmentJson(const std::string& name, const std::string& node, bool attached = true) {
@@ -434,7 +435,64 @@ TEST_F(SnapshotTest, OldZoneLabelsOfVolumesCount) {
       Json{{"metadata",
             {{"name", "pv-1"},
              {"labels", {{"failure-domain.beta.kubernetes.io/zone", "za__zc"}}}}}});
-  EXPECT_THAT(*Build()->VolumeNodes("db", "data"), ElementsAre("n1", "n3"));
+  EXPECT_THAT(Build()->VolumeNodes("db", "data")->nodes, ElementsAre("n1", "n3"));
+  EXPECT_EQ(Build()->VolumeNodes("db", "data")->how, "by its zone label");
+}
+
+// A zone's name counts inside its region; a volume may be of a whole region.
+TEST_F(SnapshotTest, RegionLabelsOfVolumesCount) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1", "za"));
+  Json other = NodeJson("n2", "za");
+  other["metadata"]["labels"]["topology.kubernetes.io/region"] = "us";
+  Add(&SnapshotBuilder::Node, other);
+  Json half = NodeJson("n3", "za");
+  half["metadata"]["labels"].erase("topology.kubernetes.io/region");
+  Add(&SnapshotBuilder::Node, half);
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Json volume{{"metadata", {{"name", "pv-1"}}}};
+  const auto where = [&](const Json& labels) {
+    volume["metadata"]["labels"] = labels;
+    Add(&SnapshotBuilder::Volume, volume);
+    return *Build()->VolumeNodes("db", "data");
+  };
+  EXPECT_THAT(where({{"topology.kubernetes.io/region", "eu"}}).nodes, ElementsAre("n1"));
+  EXPECT_EQ(where({{"topology.kubernetes.io/region", "eu"}}).how, "by its region label");
+  EXPECT_THAT(where({{"failure-domain.beta.kubernetes.io/region", "us"}}).nodes, ElementsAre("n2"));
+  EXPECT_THAT(
+      where({{"topology.kubernetes.io/region", "eu"}, {"topology.kubernetes.io/zone", "za"}}).nodes,
+      ElementsAre("n1", "n3"));
+}
+
+// Before there is a volume, its class says where it can be made.
+TEST_F(SnapshotTest, AllowedTopologiesOfTheStorageClassCount) {
+  for (const char* zone : {"za", "zb", "zc"}) {
+    Add(&SnapshotBuilder::Node, NodeJson(std::string("n-") + zone, zone));
+  }
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"storageClassName", "fast"}}, "Pending"));
+  EXPECT_EQ(Build()->VolumeNodes("db", "data").error().code, Code::kFailedPrecondition);
+  const auto in_zones = [](const Json& zones) {
+    const Json expression{{"key", "topology.kubernetes.io/zone"}, {"values", zones}};
+    return Json{{"metadata", {{"name", "fast"}}},
+                {"allowedTopologies",
+                 Json::array({{{"matchLabelExpressions", Json::array({expression})}}})}};
+  };
+  Add(&SnapshotBuilder::StorageClass, in_zones({"za", "zc"}));
+  const auto place = Build()->VolumeNodes("db", "data");
+  ASSERT_TRUE(place.has_value()) << place.error().ToString();
+  EXPECT_THAT(place->nodes, ElementsAre("n-za", "n-zc"));
+  EXPECT_EQ(place->how, "allowedTopologies of storage class fast");
+  EXPECT_FALSE(place->exists);
+  // No node is in the way of a volume that can be made nowhere.
+  Add(&SnapshotBuilder::StorageClass, in_zones({"zx"}));
+  EXPECT_EQ(Build()->VolumeNodes("db", "data").error().code, Code::kFailedPrecondition);
+  const Json gone = in_zones({"zx"});
+  builder_.StorageClass(&gone, nullptr);
+  EXPECT_THAT(Build()->VolumeNodes("db", "data").error().message, HasSubstr("not bound"));
+  Listed listed = kAll;
+  listed.kinds.erase(Kind::kClasses);
+  listed.denied[Kind::kClasses] = "no";
+  EXPECT_THAT(builder_.Build(listed)->VolumeNodes("db", "data").error().message,
+              HasSubstr("and storage classes may not be listed: no"));
 }
 
 // What an API server of another version, or an attacker with rights to write, might send.
