@@ -15,8 +15,11 @@ namespace {
 std::string Places(const Json& location) {
   const std::vector<std::string> nodes = Strings(location, "/nodes");
   if (!nodes.empty()) return Join(nodes, ", ");
-  const std::string zone = Text(location, "/zone");
-  return zone.empty() ? "unknown" : "zone " + zone;
+  for (const char* part : {"/rack", "/zone", "/region"}) {
+    const std::string name = Text(location, part);
+    if (!name.empty()) return std::string(part + 1) + " " + name;
+  }
+  return Text(location, "/method") == "External" ? "outside of the cluster" : "unknown";
 }
 
 std::string Wanted(const Json& placement) {

@@ -29,7 +29,9 @@ placement::Location Locate(const api::BackupRepository& repository, const placem
                             .pod_labels = given.pod_labels,
                             .service = given.service,
                             .persistent_volume_claim = given.persistent_volume_claim,
-                            .zone = given.zone};
+                            .rack = given.rack,
+                            .zone = given.zone,
+                            .region = given.region};
   const std::string& url = repository.spec.url;
   const auto parts = http::ParseBaseUrl(url.starts_with(kRest) ? url.substr(kRest.size()) : url);
   if (parts && !http::IsIpAddress(parts->host)) {

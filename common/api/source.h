@@ -43,10 +43,11 @@ struct SourceLocation {
   std::map<std::string, std::string> pod_labels;  // live pod (e.g. the leader's role label)
   std::string service;                            // Service -> EndpointSlice -> node
   std::string persistent_volume_claim;            // PVC -> PV -> node affinity
-  std::string zone;                               // explicit, weakest
+  std::string rack, zone, region;                 // explicit; those that are set belong together
   // Of ready pods that hold the same data without leading; asked before pod_labels, if
   // placement.replicas says so.
   std::map<std::string, std::string> standby_pod_labels;
+  bool external = false;  // outside of the cluster, and near none of its zones
 };
 template <class A>
 void Describe(A& a, SourceLocation& v) {
@@ -56,7 +57,10 @@ void Describe(A& a, SourceLocation& v) {
   a("standbyPodLabels", v.standby_pod_labels);
   a("service", v.service);
   a("persistentVolumeClaim", v.persistent_volume_claim);
+  a("rack", v.rack);
   a("zone", v.zone);
+  a("region", v.region);
+  a("external", v.external);
 }
 
 // How hard nearness is wanted. mode: "Prefer" (default) or "Require"; tier: "Node", "Rack", "Zone".
@@ -242,7 +246,7 @@ void Describe(A& a, RepositoryCredentials& v) {
 struct RepositoryLocation {
   std::string ns, node_name;
   std::map<std::string, std::string> pod_labels;
-  std::string service, persistent_volume_claim, zone;
+  std::string service, persistent_volume_claim, rack, zone, region;
 };
 template <class A>
 void Describe(A& a, RepositoryLocation& v) {
@@ -251,7 +255,9 @@ void Describe(A& a, RepositoryLocation& v) {
   a("podLabels", v.pod_labels);
   a("service", v.service);
   a("persistentVolumeClaim", v.persistent_volume_claim);
+  a("rack", v.rack);
   a("zone", v.zone);
+  a("region", v.region);
 }
 
 struct BackupRepositorySpec {

@@ -288,7 +288,6 @@ Lever DataLever(const Premise& premise) {
               [step](Premise& p, int64_t level) {
                 const Place place = step(level).place;
                 Location there;
-                there.nodes = {place.node};  // known, if not by name
                 there.rack = place.rack;
                 there.zone = place.zone;
                 there.region = place.region;

@@ -193,16 +193,42 @@ Attempt ByClaim(const std::string& ns, const std::string& claim, const View& vie
   return Hit("PersistentVolume", std::move(reason), PlacesOn(nodes), view);
 }
 
-Attempt ByZone(const std::string& zone, const View& view) {
-  Attempt attempt = Hit("Zone", "the source names zone " + zone, {{"", "", true, zone}}, view);
-  // The region, where all nodes of a zone of that name agree on it.
-  std::set<std::string> regions;
+// Of rack, zone and region those that the source names. What it leaves open is taken from the nodes
+// there, if all agree on it.
+Attempt ByTopology(const char* method, const api::SourceLocation& where, const View& view) {
+  Place place{"", where.rack, where.zone, where.region};
+  std::vector<std::string> names;
+  std::set<std::string> zones, regions;
+  const auto fits = [](const std::string& wanted, const std::string& has) {
+    return wanted.empty() || wanted == has;
+  };
   for (const NodeInfo* node : view.Nodes()) {
-    if (node->zone == zone) regions.insert(node->region);
+    if (fits(place.rack, node->rack) && fits(place.zone, node->zone) &&
+        fits(place.region, node->region)) {
+      zones.insert(node->zone);
+      regions.insert(node->region);
+    }
   }
-  if (regions.size() == 1) {
-    attempt.found->region = attempt.found->places.front().region = *regions.begin();
+  for (const auto& [what, name] :
+       {std::pair("rack ", place.rack), std::pair("zone ", place.zone),
+        std::pair("region ", place.region)}) {
+    if (!name.empty()) names.push_back(what + name);
   }
+  const bool in_zone = !place.rack.empty() || !place.zone.empty();
+  if (!place.rack.empty() && place.zone.empty() && zones.size() == 1) place.zone = *zones.begin();
+  if (in_zone && place.region.empty() && regions.size() == 1) place.region = *regions.begin();
+  Attempt attempt = Hit(method, "the source names " + Join(names, ", "), {}, view);
+  attempt.found->rack = place.rack;
+  attempt.found->zone = place.zone;
+  attempt.found->region = place.region;
+  attempt.found->places = {std::move(place)};
+  return attempt;
+}
+
+Attempt Outside(const View& view) {
+  Attempt attempt =
+      Hit("External", "the source says that its data is outside of the cluster", {}, view);
+  attempt.found->external = true;
   return attempt;
 }
 
@@ -222,7 +248,8 @@ api::SourceLocation EffectiveLocation(const api::BackupSource& source) {
   if (where.ns.empty()) where.ns = source.metadata.ns;
   const bool given = !where.node_name.empty() || !where.pod_labels.empty() ||
                      !where.service.empty() || !where.persistent_volume_claim.empty() ||
-                     !where.zone.empty();
+                     !where.rack.empty() || !where.zone.empty() || !where.region.empty() ||
+                     where.external;
   if (given) return where;
   if (source.spec.filesystem) {
     where.persistent_volume_claim = source.spec.filesystem->persistent_volume_claim;
@@ -296,7 +323,13 @@ Location Locate(const api::BackupSource& source, const View& view) {
   add("service", !where.service.empty(), [&] { return ByService(ns, where.service, view); });
   add("persistentVolumeClaim", !where.persistent_volume_claim.empty(),
       [&] { return ByClaim(ns, where.persistent_volume_claim, view); });
-  add("zone", !where.zone.empty(), [&] { return ByZone(where.zone, view); });
+  // By the narrowest that is named; the others go with it.
+  const bool rack = !where.rack.empty(), zone = !where.zone.empty();
+  add("rack", rack, [&] { return ByTopology("Rack", where, view); });
+  add("zone", zone && !rack, [&] { return ByTopology("Zone", where, view); });
+  add("region", !where.region.empty() && !zone && !rack,
+      [&] { return ByTopology("Region", where, view); });
+  add("external", where.external, [&] { return Outside(view); });
 
   Location location;
   location.method = "Unknown";

@@ -2,7 +2,8 @@
 //
 // Where is a source's data? Answers from watch caches only, by the chain: explicit node, ready
 // standby by labels (if the source prefers one), live pod by labels, Service's EndpointSlices, PVC
-// -> pod that has it mounted -> VolumeAttachment -> PV node affinity, explicit zone. Used by the
+// -> pod that has it mounted -> VolumeAttachment -> PV node affinity or StorageClass, explicit rack,
+// zone and region, explicitly outside of the cluster. Used by the
 // controller (steering) and the extender (vetting), and by `longshore explain` and `longshore
 // locate`.
 #pragma once
@@ -136,14 +137,16 @@ struct Link {
 
 struct Location {
   std::vector<std::string> nodes;  // where the data is; empty when only a zone is known or nothing
-  std::string rack, zone, region;  // of the first node, or the explicit zone
-  std::string method;         // "NodeName", "Pod", "Service", "PersistentVolume", "Zone", "Unknown"
+  std::string rack, zone, region;  // of the first node, or as the source names them
+  // "NodeName", "Pod", "Service", "PersistentVolume", "Rack", "Zone", "Region", "External", "Unknown"
+  std::string method;
   std::string reason;         // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
   std::vector<LivePod> pods;  // none where the chain found no pod
-  std::vector<Place> places;  // all of them, in the order of `nodes`; one for an explicit zone
+  std::vector<Place> places;  // all of them, in the order of `nodes`; one without a node for an explicit zone
   std::vector<Link> links;    // in the order tried; the last one hit, if any did
   bool unbound = false;       // the claim waits for its first consumer: any node is as good
-  bool known() const { return !nodes.empty() || !zone.empty(); }
+  bool external = false;      // known to be outside of the cluster, where no node is near
+  bool known() const { return !places.empty(); }
 };
 
 // The links are those set in spec.location; a source that sets none is looked for by its own

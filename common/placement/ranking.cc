@@ -111,6 +111,7 @@ std::string PressureText(const Pressure& pressure, int points) {
 }
 
 std::string LocalityText(const Location& location, Tier tier, int points) {
+  if (location.external) return "the data is outside of the cluster (" + Signed(points) + ")";
   if (!location.known()) return "where the data is, is unknown: " + location.reason;
   switch (tier) {
     case Tier::kNode:

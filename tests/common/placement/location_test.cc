@@ -334,6 +334,46 @@ struct NearCase {
 class NearnessTest : public testing::TestWithParam<NearCase> {};
 
 // Edge case 33: clusters label their nodes as they please.
+// What stands beside the narrowest name tells it from others of that name.
+TEST(LocateTest, RackAndRegionCanBeNamedToo) {
+  FakeView view = ThreeNodes();
+  view.AddNode("n4", "r1", "zb", "us");
+  const auto one_rack = Locate(MakeSource({.rack = "r2"}), view);
+  EXPECT_EQ(one_rack.method, "Rack");
+  EXPECT_EQ(one_rack.reason, "the source names rack r2");
+  EXPECT_EQ(one_rack.zone + one_rack.region, "zaeu");  // as its nodes have it
+  EXPECT_EQ(Nearness(one_rack, *view.Node("n2")), Tier::kRack);
+  EXPECT_EQ(Nearness(one_rack, *view.Node("n1")), Tier::kZone);
+  // There are two of that name.
+  EXPECT_EQ(Nearness(Locate(MakeSource({.rack = "r1"}), view), *view.Node("n4")), Tier::kRack);
+  const auto in_zone = Locate(MakeSource({.rack = "r1", .zone = "za"}), view);
+  EXPECT_EQ(in_zone.reason, "the source names rack r1, zone za");
+  EXPECT_EQ(Nearness(in_zone, *view.Node("n1")), Tier::kRack);
+  EXPECT_EQ(Nearness(in_zone, *view.Node("n4")), Tier::kNone);
+  const auto region = Locate(MakeSource({.region = "eu"}), view);
+  EXPECT_EQ(region.method, "Region");
+  EXPECT_TRUE(region.known());
+  EXPECT_EQ(Nearness(region, *view.Node("n3")), Tier::kRegion);
+  EXPECT_EQ(Nearness(region, *view.Node("n4")), Tier::kNone);
+  EXPECT_EQ(Locate(MakeSource({.zone = "zb", .region = "us"}), view).reason,
+            "the source names zone zb, region us");
+}
+
+// Data outside is near no node, and that is known: nothing is guessed from the host's name.
+TEST(LocateTest, ExternalDataIsNearNoNode) {
+  FakeView view = ThreeNodes();
+  view.by_service[{"db", "pg"}] = {{"pg-0", "n3", true, ""}};
+  auto source = MakeSource({.external = true});
+  source.spec.postgresql.emplace().host = "pg";
+  const auto outside = Locate(source, view);
+  EXPECT_EQ(outside.method, "External");
+  EXPECT_FALSE(outside.known());
+  EXPECT_EQ(outside.reason, "the source says that its data is outside of the cluster");
+  EXPECT_EQ(Nearness(outside, *view.Node("n3")), Tier::kUnknown);
+  // A zone that is close to it is nearer the truth.
+  EXPECT_EQ(Locate(MakeSource({.zone = "zb", .external = true}), view).method, "Zone");
+}
+
 TEST_P(NearnessTest, ComparesWhatBothSidesKnow) {
   Location location;
   location.places.push_back(GetParam().data);
