@@ -39,13 +39,14 @@ void Describe(A& a, NodeInfo& v) {
 
 template <class A>
 void Describe(A& a, View::PodPlace& v) {
-  auto& [pod, node, ready, zone, agent_uid, witness] = v;
+  auto& [pod, node, ready, zone, agent_uid, witness, leads] = v;
   a("pod", pod);
   a("node", node);
   a("ready", ready);
   a("zone", zone);
   a("agentUID", agent_uid);
   a("witness", witness);
+  a("leads", leads);
 }
 
 template <class A>

@@ -15,6 +15,9 @@ std::string PodsQuestion(const std::string& ns, const std::map<std::string, std:
   for (const auto& [key, value] : labels) parts.push_back(key + "=" + value);
   return "pods in " + ns + " with " + Join(parts, ",");
 }
+std::string OwnerQuestion(const std::string& ns, const api::LocationOwner& owner) {
+  return "pods in " + ns + " of " + owner.kind + "/" + owner.name;
+}
 std::string EndpointsQuestion(const std::string& ns, const std::string& service) {
   return "endpoints of " + ns + "/" + service;
 }
@@ -55,6 +58,10 @@ std::vector<const NodeInfo*> WitnessView::Nodes() const {
 std::vector<View::PodPlace> WitnessView::PodsByLabels(
     const std::string& ns, const std::map<std::string, std::string>& labels) const {
   return seen_.places[PodsQuestion(ns, labels)] = view_.PodsByLabels(ns, labels);
+}
+std::vector<View::PodPlace> WitnessView::PodsByOwner(const std::string& ns,
+                                                     const api::LocationOwner& owner) const {
+  return seen_.places[OwnerQuestion(ns, owner)] = view_.PodsByOwner(ns, owner);
 }
 std::vector<View::PodPlace> WitnessView::ServiceEndpoints(const std::string& ns,
                                                           const std::string& service) const {
@@ -125,6 +132,10 @@ std::vector<View::PodPlace> SeenView::Answer(const std::string& question) const 
 std::vector<View::PodPlace> SeenView::PodsByLabels(
     const std::string& ns, const std::map<std::string, std::string>& labels) const {
   return Answer(PodsQuestion(ns, labels));
+}
+std::vector<View::PodPlace> SeenView::PodsByOwner(const std::string& ns,
+                                                  const api::LocationOwner& owner) const {
+  return Answer(OwnerQuestion(ns, owner));
 }
 std::vector<View::PodPlace> SeenView::ServiceEndpoints(const std::string& ns,
                                                        const std::string& service) const {

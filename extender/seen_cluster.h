@@ -50,6 +50,8 @@ class WitnessView final : public placement::View {
   const placement::NodeTable& Table() const override { return view_.Table(); }
   std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const override;
+  std::vector<PodPlace> PodsByOwner(const std::string& ns,
+                                    const api::LocationOwner& owner) const override;
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override;
   std::vector<PodPlace> PodsByClaim(const std::string& ns, const std::string& claim) const override;
@@ -78,6 +80,8 @@ class SeenView final : public placement::View {
   const placement::NodeTable& Table() const override { return table_; }
   std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const override;
+  std::vector<PodPlace> PodsByOwner(const std::string& ns,
+                                    const api::LocationOwner& owner) const override;
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override;
   std::vector<PodPlace> PodsByClaim(const std::string& ns, const std::string& claim) const override;

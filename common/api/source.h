@@ -36,11 +36,22 @@ void Describe(A& a, FilesystemAccess& v) {
   a("persistentVolumeClaim", v.persistent_volume_claim);
 }
 
+// What owns the pods of a source, directly or through the objects that it makes for them.
+struct LocationOwner {
+  std::string kind, name;  // "StatefulSet", "Deployment", or a kind of a database's operator
+};
+template <class A>
+void Describe(A& a, LocationOwner& v) {
+  a("kind", v.kind);
+  a("name", v.name);
+}
+
 // Where the data is; the resolver tries what is set in this order, first hit wins.
 struct SourceLocation {
   std::string ns;                                 // of pod, service and claim; empty: the source's
   std::string node_name;                          // explicit
   std::map<std::string, std::string> pod_labels;  // live pod (e.g. the leader's role label)
+  LocationOwner owner;                            // its pods; the leader's, where labels tell
   std::string service;                            // Service -> EndpointSlice -> node
   std::string persistent_volume_claim;            // PVC -> PV -> node affinity
   std::string rack, zone, region;                 // explicit; those that are set belong together
@@ -55,6 +66,7 @@ void Describe(A& a, SourceLocation& v) {
   a("nodeName", v.node_name);
   a("podLabels", v.pod_labels);
   a("standbyPodLabels", v.standby_pod_labels);
+  a("owner", v.owner);
   a("service", v.service);
   a("persistentVolumeClaim", v.persistent_volume_claim);
   a("rack", v.rack);

@@ -42,6 +42,10 @@ class ChangedView final : public View {
       const std::string& ns, const std::map<std::string, std::string>& labels) const override {
     return view_.PodsByLabels(ns, labels);
   }
+  std::vector<PodPlace> PodsByOwner(const std::string& ns,
+                                    const api::LocationOwner& owner) const override {
+    return view_.PodsByOwner(ns, owner);
+  }
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override {
     return view_.ServiceEndpoints(ns, service);

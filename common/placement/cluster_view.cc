@@ -48,6 +48,7 @@ class ClusterView::Impl {
         volumes_(client, kube::kPersistentVolumes),
         attachments_(client, kube::kVolumeAttachments, {.prune = PruneAttachment}),
         classes_(client, kube::kStorageClasses),
+        sets_(client, kube::kStatefulSets, {.prune = PruneStatefulSet}),
         published_(SnapshotBuilder().Build({})) {
     Connect(nodes_, &SnapshotBuilder::Node);
     Connect(pods_, &SnapshotBuilder::Pod);
@@ -56,6 +57,7 @@ class ClusterView::Impl {
     Connect(volumes_, &SnapshotBuilder::Volume);
     Connect(attachments_, &SnapshotBuilder::Attachment);
     Connect(classes_, &SnapshotBuilder::StorageClass);
+    Connect(sets_, &SnapshotBuilder::StatefulSet);
   }
   ~Impl() { Stop(); }
 
@@ -173,11 +175,12 @@ class ClusterView::Impl {
   SnapshotBuilder builder_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
   std::vector<std::function<void()>> handlers_;
-  kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_, classes_;
+  kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_, classes_, sets_;
   const std::vector<std::pair<Kind, kube::Informer*>> kinds_{
       {Kind::kNodes, &nodes_},   {Kind::kPods, &pods_},       {Kind::kSlices, &slices_},
       {Kind::kClaims, &claims_}, {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_},
-      {Kind::kClasses, &classes_}};
+      {Kind::kClasses, &classes_},
+      {Kind::kStatefulSets, &sets_}};
   Published<ClusterSnapshot> published_;
   std::jthread publisher_;
 };

@@ -145,6 +145,21 @@ Attempt ByStandbyLabels(const std::string& ns, const api::SourceLocation& where,
   return attempt;
 }
 
+// Of several pods the leader's, where one says that it leads.
+Attempt ByOwner(const std::string& ns, const api::LocationOwner& owner, const View& view) {
+  Places places = view.PodsByOwner(ns, owner);
+  std::string name = owner.kind + " " + ns + "/" + owner.name + TakeOutWitnesses(ns, places);
+  const auto leads = [](const View::PodPlace& place) { return place.leads; };
+  if (std::any_of(places.begin(), places.end(), leads)) {
+    std::erase_if(places, [&](const View::PodPlace& place) { return !leads(place); });
+    name = "leader of " + name;
+  }
+  places = PreferReady(std::move(places));
+  if (!places.empty()) return Hit("Pod", PlacesText(ns, places) + " (" + name + ")", places, view);
+  const auto unlisted = view.Unlisted(Kind::kStatefulSets);
+  return Miss("no running pod belongs to " + name + (unlisted ? ": " + unlisted->ToString() : ""));
+}
+
 Attempt ByService(const std::string& ns, const std::string& service, const View& view) {
   Places places = view.ServiceEndpoints(ns, service);
   const std::string name = "service " + ns + "/" + service + TakeOutWitnesses(ns, places);
@@ -247,6 +262,7 @@ api::SourceLocation EffectiveLocation(const api::BackupSource& source) {
   api::SourceLocation where = source.spec.location;
   if (where.ns.empty()) where.ns = source.metadata.ns;
   const bool given = !where.node_name.empty() || !where.pod_labels.empty() ||
+                     !where.owner.name.empty() ||
                      !where.service.empty() || !where.persistent_volume_claim.empty() ||
                      !where.rack.empty() || !where.zone.empty() || !where.region.empty() ||
                      where.external;
@@ -320,6 +336,7 @@ Location Locate(const api::BackupSource& source, const View& view) {
       [&] { return ByStandbyLabels(ns, where, view); });
   add("podLabels", !where.pod_labels.empty(),
       [&] { return ByPodLabels(ns, where.pod_labels, view); });
+  add("owner", !where.owner.name.empty(), [&] { return ByOwner(ns, where.owner, view); });
   add("service", !where.service.empty(), [&] { return ByService(ns, where.service, view); });
   add("persistentVolumeClaim", !where.persistent_volume_claim.empty(),
       [&] { return ByClaim(ns, where.persistent_volume_claim, view); });

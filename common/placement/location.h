@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where is a source's data? Answers from watch caches only, by the chain: explicit node, ready
-// standby by labels (if the source prefers one), live pod by labels, Service's EndpointSlices, PVC
+// standby by labels (if the source prefers one), live pod by labels, pods of an owner, Service's
+// EndpointSlices, PVC
 // -> pod that has it mounted -> VolumeAttachment -> PV node affinity or StorageClass, explicit rack,
 // zone and region, explicitly outside of the cluster. Used by the
 // controller (steering) and the extender (vetting), and by `longshore explain` and `longshore
@@ -47,7 +48,7 @@ struct NodeInfo {
 };
 
 // What a view is made of. Nodes and pods it cannot do without.
-enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments, kClasses };
+enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments, kClasses, kStatefulSets };
 const char* KindName(Kind kind);  // "nodes", "endpoint slices", …
 
 // Where a claim's volume may be used.
@@ -78,9 +79,15 @@ class View {
     std::string agent_uid = {};
     // The label by which the pod is a member that only votes: no data is in it. Empty: it is not.
     std::string witness = {};
+    bool leads = false;  // a label of a role says so
   };
   virtual std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const = 0;
+  // The same of the pods that an object owns, if only through a ReplicaSet or a StatefulSet.
+  virtual std::vector<PodPlace> PodsByOwner(const std::string& /*ns*/,
+                                            const api::LocationOwner& /*owner*/) const {
+    return {};
+  }
   // Nodes named by the Service's ready endpoints.
   virtual std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                                  const std::string& service) const = 0;

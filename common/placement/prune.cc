@@ -111,13 +111,20 @@ void PruneNode(Json& node) {
        [](Json& condition) { KeepOnly(condition, {"type", "status"}); });
 }
 
+void PruneStatefulSet(Json& set) {
+  KeepOnly(set, {"apiVersion", "kind", "metadata"});
+  if (!set.is_object() || !set.contains("metadata")) return;
+  KeepOnly(set["metadata"], {"name", "namespace", "uid", "resourceVersion", "ownerReferences"});
+}
+
 void PrunePod(Json& pod) {
   for (const char* part : {"metadata", "spec", "status"}) {
     if (!pod.is_object() || !pod.contains(part) || !pod[part].is_object()) return;
   }
   KeepOnly(pod["metadata"], {"name", "namespace", "uid", "resourceVersion", "labels", "annotations",
-                             "deletionTimestamp"});
+                             "deletionTimestamp", "ownerReferences"});
   if (kube::LabelOf(pod, api::kLabelManagedBy) == "longshore") {
+    pod["metadata"].erase("ownerReferences");
     PruneOurs(pod);
   } else {
     PruneOther(pod);

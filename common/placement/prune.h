@@ -17,4 +17,7 @@ void PruneNode(api::Json& node);
 // by, in their places, and the states of the containers with how each ended last.
 void PrunePod(api::Json& pod);
 
+// Leaves what ReadStatefulSet reads.
+void PruneStatefulSet(api::Json& set);
+
 }  // namespace longshore::placement

@@ -119,6 +119,51 @@ bool ConditionIsTrue(const Json& object, std::string_view type) {
 constexpr std::array<std::string_view, 4> kWitnessRoles{"witness", "arbiter", "tiebreaker",
                                                         "tie-breaker"};
 
+// Roles of the member that is written to, in labels that are about roles: "role", "spilo-role",
+// "cnpg.io/instanceRole", "app.kubernetes.io/component".
+constexpr std::array<std::string_view, 3> kLeaderRoles{"leader", "primary", "master"};
+
+bool Leads(const std::map<std::string, std::string>& labels) {
+  return std::any_of(labels.begin(), labels.end(), [](const auto& label) {
+    const std::string key = ToLower(label.first);
+    return (key.ends_with("role") || key.ends_with("/component")) &&
+           std::find(kLeaderRoles.begin(), kLeaderRoles.end(), ToLower(label.second)) !=
+               kLeaderRoles.end();
+  });
+}
+
+// The one of several owners that is its controller.
+api::LocationOwner ControllerOf(const Json& object) {
+  const Json& owners = At(object, "/metadata/ownerReferences");
+  for (const Json& owner : owners.is_array() ? owners : Json::array()) {
+    if (At(owner, "/controller") == Json(true)) {
+      return {std::string(StringAt(owner, "/kind")), std::string(StringAt(owner, "/name"))};
+    }
+  }
+  return {};
+}
+
+// A Deployment names its ReplicaSets by its own name and the hash that their pods carry.
+std::string DeploymentOf(const std::string& replica_set,
+                         const std::map<std::string, std::string>& labels) {
+  const auto hash = labels.find("pod-template-hash");
+  const std::string end = hash == labels.end() ? "" : "-" + hash->second;
+  if (end.size() < 2 || !replica_set.ends_with(end)) return "";
+  return replica_set.substr(0, replica_set.size() - end.size());
+}
+
+std::vector<api::LocationOwner> OwnersOf(const Json& pod,
+                                         const std::map<std::string, std::string>& labels) {
+  const api::LocationOwner controller = ControllerOf(pod);
+  if (controller.name.empty()) return {};
+  std::vector<api::LocationOwner> owners{controller};
+  if (controller.kind == "ReplicaSet") {
+    const std::string deployment = DeploymentOf(controller.name, labels);
+    if (!deployment.empty()) owners.push_back({"Deployment", deployment});
+  }
+  return owners;
+}
+
 std::string WitnessLabel(const std::map<std::string, std::string>& labels) {
   for (const auto& [key, value] : labels) {
     const bool role = std::find(kWitnessRoles.begin(), kWitnessRoles.end(), ToLower(value)) !=
@@ -162,6 +207,8 @@ PodRecord ReadPod(const Json& pod) {
   record.backup = !kube::LabelOf(pod, api::kLabelSource).empty();
   if (!record.backup) record.labels = TextMap(At(pod, "/metadata/labels"));
   record.witness = WitnessLabel(record.labels);
+  record.leads = Leads(record.labels);
+  if (!record.backup) record.owners = OwnersOf(pod, record.labels);
   const std::string_view phase = StringAt(pod, "/status/phase");
   const bool deleting = !StringAt(pod, "/metadata/deletionTimestamp").empty();
   record.finished = phase == "Succeeded" || phase == "Failed";
@@ -177,6 +224,10 @@ PodRecord ReadPod(const Json& pod) {
     if (!claim.empty()) record.claims.emplace_back(claim);
   }
   return record;
+}
+
+StatefulSetRecord ReadStatefulSet(const Json& set) {
+  return {std::string(kube::NameOf(set)), ControllerOf(set)};
 }
 
 SliceRecord ReadSlice(const Json& slice) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/api/archive.h"
+#include "common/api/source.h"
 #include "common/placement/location.h"
 #include "common/placement/node_affinity.h"
 
@@ -19,12 +20,19 @@ struct PodRecord {
   std::string agent_uid;                      // as node agents know it
   std::map<std::string, std::string> labels;  // not of ours: no source's data is in them
   std::string witness;                        // as in View::PodPlace
+  bool leads = false;
+  std::vector<api::LocationOwner> owners;  // its controller, and what is known of that one's
   std::vector<std::string> claims;            // PersistentVolumeClaims it mounts
   int64_t cpu_milli = 0, memory_bytes = 0;
   bool finished = false;  // Succeeded or Failed: holds no room any more
   bool running = false;   // and not being deleted
   bool ready = false;
   bool backup = false;  // one of ours
+};
+
+struct StatefulSetRecord {
+  std::string name;
+  api::LocationOwner owner;  // its controller; empty: none
 };
 
 struct SliceRecord {
@@ -56,6 +64,7 @@ struct AttachmentRecord {
 
 NodeInfo ReadNode(const api::Json& node);  // usage is left 0: the snapshot adds it up
 PodRecord ReadPod(const api::Json& pod);
+StatefulSetRecord ReadStatefulSet(const api::Json& set);
 SliceRecord ReadSlice(const api::Json& slice);
 ClaimRecord ReadClaim(const api::Json& claim);
 VolumeRecord ReadVolume(const api::Json& volume);

@@ -22,7 +22,19 @@ bool Mounts(const PodRecord& pod, const std::string& claim) {
 }
 
 View::PodPlace PlaceOf(const PodRecord& pod) {
-  return {pod.name, pod.node, pod.ready, "", pod.agent_uid, pod.witness};
+  return {pod.name, pod.node, pod.ready, "", pod.agent_uid, pod.witness, pod.leads};
+}
+
+bool Same(const api::LocationOwner& a, const api::LocationOwner& b) {
+  return a.kind == b.kind && a.name == b.name;
+}
+
+// Itself, or what made the StatefulSet that it is.
+bool IsOf(const api::LocationOwner& owner, const api::LocationOwner& wanted,
+          const Shared<StatefulSetRecord>& sets) {
+  if (Same(owner, wanted)) return true;
+  const auto set = owner.kind == "StatefulSet" ? sets.find(owner.name) : sets.end();
+  return set != sets.end() && Same(set->second->owner, wanted);
 }
 
 // The store has no order of its own, and the first place decides the location's labels.
@@ -36,7 +48,7 @@ std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
 constexpr std::pair<Kind, const char*> kKinds[] = {
     {Kind::kNodes, "nodes"},   {Kind::kPods, "pods"},       {Kind::kSlices, "endpoint slices"},
     {Kind::kClaims, "claims"}, {Kind::kVolumes, "volumes"}, {Kind::kAttachments, "attachments"},
-    {Kind::kClasses, "storage classes"}};
+    {Kind::kClasses, "storage classes"}, {Kind::kStatefulSets, "stateful sets"}};
 
 }  // namespace
 
@@ -92,6 +104,20 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByLabels(
   std::vector<PodPlace> places;
   for (const auto& [name, pod] : Part(ns).pods) {
     if (pod->running && !pod->node.empty() && HasLabels(*pod, labels)) {
+      places.push_back(PlaceOf(*pod));
+    }
+  }
+  return Sorted(std::move(places));
+}
+
+std::vector<View::PodPlace> ClusterSnapshot::PodsByOwner(const std::string& ns,
+                                                         const api::LocationOwner& owner) const {
+  const NamespacePart& part = Part(ns);
+  std::vector<PodPlace> places;
+  for (const auto& [name, pod] : part.pods) {
+    if (!pod->running || pod->node.empty()) continue;
+    const auto is_owner = [&](const auto& one) { return IsOf(one, owner, part.sets); };
+    if (std::any_of(pod->owners.begin(), pod->owners.end(), is_owner)) {
       places.push_back(PlaceOf(*pod));
     }
   }
@@ -276,6 +302,12 @@ void SnapshotBuilder::Pod(const Json* before, const Json* after) {
 void SnapshotBuilder::Slice(const Json* before, const Json* after) {
   Replace(&NamespacePart::slices, after != nullptr ? *after : *before,
           after == nullptr ? nullptr : std::make_shared<const SliceRecord>(ReadSlice(*after)));
+}
+
+void SnapshotBuilder::StatefulSet(const Json* before, const Json* after) {
+  Replace(
+      &NamespacePart::sets, after != nullptr ? *after : *before,
+      after == nullptr ? nullptr : std::make_shared<const StatefulSetRecord>(ReadStatefulSet(*after)));
 }
 
 void SnapshotBuilder::Claim(const Json* before, const Json* after) {

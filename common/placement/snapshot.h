@@ -38,7 +38,8 @@ struct NamespacePart {
   Shared<PodRecord> pods;
   Shared<SliceRecord> slices;
   Shared<ClaimRecord> claims;
-  bool empty() const { return pods.empty() && slices.empty() && claims.empty(); }
+  Shared<StatefulSetRecord> sets;
+  bool empty() const { return pods.empty() && slices.empty() && claims.empty() && sets.empty(); }
 };
 
 class ClusterSnapshot final : public View {
@@ -49,6 +50,8 @@ class ClusterSnapshot final : public View {
   const NodeTable& Table() const override { return table_; }
   std::vector<PodPlace> PodsByLabels(
       const std::string& ns, const std::map<std::string, std::string>& labels) const override;
+  std::vector<PodPlace> PodsByOwner(const std::string& ns,
+                                    const api::LocationOwner& owner) const override;
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override;
   std::vector<PodPlace> PodsByClaim(const std::string& ns, const std::string& claim) const override;
@@ -85,6 +88,7 @@ class SnapshotBuilder {
   void Node(const api::Json* before, const api::Json* after);
   void Pod(const api::Json* before, const api::Json* after);
   void Slice(const api::Json* before, const api::Json* after);
+  void StatefulSet(const api::Json* before, const api::Json* after);
   void Claim(const api::Json* before, const api::Json* after);
   void Volume(const api::Json* before, const api::Json* after);
   void StorageClass(const api::Json* before, const api::Json* after);

@@ -84,7 +84,7 @@ TEST_F(ProgramTest, Case21_IsNotReadyUntilItHasListedAndSaysWhatIsMissing) {
 TEST_F(ProgramTest, Case31_DoesWithoutWhatItMayNotListAndSaysSo) {
   for (const kube::Resource& resource :
        {kube::kEndpointSlices, kube::kPersistentVolumeClaims, kube::kPersistentVolumes,
-        kube::kVolumeAttachments, kube::kStorageClasses}) {
+        kube::kVolumeAttachments, kube::kStorageClasses, kube::kStatefulSets}) {
     api_.Deny(resource);
   }
   Start();

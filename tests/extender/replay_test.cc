@@ -61,6 +61,8 @@ TEST_F(ReplayTest, GivesTheSameBytesForEachWayToTheData) {
   auto& view = *world_.cluster.view;
   const std::map<std::string, std::string> leader{{"role", "leader"}};
   view.by_labels[{"db", leader}] = {{"pg-0", "n3", true, "", "hash"}, {"pg-1", "n4", false, ""}};
+  view.by_owner[{"db", "Cluster/orders"}] = {{"pg-0", "n2", true, ""}, {"pg-1", "n4", true, ""}};
+  view.by_owner[{"db", "Cluster/orders"}][1].leads = true;
   view.by_service[{"db", "pg"}] = {{"", "", true, "zb"}};
   view.by_claim[{"db", "used"}] = {{"pg-0", "n2", true, ""}};
   view.volume_nodes.insert_or_assign({"db", "bound"}, std::vector<std::string>{"n3", "n5"});
@@ -73,6 +75,7 @@ TEST_F(ReplayTest, GivesTheSameBytesForEachWayToTheData) {
                                               {.node_name = "gone"},
                                               {.pod_labels = leader},
                                               {.pod_labels = {{"role", "none"}}, .zone = "za"},
+                                              {.owner = {"Cluster", "orders"}},
                                               {.service = "pg"},
                                               {.persistent_volume_claim = "used"},
                                               {.persistent_volume_claim = "bound"},

@@ -57,6 +57,11 @@ class FakeView : public View {
     const auto found = by_labels.find({ns, labels});
     return found == by_labels.end() ? std::vector<PodPlace>{} : found->second;
   }
+  std::vector<PodPlace> PodsByOwner(const std::string& ns,
+                                    const api::LocationOwner& owner) const override {
+    const auto found = by_owner.find({ns, owner.kind + "/" + owner.name});
+    return found == by_owner.end() ? std::vector<PodPlace>{} : found->second;
+  }
   std::vector<PodPlace> ServiceEndpoints(const std::string& ns,
                                          const std::string& service) const override {
     const auto found = by_service.find({ns, service});
@@ -93,7 +98,7 @@ class FakeView : public View {
   using Key = std::pair<std::string, std::string>;
   std::map<std::pair<std::string, std::map<std::string, std::string>>, std::vector<PodPlace>>
       by_labels;
-  std::map<Key, std::vector<PodPlace>> by_service, by_claim;
+  std::map<Key, std::vector<PodPlace>> by_service, by_claim, by_owner;
   std::map<Key, Result<std::vector<std::string>>> volume_nodes;
   std::map<Key, std::vector<std::string>> attached;
   std::map<Kind, Error> unlisted;

@@ -278,6 +278,27 @@ TEST(LocateTest, Case44_WitnessIsNotTakenForData) {
   EXPECT_FALSE(Locate(MakeSource({.pod_labels = app}), view).known());
 }
 
+TEST(LocateTest, PodsOfAnOwnerAreFoundAndTheLeaderAmongThem) {
+  FakeView view = ThreeNodes();
+  auto& pods = view.by_owner[{"db", "Cluster/orders"}];
+  pods = {{"orders-1", "n1", true, ""}, {"orders-2", "n2", true, ""}, {"orders-3", "n3", false, ""}};
+  const auto source = MakeSource({.owner = {"Cluster", "orders"}, .service = "pg"});
+  const auto any = Locate(source, view);
+  EXPECT_THAT(any.nodes, ElementsAre("n1", "n2"));
+  EXPECT_EQ(any.reason, "pod db/orders-1 on n1, pod db/orders-2 on n2 (Cluster db/orders)");
+  pods[1].leads = true;
+  const auto leader = Locate(source, view);
+  EXPECT_THAT(leader.nodes, ElementsAre("n2"));
+  EXPECT_EQ(leader.reason, "pod db/orders-2 on n2 (leader of Cluster db/orders)");
+  EXPECT_EQ(leader.method, "Pod");
+  pods.clear();
+  EXPECT_EQ(Locate(source, view).reason,
+            "pod db/pg-0 on n3 (service db/pg); no running pod belongs to Cluster db/orders");
+  view.unlisted[Kind::kStatefulSets] = {Code::kPermissionDenied, "no sets"};
+  EXPECT_THAT(Locate(source, view).reason,
+              HasSubstr("belongs to Cluster db/orders: PermissionDenied: no sets"));
+}
+
 // A database outside the cluster has hand-made endpoint slices with a zone and no node.
 TEST(LocateTest, EndpointsWithoutNodeGiveTheirZone) {
   FakeView view = ThreeNodes();

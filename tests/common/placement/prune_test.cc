@@ -58,6 +58,12 @@ void ExpectReadsTheSame(const Json& pod) {
   EXPECT_EQ(after.running, before.running);
   EXPECT_EQ(after.ready, before.ready);
   EXPECT_EQ(after.backup, before.backup);
+  EXPECT_EQ(after.witness, before.witness);
+  EXPECT_EQ(after.leads, before.leads);
+  ASSERT_EQ(after.owners.size(), before.owners.size());
+  for (size_t i = 0; i < after.owners.size(); ++i) {
+    EXPECT_EQ(after.owners[i].name, before.owners[i].name);
+  }
 }
 
 TEST(PruneTest, SomebodysPodReadsTheSameInALittleSpace) {
@@ -73,6 +79,25 @@ TEST(PruneTest, SomebodysPodReadsTheSameInALittleSpace) {
   ExpectReadsTheSame(pod);
   pod["spec"]["resources"]["requests"]["cpu"] = "3";
   ExpectReadsTheSame(pod);
+  pod["metadata"]["ownerReferences"] =
+      Json::array({{{"kind", "StatefulSet"}, {"name", "pg"}, {"controller", true}}});
+  ASSERT_EQ(ReadPod(pod).owners.size(), 1u);
+  ExpectReadsTheSame(pod);
+}
+
+TEST(PruneTest, OfStatefulSetsOnlyTheOwnerIsKept) {
+  Json set = {{"metadata",
+               {{"name", "pg"},
+                {"namespace", "db"},
+                {"labels", {{"a", "b"}}},
+                {"ownerReferences",
+                 Json::array({{{"kind", "Cluster"}, {"name", "orders"}, {"controller", true}}})}}},
+              {"spec", {{"replicas", 3}}},
+              {"status", {{"replicas", 3}}}};
+  PruneStatefulSet(set);
+  EXPECT_EQ(set.size(), 1u);
+  EXPECT_FALSE(set["metadata"].contains("labels"));
+  EXPECT_EQ(ReadStatefulSet(set).owner.name, "orders");
 }
 
 TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {

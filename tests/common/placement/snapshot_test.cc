@@ -255,6 +255,51 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
   EXPECT_EQ(Build()->ServiceEndpoints("db", "pg").at(0).witness, "app=witness");
 }
 
+Json OwnedBy(Json object, const std::string& kind, const std::string& name) {
+  object["metadata"]["ownerReferences"] = Json::array(
+      {{{"kind", "Other"}, {"name", name}}, {{"kind", kind}, {"name", name}, {"controller", true}}});
+  return object;
+}
+
+TEST_F(SnapshotTest, FindsPodsByWhatOwnsThem) {
+  Json replica = OwnedBy(PodJson("web", "n3"), "ReplicaSet", "orders-web-6d4cf56db6");
+  replica["metadata"]["labels"] = {{"pod-template-hash", "6d4cf56db6"}};
+  Add(&SnapshotBuilder::Pod, OwnedBy(PodJson("pg-0", "n1"), "StatefulSet", "pg"));
+  Add(&SnapshotBuilder::Pod, OwnedBy(PodJson("direct", "n2"), "Cluster", "orders"));
+  Add(&SnapshotBuilder::Pod, replica);
+  Add(&SnapshotBuilder::StatefulSet,
+      OwnedBy({{"metadata", {{"namespace", "db"}, {"name", "pg"}}}}, "PostgresCluster", "orders"));
+  const auto pods = [&](const std::string& kind, const std::string& name) {
+    std::vector<std::string> names;
+    for (const auto& place : Build()->PodsByOwner("db", {kind, name})) names.push_back(place.pod);
+    return names;
+  };
+  EXPECT_THAT(pods("StatefulSet", "pg"), ElementsAre("pg-0"));
+  EXPECT_THAT(pods("PostgresCluster", "orders"), ElementsAre("pg-0"));
+  EXPECT_THAT(pods("Cluster", "orders"), ElementsAre("direct"));
+  EXPECT_THAT(pods("ReplicaSet", "orders-web-6d4cf56db6"), ElementsAre("web"));
+  EXPECT_THAT(pods("Deployment", "orders-web"), ElementsAre("web"));
+  EXPECT_THAT(pods("Other", "orders"), IsEmpty());  // owns it too, and runs nothing
+  EXPECT_THAT(Build()->PodsByOwner("other", {"StatefulSet", "pg"}), IsEmpty());
+  const Json gone = OwnedBy({{"metadata", {{"namespace", "db"}, {"name", "pg"}}}}, "X", "x");
+  builder_.StatefulSet(&gone, nullptr);
+  EXPECT_THAT(pods("PostgresCluster", "orders"), IsEmpty());
+}
+
+TEST_F(SnapshotTest, LabelsAboutRolesTellTheLeader) {
+  const auto leads = [](const std::string& key, const std::string& value) {
+    Json pod = PodJson("pg-0", "n1");
+    pod["metadata"]["labels"] = {{key, value}};
+    return ReadPod(pod).leads;
+  };
+  EXPECT_TRUE(leads("role", "leader"));
+  EXPECT_TRUE(leads("spilo-role", "master"));
+  EXPECT_TRUE(leads("cnpg.io/instanceRole", "primary"));
+  EXPECT_TRUE(leads("app.kubernetes.io/component", "Primary"));
+  EXPECT_FALSE(leads("role", "replica"));
+  EXPECT_FALSE(leads("app", "master"));
+}
+
 // Or else the first backup pod of a shared volume would make the data be where it runs.
 TEST_F(SnapshotTest, BackupPodsDoNotUseAClaim) {
   Json ours = PodJson("lsp-1", "n1");
