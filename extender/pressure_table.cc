@@ -71,8 +71,7 @@ std::vector<PressureTable::Points> PressureTable::Along(const placement::NodeTab
     if (numbers[place] == NameMap::kNone) continue;
     const Pressure& pressure = pressures_[numbers[place]];
     if (!pressure.known()) continue;
-    along[place] = {static_cast<int32_t>(placement::kMaxPressureAgeMs - pressure.age_ms),
-                    PressurePoints(pressure)};
+    along[place] = {static_cast<int32_t>(pressure.age_ms), FreshPressurePoints(pressure)};
   }
   return along;
 }

@@ -34,12 +34,12 @@ class PressureTable {
   // With the age as of `now`; never heard of the node: unknown.
   placement::Pressure Of(std::string_view node, MonotonicTime now) const;
 
-  // The points of a node, which its age ends.
+  // The points of a node, less with its age.
   struct Points {
-    int32_t fresh_ms = -1;  // after `received`; -1: unknown from the beginning
+    int32_t age_ms = 0;  // at `received`
     int points = placement::kNeutralPressurePoints;
     int At(int64_t elapsed_ms) const {
-      return elapsed_ms <= fresh_ms ? points : placement::kNeutralPressurePoints;
+      return placement::AgedPressurePoints(points, age_ms + elapsed_ms);
     }
   };
   // By place in the node table.

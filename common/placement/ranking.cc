@@ -107,6 +107,9 @@ std::string PressureText(const Pressure& pressure, int points) {
             std::to_string(pressure.psi_io_permille / 10) + " %, memory " +
             std::to_string(pressure.psi_memory_permille / 10) + " %";
   }
+  if (pressure.age_ms > kFreshPressureAgeMs) {
+    text += ", " + std::to_string(pressure.age_ms / 1000) + " s ago and so counting less";
+  }
   return text + " (" + Signed(points) + ")";
 }
 
@@ -143,10 +146,13 @@ NodeScore Brief(const NodeInfo& node, const Points& points) {
 
 }  // namespace
 
-int PressurePoints(const Pressure& pressure) {
-  if (!pressure.known()) return kNeutralPressurePoints;
+int FreshPressurePoints(const Pressure& pressure) {
   const int calm = 1000 - LoadPermille(pressure);
   return (calm * kMaxPressurePoints + 500) / 1000;
+}
+
+int PressurePoints(const Pressure& pressure) {
+  return AgedPressurePoints(FreshPressurePoints(pressure), pressure.age_ms);
 }
 
 bool Requires(const api::BackupSource& source) { return source.spec.placement.mode == "Require"; }

@@ -19,8 +19,9 @@
 
 namespace longshore::placement {
 
-// Older is unknown, which is neutral.
-inline constexpr int64_t kMaxPressureAgeMs = 5000;
+// A report counts in full up to the first age, as reports come about once a second, then ever less,
+// and from the second on not at all: what is unknown is neutral.
+inline constexpr int64_t kFreshPressureAgeMs = 2500, kMaxPressureAgeMs = 5000;
 
 // From the node agents, through the leader. Permille of the last second.
 struct Pressure {
@@ -30,7 +31,8 @@ struct Pressure {
   int64_t age_ms = -1;  // -1: never heard
   bool known() const { return age_ms >= 0 && age_ms <= kMaxPressureAgeMs; }
 };
-int PressurePoints(const Pressure& pressure);         // 0 (busy) .. kMaxPressurePoints
+int FreshPressurePoints(const Pressure& pressure);    // 0 (busy) .. kMaxPressurePoints, at any age
+int PressurePoints(const Pressure& pressure);         // what is left of them at its age
 using PressureMap = std::map<std::string, Pressure>;  // by node
 
 // What the pod needs.
@@ -50,6 +52,16 @@ inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegi
 inline constexpr int kUnknownPoints = 10, kNonePoints = 0;
 inline constexpr int kMaxPressurePoints = 10, kNeutralPressurePoints = 5, kMaxRoomPoints = 6;
 inline constexpr int kMaxReservedPenalty = 4;  // one for each pod just placed
+
+// What is left of the points of a fresh report, between them and neutral.
+inline int AgedPressurePoints(int points, int64_t age_ms) {
+  if (age_ms >= 0 && age_ms <= kFreshPressureAgeMs) return points;
+  if (age_ms < 0 || age_ms >= kMaxPressureAgeMs) return kNeutralPressurePoints;
+  constexpr int64_t kSpan = kMaxPressureAgeMs - kFreshPressureAgeMs;
+  const int64_t weighed = (points - kNeutralPressurePoints) * (kMaxPressureAgeMs - age_ms);
+  const int64_t rounding = weighed < 0 ? -kSpan / 2 : kSpan / 2;
+  return kNeutralPressurePoints + static_cast<int>((weighed + rounding) / kSpan);
+}
 
 // Why a node cannot take the pod; the first that applies.
 enum class Obstacle {

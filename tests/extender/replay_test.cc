@@ -272,7 +272,7 @@ TEST_F(ReplayTest, GivesTheSameBytesWithoutASource) {
 // The reply is made again, not read from the file.
 TEST_F(ReplayTest, AnotherInputGivesAnotherReply) {
   world_.pressure.Set(
-      {{"n2", {.cpu_used_milli = 4000, .cpu_capacity_milli = 4000, .age_ms = 4900}}},
+      {{"n2", {.cpu_used_milli = 4000, .cpu_capacity_milli = 4000, .age_ms = 2400}}},
       world_.clock.now);
   world_.clock.now += std::chrono::milliseconds(100);
   service_->Prioritize(RequestBody(kAll));
@@ -280,7 +280,7 @@ TEST_F(ReplayTest, AnotherInputGivesAnotherReply) {
   EXPECT_EQ(recording.pressure_elapsed_ms, 100);
   EXPECT_EQ(Scores(recording).at("n2"), 6);  // 63 + 0 + 6
   Recording later = recording;
-  later.pressure_elapsed_ms = 101;
+  later.pressure_elapsed_ms = 400;
   EXPECT_EQ(Scores(later).at("n2"), 7);
   Recording moved = recording;
   moved.source->spec.location.node_name = "n4";

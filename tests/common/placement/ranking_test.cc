@@ -48,12 +48,12 @@ std::vector<NodeScore> Rank(const api::BackupSource& source, const View& view,
   return RankNodes(source, Locate(source, view), view, demand, pressure, reserved);
 }
 
-Pressure Busy() {
+Pressure Busy(int64_t age_ms = 500) {
   return {.cpu_used_milli = 4000,
           .cpu_capacity_milli = 4000,
           .psi_io_permille = 900,
           .psi_valid = true,
-          .age_ms = 500};
+          .age_ms = age_ms};
 }
 Pressure Calm(int64_t age_ms = 500) {
   return {.cpu_used_milli = 0, .cpu_capacity_milli = 4000, .psi_valid = true, .age_ms = age_ms};
@@ -118,7 +118,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         AgeCase{"Never", {}, kNeutralPressurePoints},
         AgeCase{"JustNow", Calm(0), kMaxPressurePoints},
-        AgeCase{"FiveSeconds", Calm(5000), kMaxPressurePoints},
+        AgeCase{"StillFresh", Calm(2500), kMaxPressurePoints},
+        AgeCase{"HalfAsMuch", Calm(3750), (kMaxPressurePoints + kNeutralPressurePoints + 1) / 2},
+        AgeCase{"HalfAsBad", Busy(3750), kNeutralPressurePoints / 2},
+        AgeCase{"NearlyNothing", Calm(4999), kNeutralPressurePoints},
         AgeCase{"OverFiveSeconds", Calm(5001), kNeutralPressurePoints},
         AgeCase{"ThirtySeconds", Calm(30'000), kNeutralPressurePoints},
         AgeCase{"TenMinutes", Calm(600'000), kNeutralPressurePoints},
