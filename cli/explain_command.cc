@@ -123,13 +123,13 @@ Status Explain(Session& session, const ExplainFlags& flags) {
 }  // namespace
 
 std::string ScoreTable(const Json& scores) {
-  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
+  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "IMAGE", "WHY"}, {}};
   for (const Json& score : scores) {
     if (table.rows.size() == kNodesShown) break;
     const bool feasible = At(score, "/feasible") != Json(false);
     auto& row = table.rows.emplace_back();
     row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
-    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints"}) {
+    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints", "/imagePoints"}) {
       row.push_back(Text(score, part));
     }
     row.push_back(Join(Strings(score, "/reasons"), "; "));

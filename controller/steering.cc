@@ -21,6 +21,7 @@ placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
   auto demand = DemandOf(EffectiveResources(in.references.image.spec, in.references.policy.spec))
                     .value_or(placement::PodDemand{});
   demand.relaxed = relaxed;
+  demand.image = in.references.image.spec.image;
   AddPolicy(in.references.policy.spec, demand);
   demand.max_backup_pods = in.references.policy.spec.max_pods_per_node.value_or(0);
   if (MountsClaim(in.references.source, in.request)) {

@@ -34,6 +34,7 @@ Verdict FromMessage(const messages::PlacementVerdict& message) {
     score.locality_points = static_cast<int>(node.locality_points());
     score.pressure_points = static_cast<int>(node.pressure_points());
     score.room_points = static_cast<int>(node.room_points());
+    score.image_points = static_cast<int>(node.image_points());
     score.reasons.assign(node.reasons().begin(), node.reasons().end());
     verdict.nodes.push_back(std::move(score));
   }

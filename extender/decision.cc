@@ -84,6 +84,7 @@ placement::PodDemand DemandOf(const PodArgument& pod, const placement::View& vie
           .node_selector = {},
           .relaxed = pod.placement_mode == api::kPrefer,
           .attached_to = AttachedTo(view, pod),
+          .image = std::string(pod.image),
           .max_backup_pods = pod.max_backup_pods};
 }
 
@@ -100,6 +101,7 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
   const std::vector<uint32_t> places = table.FindAll(names, decision.arguments.hashes);
   const Reserved reserved(grounds.reserved, table);
   const int64_t elapsed_ms = grounds.pressure->ElapsedMs(grounds.now);
+  const uint8_t* have_image = grounds.have_image == nullptr ? nullptr : grounds.have_image->data();
   decision.nodes.resize(names.size());
   for (size_t i = 0; i < names.size(); ++i) {
     if (i % kNodesPerClockCheck == 0 && i > 0 && late(i)) break;
@@ -115,7 +117,8 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
       node.reserved = reserved.At(node.place);
       node.points =
           scorer.Score(grounds.located->tiers[node.place], table.room(node.place),
-                       (*grounds.pressure_points)[node.place].At(elapsed_ms), node.reserved);
+                       (*grounds.pressure_points)[node.place].At(elapsed_ms), node.reserved,
+                       have_image != nullptr && have_image[node.place] != 0);
     }
   }
   if (!grounds.demand.attached_to.empty()) RefuseDetached(decision);

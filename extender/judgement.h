@@ -35,7 +35,9 @@ struct Grounds {
   std::shared_ptr<const Located> located;
   std::shared_ptr<const PressureTable> pressure;
   std::shared_ptr<const std::vector<PressureTable::Points>> pressure_points;  // along the view
-  Reservations::Counts reserved;                                              // by other pods
+  // Whether nodes have the pod's image, along the view; null: it names none.
+  std::shared_ptr<const std::vector<uint8_t>> have_image;
+  Reservations::Counts reserved;  // by other pods
   // Where the pod's policy has a cap: places under it that other pods hold, and whether this one
   // can hold another.
   Reservations::Counts held;

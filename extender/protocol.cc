@@ -170,6 +170,11 @@ bool Reader::Volume(PodArgument& pod) {
 
 bool Reader::Container(PodArgument& pod) {
   return ObjectOrNull([&](std::string_view key) {
+    if (SameIgnoringCase(key, "image")) {
+      std::string_view image;
+      if (Text(image) && pod.image.empty()) pod.image = image;
+      return;
+    }
     if (!SameIgnoringCase(key, "resources")) {
       cursor_.Skip();
       return;

@@ -24,6 +24,7 @@ struct PodArgument {
   std::string_view placement_mode;            // annotation: "Prefer" where the source says Require
   int64_t cpu_milli = 0, memory_bytes = 0;    // requests of its containers; 0..kMostRequested
   std::vector<std::string_view> claims;       // that it mounts
+  std::string_view image;                     // of its first container
   int max_backup_pods = 0;                    // annotation; 0: none, or it cannot be read
 };
 

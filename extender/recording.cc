@@ -19,7 +19,8 @@ void Describe(A& a, Taint& v) {
 template <class A>
 void Describe(A& a, NodeInfo& v) {
   auto& [name, rack, zone, region, ready, schedulable, taints, labels, cpu_allocatable,
-         memory_allocatable, cpu_requested, memory_requested, pods, max_pods, backup_pods] = v;
+         memory_allocatable, cpu_requested, memory_requested, pods, max_pods, backup_pods,
+         images] = v;
   a("name", name);
   a("rack", rack);
   a("zone", zone);
@@ -35,6 +36,7 @@ void Describe(A& a, NodeInfo& v) {
   a("pods", pods);
   a("maxPods", max_pods);
   a("backupPods", backup_pods);
+  (void)images;  // of many only the pod's own matters: SeenCluster::with_image
 }
 
 template <class A>
@@ -83,7 +85,8 @@ void Describe(A& a, SeenCluster::Volume& v) {
 }
 template <class A>
 void Describe(A& a, SeenCluster& v) {
-  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to, unlisted] = v;
+  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to, unlisted,
+         with_image] = v;
   a("nodes", nodes);
   a("allNodes", all_nodes);
   a("places", places);
@@ -91,6 +94,7 @@ void Describe(A& a, SeenCluster& v) {
   a("attachedNodes", attached_nodes);
   a("attachedTo", attached_to);
   a("unlisted", unlisted);
+  a("withImage", with_image);
 }
 template <class A>
 void Describe(A& a, NodePressure& v) {
@@ -209,8 +213,8 @@ Result<Recording> ReadRecording(std::string_view file) {
 
 Recording MakeRecording(const RecordedCall& call, const std::string& version) {
   // What is not kept (located, points, demand) follows from what is.
-  const auto& [view, source, located, pressure, points, reserved, held, can_hold, demand, scorer,
-               no_opinion, now] = *call.grounds;
+  const auto& [view, source, located, pressure, points, have_image, reserved, held, can_hold,
+               demand, scorer, no_opinion, now] = *call.grounds;
   Recording recording;
   recording.version = version;
   recording.time = FormatTime(call.time);
@@ -241,6 +245,9 @@ Recording MakeRecording(const RecordedCall& call, const std::string& version) {
     if (heard.age_ms >= 0) recording.pressure.push_back({std::string(name), heard});
   }
   recording.cluster = witness.Take();
+  for (const NodeInfo& node : recording.cluster.nodes) {
+    if (scorer->HasImage(node)) recording.cluster.with_image[demand.image].push_back(node.name);
+  }
   recording.pressure_elapsed_ms = pressure->ElapsedMs(now);
   recording.reserved = {reserved.begin(), reserved.end()};
   recording.held = {held.begin(), held.end()};

@@ -62,6 +62,10 @@ void Ground(Inputs inputs, Decision& decision) {
   grounds.now = MonotonicTime{} + inputs.pressure_elapsed;
   grounds.pressure_points = std::make_shared<const std::vector<PressureTable::Points>>(
       grounds.pressure->Along(grounds.view->Table()));
+  if (!inputs.demand.image.empty()) {
+    grounds.have_image = std::make_shared<const std::vector<uint8_t>>(
+        grounds.view->Table().HaveImage(inputs.demand.image));
+  }
   grounds.reserved = std::move(inputs.reserved);
   grounds.held = std::move(inputs.held);
   grounds.can_hold = inputs.can_hold;

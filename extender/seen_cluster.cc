@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/seen_cluster.h"
 
+#include <set>
+
 #include "common/base/strings.h"
 
 namespace longshore::extender {
@@ -98,6 +100,12 @@ SeenCluster WitnessView::Take() {
 }
 
 SeenView::SeenView(SeenCluster seen) : seen_(std::move(seen)) {
+  for (const auto& [image, names] : seen_.with_image) {
+    const std::set<std::string_view> have(names.begin(), names.end());
+    for (NodeInfo& node : seen_.nodes) {
+      if (have.contains(node.name)) node.images = node.images.With(image);
+    }
+  }
   for (const NodeInfo& node : seen_.nodes) nodes_.emplace(node.name, &node);
   std::vector<const NodeInfo*> list;
   for (const auto& [name, node] : nodes_) list.push_back(node);

@@ -37,6 +37,7 @@ struct SeenCluster {
   std::map<std::string, std::vector<std::string>> attached_nodes;
   std::map<std::string, std::string> attached_to;
   std::map<std::string, Failure> unlisted;  // by placement::KindName
+  std::map<std::string, std::vector<std::string>> with_image;  // nodes, by the pod's image
 };
 
 // Answers as the view does, and keeps what was asked and answered. Not for many threads.
@@ -95,7 +96,7 @@ class SeenView final : public placement::View {
  private:
   std::vector<PodPlace> Answer(const std::string& question) const;
 
-  const SeenCluster seen_;
+  SeenCluster seen_;
   std::map<std::string, const placement::NodeInfo*, std::less<>> nodes_;
   placement::NodeTable table_;
   mutable std::vector<std::string> unanswered_;

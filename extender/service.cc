@@ -12,6 +12,9 @@ using placement::NodeTable;
 // Of one view; a source is located again when it is asked for next.
 constexpr size_t kMaxCachedLocations = 1000;
 
+// Of one state of the nodes; there are a few images for each kind of source.
+constexpr size_t kMaxImages = 100;
+
 // How long a place under a cap is held for a pod that is never seen bound: longer than a binding
 // takes on a slow API server, and short enough for a pod that is gone.
 constexpr std::chrono::seconds kHold{30};
@@ -148,6 +151,7 @@ void Service::Judge(Verb verb, Decision& decision) {
   grounds.reserved =
       reservations_.Others(std::string(decision.arguments.pod.uid), *grounds.view, grounds.now);
   grounds.pressure_points = PressureAlong(grounds.pressure, grounds.view->Table());
+  grounds.have_image = ImagesAlong(grounds.demand.image, grounds.view->Table());
   // From here on: reading a list of 60 MB takes longer than the deadline, and judging it does not.
   const MonotonicTime deadline = clock_.Monotonic() + options_.deadline;
   JudgeNodes(decision, [&](size_t) { return clock_.Monotonic() >= deadline; });
@@ -236,6 +240,27 @@ std::shared_ptr<const std::vector<PressureTable::Points>> Service::PressureAlong
   MutexLock lock(mutex_);
   aligned_ = {pressure, table.order(), points};
   return points;
+}
+
+// Nodes' images change when one is pulled or removed: not with each pod.
+std::shared_ptr<const std::vector<uint8_t>> Service::ImagesAlong(const std::string& image,
+                                                                 const NodeTable& table) {
+  if (image.empty()) return nullptr;
+  {
+    MutexLock lock(mutex_);
+    if (images_.images != table.images() || images_.order != table.order() ||
+        images_.have.size() > kMaxImages) {
+      images_ = {table.images(), table.order(), {}};
+    }
+    const auto found = images_.have.find(image);
+    if (found != images_.have.end()) return found->second;
+  }
+  auto have = std::make_shared<const std::vector<uint8_t>>(table.HaveImage(image));
+  MutexLock lock(mutex_);
+  if (images_.images == table.images() && images_.order == table.order()) {
+    images_.have[image] = have;
+  }
+  return have;
 }
 
 }  // namespace longshore::extender

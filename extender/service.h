@@ -65,6 +65,9 @@ class Service {
   std::shared_ptr<const std::vector<PressureTable::Points>> PressureAlong(
       const std::shared_ptr<const PressureTable>& pressure, const placement::NodeTable& table);
 
+  std::shared_ptr<const std::vector<uint8_t>> ImagesAlong(const std::string& image,
+                                                          const placement::NodeTable& table);
+
   const Cluster& cluster_;
   const PressureSource& pressure_;
   VerdictSink& sink_;
@@ -86,6 +89,12 @@ class Service {
     std::shared_ptr<const std::vector<PressureTable::Points>> points;
   };
   AlignedPressure aligned_ LS_GUARDED_BY(mutex_);
+  // By image, while all nodes have the same images and order.
+  struct AlignedImages {
+    std::shared_ptr<const void> images, order;
+    std::map<std::string, std::shared_ptr<const std::vector<uint8_t>>> have;
+  };
+  AlignedImages images_ LS_GUARDED_BY(mutex_);
   // Locations under one view; a new view empties it.
   std::shared_ptr<const placement::View> cached_view_ LS_GUARDED_BY(mutex_);
   std::map<std::string, CachedLocation> locations_ LS_GUARDED_BY(mutex_);

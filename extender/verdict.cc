@@ -34,6 +34,7 @@ void WriteNode(const Grounds& grounds, const std::string& name, const NodeJudgem
   verdict.set_locality_points(static_cast<uint32_t>(node.points.locality));
   verdict.set_pressure_points(static_cast<uint32_t>(node.points.pressure));
   verdict.set_room_points(static_cast<uint32_t>(node.points.room));
+  verdict.set_image_points(static_cast<uint32_t>(node.points.image));
   if (!node.judged) verdict.add_reasons("not judged: the deadline came first");
   if (!known) {
     // All else would be said of a node without room, readiness or labels.
@@ -103,6 +104,7 @@ api::Json VerdictJson(const messages::PlacementVerdict& verdict) {
                      {"localityPoints", node.locality_points()},
                      {"pressurePoints", node.pressure_points()},
                      {"roomPoints", node.room_points()},
+                     {"imagePoints", node.image_points()},
                      {"reasons", std::move(reasons)}});
   }
   return {{"namespace", verdict.pod_namespace()},

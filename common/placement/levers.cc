@@ -242,6 +242,13 @@ Lever VolumeLever(const Premise& premise) {
                 [](Premise& p) { p.demand.attached_to.clear(); });
 }
 
+Lever ImageLever(const Premise& premise) {
+  const std::string& image = premise.demand.image;
+  return Switch("image", !image.empty() && !premise.node.images.Has(image), "not there",
+                "its image already there",
+                [](Premise& p) { p.node.images = p.node.images.With(p.demand.image); });
+}
+
 const char* Distance(Tier tier) {
   switch (tier) {
     case Tier::kNode:
@@ -335,6 +342,7 @@ std::vector<Lever> LeversOf(const Premise& premise) {
           MemoryLever(premise),
           RoomLever(premise),
           ReservedLever(premise),
+          ImageLever(premise),
           CapLever(premise),
           HeadroomLever(premise),
           ModeLever(premise),

@@ -18,6 +18,7 @@
 #include "common/api/source.h"
 #include "common/base/result.h"
 #include "common/base/strings.h"
+#include "common/placement/image_set.h"
 #include "common/placement/node_table.h"
 
 namespace longshore::placement {
@@ -45,6 +46,7 @@ struct NodeInfo {
   int64_t cpu_requested_milli = 0, memory_requested_bytes = 0;
   int pods = 0, max_pods = 0;
   int backup_pods = 0;  // of ours, among `pods`
+  ImageSet images;
 };
 
 // What a view is made of. Nodes and pods it cannot do without.

@@ -26,7 +26,20 @@ Room RoomOf(const NodeInfo& node) {
 NodeTable::NodeTable(std::vector<const NodeInfo*> nodes)
     : names_(Index(nodes)), topology_(Group(nodes)), nodes_(std::move(nodes)) {
   rooms_.reserve(nodes_.size());
-  for (const NodeInfo* node : nodes_) rooms_.push_back(RoomOf(*node));
+  auto images = std::make_shared<Images>();
+  for (const NodeInfo* node : nodes_) {
+    rooms_.push_back(RoomOf(*node));
+    images->push_back(node->images);
+  }
+  images_ = std::move(images);
+}
+
+std::vector<uint8_t> NodeTable::HaveImage(std::string_view image) const {
+  const uint64_t key = ImageKey(image);
+  std::vector<uint8_t> have;
+  have.reserve(images_->size());
+  for (const ImageSet& images : *images_) have.push_back(images.Has(key) ? 1 : 0);
+  return have;
 }
 
 std::shared_ptr<const NodeTable::Names> NodeTable::Index(
@@ -92,14 +105,20 @@ std::vector<Tier> NodeTable::Tiers(const Location& location) const {
 
 void NodeTable::Apply(const std::vector<Change>& changes) {
   bool moved = false;
+  std::shared_ptr<Images> images;  // if any changed
   for (const auto& [place, node] : changes) {
     const NodeInfo& old = *nodes_[place];
     moved |=
         std::tie(old.rack, old.zone, old.region) != std::tie(node->rack, node->zone, node->region);
+    if (!(old.images == node->images)) {
+      if (images == nullptr) images = std::make_shared<Images>(*images_);
+      (*images)[place] = node->images;
+    }
     nodes_[place] = node;
     rooms_[place] = RoomOf(*node);
   }
   if (moved) topology_ = Group(nodes_);
+  if (images != nullptr) images_ = std::move(images);
 }
 
 }  // namespace longshore::placement

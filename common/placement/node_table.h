@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/name_map.h"
+#include "common/placement/image_set.h"
 
 namespace longshore::placement {
 
@@ -48,6 +49,10 @@ class NodeTable {
   const Room& room(uint32_t place) const { return rooms_[place]; }
   // The tier of each place.
   std::vector<Tier> Tiers(const Location& location) const;
+  // By place, whether the node has the image; and the same object for tables of which all nodes
+  // have the same images.
+  std::vector<uint8_t> HaveImage(std::string_view image) const;
+  std::shared_ptr<const void> images() const { return images_; }
 
   struct Change {
     uint32_t place;
@@ -66,10 +71,12 @@ class NodeTable {
     std::vector<uint32_t> first_of;  // a place, by group
   };
   static std::shared_ptr<const Names> Index(const std::vector<const NodeInfo*>& nodes);
+  using Images = std::vector<ImageSet>;  // by place
   static std::shared_ptr<const Topology> Group(const std::vector<const NodeInfo*>& nodes);
 
   std::shared_ptr<const Names> names_ = std::make_shared<Names>();
   std::shared_ptr<const Topology> topology_ = std::make_shared<Topology>();
+  std::shared_ptr<const Images> images_ = std::make_shared<Images>();
   std::vector<const NodeInfo*> nodes_;
   std::vector<Room> rooms_;
 };

@@ -106,7 +106,10 @@ void PruneNode(Json& node) {
     Each(node["spec"], "taints", [](Json& taint) { KeepOnly(taint, {"key", "value", "effect"}); });
   }
   if (!node.contains("status")) return;
-  KeepOnly(node["status"], {"allocatable", "conditions"});
+  KeepOnly(node["status"], {"allocatable", "conditions", "images"});
+  if (node["status"].contains("images")) {
+    node["status"]["images"] = CompactImages(node["status"]["images"]);
+  }
   Each(node["status"], "conditions",
        [](Json& condition) { KeepOnly(condition, {"type", "status"}); });
 }

@@ -140,6 +140,7 @@ NodeScore Brief(const NodeInfo& node, const Points& points) {
   score.locality_points = points.locality;
   score.pressure_points = points.pressure;
   score.room_points = points.room;
+  score.image_points = points.image;
   score.score = score.feasible ? points.Total() : 0;
   return score;
 }
@@ -158,12 +159,13 @@ int PressurePoints(const Pressure& pressure) {
 bool Requires(const api::BackupSource& source) { return source.spec.placement.mode == "Require"; }
 
 int Points::Total() const {
-  return std::clamp(locality + pressure + room - reserved_penalty, 0, 100);
+  return std::clamp(locality + pressure + room + image - reserved_penalty, 0, 100);
 }
 
 Scorer::Scorer(const api::BackupSource& source, const Location& location, const PodDemand& demand)
     : location_(location),
       demand_(demand),
+      image_key_(ImageKey(demand.image)),
       wanted_(WantedTier(source.spec.placement.tier)),
       required_(Requires(source) && !demand.relaxed),
       relaxed_(Requires(source) && demand.relaxed) {}
@@ -216,7 +218,7 @@ Points Scorer::Score(const NodeInfo& node, const Pressure& pressure, int reserve
 
 Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
                      int reserved) const {
-  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved);
+  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved, HasImage(node));
   // Placement first: it is the one that no freed capacity and no other node state can change.
   if (points.obstacle == Obstacle::kNone && !OnItsVolumesNode(node.name)) {
     points.obstacle = Obstacle::kAttached;
@@ -225,13 +227,15 @@ Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
   return points;
 }
 
-Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved) const {
+Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved,
+                     bool has_image) const {
   Points points;
   points.tier = tier;
   // Nearer than wanted is not better: then pressure and room decide.
   points.locality = LocalityPoints(std::max(points.tier, wanted_));
   points.pressure = pressure_points;
   points.room = RoomPoints(room, reserved);
+  points.image = has_image ? kImagePoints : 0;
   points.reserved_penalty = std::clamp(reserved, 0, kMaxReservedPenalty);
   points.obstacle = PlacementObstacle(tier);
   return points;
@@ -304,6 +308,10 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
   }
   score.reasons.push_back(PressureText(pressure, points.pressure));
   score.reasons.push_back("room for it (" + Signed(points.room) + ")");
+  if (!demand_.image.empty()) {
+    score.reasons.push_back(points.image > 0 ? "its image is there (" + Signed(points.image) + ")"
+                                             : "its image would have to be fetched (+0)");
+  }
   if (points.reserved_penalty > 0) {
     score.reasons.push_back(std::to_string(reserved) + " of our pods just placed here (" +
                             Signed(-points.reserved_penalty) + ")");

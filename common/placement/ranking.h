@@ -3,8 +3,8 @@
 // How good is a node for a backup pod of a source? One scoring for the controller's steering and
 // the extender's verdicts, so that they never disagree on policy, only on freshness.
 //
-// Locality decides first: the step between two tiers (21) is more than pressure (0..10) and room
-// (0..6) together can give, so a loaded node near the data still beats an idle one further away.
+// Locality decides first: the step between two tiers (21) is more than pressure (0..8), room (0..6)
+// and the image (0 or 2) together can give, so a loaded node near the data still beats an idle one further away.
 // docs/placement.md has the numbers and the reasons.
 #pragma once
 
@@ -41,6 +41,7 @@ struct PodDemand {
   std::map<std::string, std::string> node_selector;
   bool relaxed = false;     // nearness that its source requires is only preferred for it
   std::string attached_to;  // View::AttachedTo of the claim that it mounts
+  std::string image;        // empty: whether nodes have it is not looked at
   int max_backup_pods = 0;  // on its node, itself included; 0: as many as fit
   // Nothing: taints are not looked at, since kube-scheduler has done that already.
   std::optional<std::vector<api::Toleration>> tolerations = {};
@@ -50,7 +51,8 @@ struct PodDemand {
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
 inline constexpr int kUnknownPoints = 10, kNonePoints = 0;
-inline constexpr int kMaxPressurePoints = 10, kNeutralPressurePoints = 5, kMaxRoomPoints = 6;
+inline constexpr int kMaxPressurePoints = 8, kNeutralPressurePoints = 4, kMaxRoomPoints = 6;
+inline constexpr int kImagePoints = 2;  // the image is there already
 inline constexpr int kMaxReservedPenalty = 4;  // one for each pod just placed
 
 // What is left of the points of a fresh report, between them and neutral.
@@ -85,7 +87,7 @@ enum class Obstacle {
 struct Points {
   Tier tier = Tier::kUnknown;
   Obstacle obstacle = Obstacle::kNone;
-  int locality = 0, pressure = 0, room = 0, reserved_penalty = 0;
+  int locality = 0, pressure = 0, room = 0, image = 0, reserved_penalty = 0;
   int Total() const;  // 0..100, whether there is an obstacle or not
 };
 
@@ -98,6 +100,7 @@ struct NodeScore {
   int locality_points = 0;    // parts of the score, for explain
   int pressure_points = 0;
   int room_points = 0;
+  int image_points = 0;
   std::vector<std::string> reasons;  // one line each, for people
 };
 
@@ -112,7 +115,8 @@ class Scorer {
   // Of a node whose tier is known.
   Points Score(const NodeInfo& node, Tier tier, const Pressure& pressure, int reserved) const;
   // The same where the obstacle is one of nearness or none: nothing else is looked at.
-  Points Score(Tier tier, const Room& room, int pressure_points, int reserved) const;
+  Points Score(Tier tier, const Room& room, int pressure_points, int reserved,
+               bool has_image) const;
   // With the reasons, for people; of an obstacle that only the caller can know, if there is none
   // else.
   NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved,
@@ -120,6 +124,9 @@ class Scorer {
   // spec.placement: the tier that is near enough, and whether further away is refused.
   Tier wanted() const { return wanted_; }
   bool required() const { return required_; }
+  bool HasImage(const NodeInfo& node) const {
+    return image_key_ != 0 && node.images.Has(image_key_);
+  }
   // False: no volume of the pod lets it go there.
   bool OnItsVolumesNode(std::string_view node) const {
     return demand_.attached_to.empty() || demand_.attached_to == node;
@@ -133,6 +140,7 @@ class Scorer {
 
   const Location& location_;
   const PodDemand& demand_;
+  const uint64_t image_key_;
   const Tier wanted_;
   const bool required_;
   const bool relaxed_;  // was required

@@ -191,6 +191,7 @@ NodeInfo ReadNode(const Json& node) {
   const Amounts amounts = ReadAmounts(allocatable);
   info.cpu_allocatable_milli = amounts.cpu_milli;
   info.memory_allocatable_bytes = amounts.memory_bytes;
+  info.images = ReadImages(At(node, "/status/images"));
   info.max_pods =
       static_cast<int>(std::min<int64_t>(QuantityMilli(allocatable, "pods") / 1000, INT32_MAX));
   return info;

@@ -34,7 +34,7 @@ Status AddPlacement(ApiContext& api, const api::BackupPod& row, const std::strin
   const auto pod = api.state.placement.pods().Get(ns, row.metadata.name);
   LS_ASSIGN_OR_RETURN(
       const Json placement,
-      PlacementView(*source, policy ? &policy->spec : nullptr, pod.get(),
+      PlacementView(*source, policy ? &policy->spec : nullptr, pod.get(), row.spec.image,
                     *api.state.placement.Snapshot(), api.live.NodePressure(), asked));
   view.update(placement);
   return {};

@@ -18,6 +18,7 @@ Json ScoreView(const placement::NodeScore& score) {
           {"localityPoints", score.locality_points},
           {"pressurePoints", score.pressure_points},
           {"roomPoints", score.room_points},
+          {"imagePoints", score.image_points},
           {"reasons", score.reasons}};
 }
 
@@ -77,7 +78,7 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores) {
 }
 
 Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicySpec* policy,
-                           const Json* pod, const placement::View& view,
+                           const Json* pod, const std::string& image, const placement::View& view,
                            const placement::PressureMap& pressure, const std::string& asked) {
   const auto read = pod != nullptr ? placement::ReadPod(*pod) : placement::PodRecord{};
   const std::string ns(pod != nullptr ? kube::NamespaceOf(*pod) : "");
@@ -85,6 +86,7 @@ Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicy
   const placement::ChangedView nodes(view, NodeWithout(read, bound, view),
                                      {ns, read.name, bound, read.claims});
   auto demand = pod != nullptr ? DemandOf(*pod, read, nodes) : placement::PodDemand{};
+  demand.image = image;
   if (policy != nullptr) AddPolicy(*policy, demand);
   const auto location = placement::Locate(source, nodes);
   Json result = {{"location", LocationView(location)},

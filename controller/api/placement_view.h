@@ -23,7 +23,7 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores);
 // come first. Without a policy, what it would say does not count. Errors: kNotFound for a node that
 // is not there.
 Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicySpec* policy,
-                           const Json* pod, const placement::View& view,
+                           const Json* pod, const std::string& image, const placement::View& view,
                            const placement::PressureMap& pressure, const std::string& asked);
 
 }  // namespace longshore::controller

@@ -161,6 +161,29 @@ TEST_F(ReplayTest, GivesTheSameBytesForAttachedVolumes) {
   EXPECT_EQ(Passed(recording), std::vector<std::string>{"n1"});
 }
 
+TEST_F(ReplayTest, GivesTheSameBytesWhereNodesHaveTheImage) {
+  world_.cluster.view->AddNode("n3", "r3", "za", "eu").images =
+      placement::ImageSet().With("reg/pg:1").With("reg/other:1");
+  std::string body = RequestBody(kAll);
+  const std::string containers = R"("containers":[{)";
+  body.insert(body.find(containers) + containers.size(), R"("image":"reg/pg:1",)");
+  Recording recording = ExpectSameBytes(Verb::kPrioritize, body);
+  using With = std::map<std::string, std::vector<std::string>>;
+  EXPECT_EQ(recording.cluster.with_image, (With{{"reg/pg:1", {"n3"}}}));
+  const auto image_points = [&] {
+    std::map<std::string, unsigned> points;
+    for (const auto& node : AnswerAgain(recording)->verdict.nodes()) {
+      points[node.node()] = node.image_points();
+    }
+    return points;
+  };
+  EXPECT_EQ(image_points().at("n3"), 2u);
+  EXPECT_EQ(image_points().at("n2"), 0u);
+  EXPECT_EQ(Find(*WhatWouldChange(recording, "n2"), "image").needed, "its image already there");
+  recording.cluster.with_image.clear();
+  EXPECT_EQ(image_points().at("n3"), 0u);
+}
+
 TEST_F(ReplayTest, Case31_GivesTheSameBytesWhereSomethingMayNotBeListed) {
   auto& view = *world_.cluster.view;
   view.volume_nodes.insert_or_assign({"db", "data"}, std::vector<std::string>{"n3"});

@@ -16,6 +16,7 @@ namespace longshore::extender {
 namespace {
 
 using nlohmann::json;
+using placement::ImageSet;
 using placement::MakeSource;
 using testing::Contains;
 using testing::HasSubstr;
@@ -363,6 +364,30 @@ TEST_F(ServiceTest, Case39_EqualNodesGetEqualScores) {
   const auto scores = Prioritize(RequestBody(equals));
   EXPECT_THAT(scores, SizeIs(20));
   for (const auto& [node, score] : scores) EXPECT_EQ(score, scores.begin()->second);
+}
+
+TEST_F(ServiceTest, NodeThatHasTheImageScoresMore) {
+  const std::string image = "reg/pg@sha256:1";
+  world_.cluster.SetSource(MakeSource({.zone = "zy"}));
+  for (const char* name : {"e1", "e2"}) world_.cluster.view->AddNode(name, "", "zy", "eu");
+  const auto images = [&](const std::string& node) {
+    auto& info = world_.cluster.view->AddNode(node, "", "zy", "eu");
+    info.images = ImageSet().With(image);
+    info.cpu_requested_milli = 1000;
+  };
+  images("e2");
+  std::string body = RequestBody({"e1", "e2"});
+  const std::string containers = R"("containers":[{)";
+  body.insert(body.find(containers) + containers.size(), R"("image":")" + image + R"(",)");
+  Prioritize(body);
+  EXPECT_EQ(Last().nodes(0).node(), "e2");
+  EXPECT_EQ(Last().nodes(0).image_points(), 2u);
+  EXPECT_EQ(Last().nodes(1).image_points(), 0u);
+  images("e1");  // it was pulled there meanwhile
+  Prioritize(body);
+  EXPECT_EQ(Last().nodes(1).image_points(), 2u);
+  Prioritize(RequestBody({"e1", "e2"}));
+  EXPECT_EQ(Last().nodes(0).image_points(), 0u);
 }
 
 TEST_F(ServiceTest, FollowsTheLeaderWithTheNextSnapshot) {

@@ -22,7 +22,7 @@ var (
 )
 
 const (
-	neutralPressure = 5
+	neutralPressure = 4
 	maxRoomPoints   = 6
 )
 

@@ -57,6 +57,21 @@ TEST_F(NodeTableTest, TiersAreThoseOfEachNode) {
               ElementsAre(Tier::kNode, Tier::kRack, Tier::kZone, Tier::kNone, Tier::kUnknown));
 }
 
+TEST_F(NodeTableTest, ImagesAreSharedUntilANodeHasOthers) {
+  const NodeTable table(view_.Nodes());
+  NodeTable copy = table;
+  NodeInfo a = table.node(0), b = a;
+  a.cpu_requested_milli = 7;
+  copy.Apply({{0, &a}});
+  EXPECT_EQ(copy.images(), table.images());
+  b.images = b.images.With("pg:1");
+  copy.Apply({{0, &b}});
+  EXPECT_NE(copy.images(), table.images());
+  EXPECT_EQ(copy.HaveImage("pg:1")[0], 1);
+  EXPECT_EQ(copy.HaveImage("pg:1")[1], 0);
+  EXPECT_EQ(table.HaveImage("pg:1")[0], 0);
+}
+
 // A pod came, and a node moved to another zone; the copy that was handed out knows nothing of it.
 TEST_F(NodeTableTest, ChangesGoIntoTheCopyOnly) {
   const NodeTable before(view_.Nodes());

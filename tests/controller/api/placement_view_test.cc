@@ -35,7 +35,7 @@ class PlacementViewTest : public testing::Test {
 };
 
 TEST_F(PlacementViewTest, APodIsNotInItsOwnWay) {
-  const auto view = PlacementView(source_, nullptr, &pod_, *snapshot_, {}, "");
+  const auto view = PlacementView(source_, nullptr, &pod_, "", *snapshot_, {}, "");
   ASSERT_TRUE(view.has_value());
   const Json& ranking = view->at("ranking");
   EXPECT_EQ(ranking[0].at("node"), "n1");
@@ -54,7 +54,7 @@ TEST_F(PlacementViewTest, APodDoesNotCountAgainstItsOwnCap) {
   other["spec"]["nodeName"] = "n2";
   builder_.Pod(nullptr, &other);
   const auto nodes = builder_.Build(placement::Listed::Everything());
-  const auto view = PlacementView(source_, nullptr, &pod, *nodes, {}, "n2");
+  const auto view = PlacementView(source_, nullptr, &pod, "", *nodes, {}, "n2");
   ASSERT_TRUE(view.has_value());
   EXPECT_EQ(view->at("ranking")[0].at("node"), "n1");
   EXPECT_EQ(view->at("ranking")[0].at("feasible"), true);
@@ -97,7 +97,7 @@ class MountedClaimTest : public PlacementViewTest {
   }
   Json View() {
     const auto nodes = builder_.Build(placement::Listed::Everything());
-    return *PlacementView(source_, nullptr, &mounting_, *nodes, {}, "n2");
+    return *PlacementView(source_, nullptr, &mounting_, "", *nodes, {}, "n2");
   }
   api::BackupSource source_ = placement::MakeSource({}, "Prefer", "Node");
   Json mounting_;
@@ -147,7 +147,7 @@ TEST_F(MountedClaimTest, AVolumeForManyNodesIsWhereOthersHaveIt) {
 TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
   const placement::PressureMap pressure{
       {"n2", {.cpu_used_milli = 1900, .cpu_capacity_milli = 2000, .age_ms = 1}}};
-  const auto view = PlacementView(source_, nullptr, &pod_, *snapshot_, pressure, "n2");
+  const auto view = PlacementView(source_, nullptr, &pod_, "", *snapshot_, pressure, "n2");
   ASSERT_TRUE(view.has_value());
   const Json& counterfactual = view->at("counterfactual");
   EXPECT_EQ(counterfactual.at("node"), "n2");
@@ -155,7 +155,7 @@ TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
   EXPECT_EQ(counterfactual.at("rival"), "n1");
   EXPECT_EQ(counterfactual.at("changes")[0].at("input"), "pressure");
   EXPECT_EQ(counterfactual.at("changes")[0].at("effect"), "Wins");
-  EXPECT_EQ(PlacementView(source_, nullptr, &pod_, *snapshot_, {}, "n3").error().code,
+  EXPECT_EQ(PlacementView(source_, nullptr, &pod_, "", *snapshot_, {}, "n3").error().code,
             Code::kNotFound);
 }
 
@@ -170,7 +170,7 @@ TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
   const auto nodes = builder_.Build(placement::Listed::Everything());
   api::PodPolicySpec policy;
   const auto first = [&](const api::PodPolicySpec* p) {
-    return PlacementView(source_, p, &pod_, *nodes, {}, "")->at("ranking")[0].at("node");
+    return PlacementView(source_, p, &pod_, "", *nodes, {}, "")->at("ranking")[0].at("node");
   };
   EXPECT_EQ(first(&policy), "n1");
   EXPECT_EQ(first(nullptr), "n2");
@@ -179,7 +179,7 @@ TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
 }
 
 TEST_F(PlacementViewTest, APodThatIsNotThereYetNeedsNoRoom) {
-  EXPECT_TRUE(PlacementView(source_, nullptr, nullptr, *snapshot_, {}, "n1").has_value());
+  EXPECT_TRUE(PlacementView(source_, nullptr, nullptr, "", *snapshot_, {}, "n1").has_value());
 }
 
 }  // namespace
