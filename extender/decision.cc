@@ -115,10 +115,13 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
                                  node.reserved);
     } else {
       node.reserved = reserved.At(node.place);
+      const placement::Tier tier = grounds.located->tiers[node.place];
+      const bool avoided = tier == placement::Tier::kNode &&
+                           scorer.Avoids(tier, grounds.pressure->Of(names[i], grounds.now));
       node.points =
-          scorer.Score(grounds.located->tiers[node.place], table.room(node.place),
+          scorer.Score(tier, table.room(node.place),
                        (*grounds.pressure_points)[node.place].At(elapsed_ms), node.reserved,
-                       have_image != nullptr && have_image[node.place] != 0);
+                       have_image != nullptr && have_image[node.place] != 0, avoided);
     }
   }
   if (!grounds.demand.attached_to.empty()) RefuseDetached(decision);

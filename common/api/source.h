@@ -84,6 +84,9 @@ struct SourcePlacement {
   // Beside which replicas: "LeaderOnly" (default) or "PreferStandby", the leader while there is
   // none.
   std::string replicas = "LeaderOnly";
+  // A node that holds the data and is busier is no better than another in its zone; 0: it never is;
+  // empty: it always is.
+  std::optional<int> avoid_node_above_percent;
 };
 template <class A>
 void Describe(A& a, SourcePlacement& v) {
@@ -91,6 +94,7 @@ void Describe(A& a, SourcePlacement& v) {
   a("tier", v.tier);
   a("requireTimeoutSeconds", v.require_timeout_seconds);
   a("replicas", v.replicas);
+  a("avoidNodeAbovePercent", v.avoid_node_above_percent);
 }
 
 struct BackupSourceSpec {

@@ -40,8 +40,8 @@ using Rank = std::function<Standing(const Premise&)>;
 struct Change {
   // "pressure" (percent), "cpu" (millicores free), "memory" (MiB free), "room" (both), "reserved"
   // (pods), "pods", "backupPods", "maxPodsPerNode", "nodeHeadroomPercent", "ready",
-  // "schedulable", "taint", "selector", "volume", "data", "mode", "tier", "all"; "none": nothing
-  // does it alone.
+  // "schedulable", "taint", "selector", "volume", "image", "data", "avoidNodeAbovePercent", "mode",
+  // "tier", "all"; "none": nothing does it alone.
   std::string input;
   int64_t value = 0;   // that it takes, of inputs that have a unit
   std::string needed;  // for people: "pressure cpu of at most 31 %"

@@ -286,7 +286,9 @@ Lever DataLever(const Premise& premise) {
   add(Tier::kZone, node.zone, {.zone = node.zone, .region = node.region}, "in its zone");
   add(Tier::kRack, node.rack, {.rack = node.rack, .zone = node.zone, .region = node.region},
       "in its rack");
-  add(Tier::kNode, node.name, {node.name, node.rack, node.zone, node.region}, "on");
+  // On a node that is avoided it would be no nearer.
+  const bool avoids = premise.placement.avoid_node_above_percent.has_value();
+  add(Tier::kNode, avoids ? "" : node.name, {node.name, node.rack, node.zone, node.region}, "on");
   const auto step = [steps](int64_t level) { return steps[static_cast<size_t>(level - 1)]; };
   return {.input = "data",
           .was = Distance(now),
@@ -302,6 +304,14 @@ Lever DataLever(const Premise& premise) {
                 p.location = std::move(there);
               },
           .say = [step](int64_t level) -> Lever::Wording { return {level, step(level).needed}; }};
+}
+
+Lever AvoidLever(const Premise& premise) {
+  const auto& percent = premise.placement.avoid_node_above_percent;
+  const bool holds = Nearness(premise.location, premise.node) == Tier::kNode;
+  return Switch("avoidNodeAbovePercent", percent && holds, std::to_string(percent.value_or(0)),
+                "avoidNodeAbovePercent not set",
+                [](Premise& p) { p.placement.avoid_node_above_percent.reset(); });
 }
 
 Lever ModeLever(const Premise& premise) {
@@ -345,6 +355,7 @@ std::vector<Lever> LeversOf(const Premise& premise) {
           ImageLever(premise),
           CapLever(premise),
           HeadroomLever(premise),
+          AvoidLever(premise),
           ModeLever(premise),
           TierLever(premise),
           DataLever(premise)};

@@ -50,6 +50,10 @@ int LoadPermille(const Pressure& pressure) {
   return static_cast<int>(std::clamp<int64_t>(load, 0, 1000));
 }
 
+std::optional<int> PermilleOf(const std::optional<int>& percent) {
+  return percent ? std::optional<int>(10 * std::clamp(*percent, 0, 100)) : std::nullopt;
+}
+
 // What is left of `allocatable` after this pod and those just placed; may be negative.
 int64_t LeftAfter(int64_t allocatable, int64_t requested, int64_t demand, int reserved) {
   return allocatable - requested - demand * (1 + int64_t{std::max(0, reserved)});
@@ -113,7 +117,11 @@ std::string PressureText(const Pressure& pressure, int points) {
   return text + " (" + Signed(points) + ")";
 }
 
-std::string LocalityText(const Location& location, Tier tier, int points) {
+std::string LocalityText(const Location& location, Tier tier, bool avoided, int points) {
+  if (avoided) {
+    return "the data is on this node, which is busier than avoidNodeAbovePercent (" +
+           Signed(points) + ")";
+  }
   if (location.external) return "the data is outside of the cluster (" + Signed(points) + ")";
   if (!location.known()) return "where the data is, is unknown: " + location.reason;
   switch (tier) {
@@ -168,7 +176,13 @@ Scorer::Scorer(const api::BackupSource& source, const Location& location, const 
       image_key_(ImageKey(demand.image)),
       wanted_(WantedTier(source.spec.placement.tier)),
       required_(Requires(source) && !demand.relaxed),
-      relaxed_(Requires(source) && demand.relaxed) {}
+      relaxed_(Requires(source) && demand.relaxed),
+      avoid_above_permille_(PermilleOf(source.spec.placement.avoid_node_above_percent)) {}
+
+bool Scorer::IsBusierThan(const Pressure& pressure) const {
+  if (*avoid_above_permille_ == 0) return true;
+  return pressure.known() && LoadPermille(pressure) > *avoid_above_permille_;
+}
 
 Obstacle Scorer::PlacementObstacle(Tier tier) const {
   if (required_ && !location_.unbound) {
@@ -218,7 +232,8 @@ Points Scorer::Score(const NodeInfo& node, const Pressure& pressure, int reserve
 
 Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
                      int reserved) const {
-  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved, HasImage(node));
+  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved, HasImage(node),
+                        Avoids(tier, pressure));
   // Placement first: it is the one that no freed capacity and no other node state can change.
   if (points.obstacle == Obstacle::kNone && !OnItsVolumesNode(node.name)) {
     points.obstacle = Obstacle::kAttached;
@@ -227,12 +242,13 @@ Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
   return points;
 }
 
-Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved,
-                     bool has_image) const {
+Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved, bool has_image,
+                     bool avoided) const {
   Points points;
   points.tier = tier;
+  points.avoided = avoided;
   // Nearer than wanted is not better: then pressure and room decide.
-  points.locality = LocalityPoints(std::max(points.tier, wanted_));
+  points.locality = LocalityPoints(std::max(avoided ? Tier::kZone : tier, wanted_));
   points.pressure = pressure_points;
   points.room = RoomPoints(room, reserved);
   points.image = has_image ? kImagePoints : 0;
@@ -301,7 +317,7 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
   if (!score.feasible) {
     score.reasons.push_back(ObstacleText(points.obstacle, node, points.tier, reserved));
   }
-  score.reasons.push_back(LocalityText(location_, points.tier, points.locality));
+  score.reasons.push_back(LocalityText(location_, points.tier, points.avoided, points.locality));
   if (relaxed_ && points.tier > wanted_) {
     score.reasons.push_back(std::string("tier ") + TierName(wanted_) +
                             " was required until requireTimeoutSeconds had passed");

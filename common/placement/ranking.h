@@ -87,6 +87,7 @@ enum class Obstacle {
 struct Points {
   Tier tier = Tier::kUnknown;
   Obstacle obstacle = Obstacle::kNone;
+  bool avoided = false;  // it holds the data, and is too busy to be preferred for that
   int locality = 0, pressure = 0, room = 0, image = 0, reserved_penalty = 0;
   int Total() const;  // 0..100, whether there is an obstacle or not
 };
@@ -115,8 +116,8 @@ class Scorer {
   // Of a node whose tier is known.
   Points Score(const NodeInfo& node, Tier tier, const Pressure& pressure, int reserved) const;
   // The same where the obstacle is one of nearness or none: nothing else is looked at.
-  Points Score(Tier tier, const Room& room, int pressure_points, int reserved,
-               bool has_image) const;
+  Points Score(Tier tier, const Room& room, int pressure_points, int reserved, bool has_image,
+               bool avoided) const;
   // With the reasons, for people; of an obstacle that only the caller can know, if there is none
   // else.
   NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved,
@@ -124,6 +125,10 @@ class Scorer {
   // spec.placement: the tier that is near enough, and whether further away is refused.
   Tier wanted() const { return wanted_; }
   bool required() const { return required_; }
+  // Whether a node of that tier is too busy to be preferred for the data that it holds.
+  bool Avoids(Tier tier, const Pressure& pressure) const {
+    return tier == Tier::kNode && avoid_above_permille_ && IsBusierThan(pressure);
+  }
   bool HasImage(const NodeInfo& node) const {
     return image_key_ != 0 && node.images.Has(image_key_);
   }
@@ -133,6 +138,7 @@ class Scorer {
   }
 
  private:
+  bool IsBusierThan(const Pressure& pressure) const;
   Obstacle PlacementObstacle(Tier tier) const;
   Obstacle OwnObstacle(const NodeInfo& node, int reserved) const;
   std::string ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier tier, int reserved) const;
@@ -144,6 +150,7 @@ class Scorer {
   const Tier wanted_;
   const bool required_;
   const bool relaxed_;  // was required
+  const std::optional<int> avoid_above_permille_;
 };
 
 // `reserved`: pods of ours just placed on each node and not yet seen bound (spreads a burst).

@@ -184,6 +184,17 @@ TEST_F(ReplayTest, GivesTheSameBytesWhereNodesHaveTheImage) {
   EXPECT_EQ(image_points().at("n3"), 0u);
 }
 
+TEST_F(ReplayTest, Case36_GivesTheSameBytesWhereTheDatasNodeIsAvoided) {
+  auto source = MakeSource({.node_name = "n1"});
+  source.spec.placement.avoid_node_above_percent = 60;
+  world_.cluster.SetSource(source);
+  world_.pressure.Set({{"n1", {.cpu_used_milli = 3000, .cpu_capacity_milli = 4000, .age_ms = 100}}},
+                      world_.clock.now);
+  const Recording recording = ExpectSameBytes(Verb::kPrioritize, RequestBody(kAll));
+  EXPECT_LT(Scores(recording).at("n1"), Scores(recording).at("n2"));
+  EXPECT_EQ(Find(*WhatWouldChange(recording, "n1"), "pressure").value, 60);
+}
+
 TEST_F(ReplayTest, Case31_GivesTheSameBytesWhereSomethingMayNotBeListed) {
   auto& view = *world_.cluster.view;
   view.volume_nodes.insert_or_assign({"db", "data"}, std::vector<std::string>{"n3"});

@@ -366,6 +366,22 @@ TEST_F(ServiceTest, Case39_EqualNodesGetEqualScores) {
   for (const auto& [node, score] : scores) EXPECT_EQ(score, scores.begin()->second);
 }
 
+TEST_F(ServiceTest, Case36_OverloadedNodeOfTheDataIsNotPreferred) {
+  auto source = MakeSource({.node_name = "n1"});
+  source.spec.placement.avoid_node_above_percent = 60;
+  world_.cluster.SetSource(source);
+  const auto busy = [&](int milli) {
+    world_.pressure.Set(
+        {{"n1", {.cpu_used_milli = milli, .cpu_capacity_milli = 4000, .age_ms = 100}}},
+        world_.clock.now);
+    return Prioritize(RequestBody(kAll));
+  };
+  EXPECT_GT(busy(2000).at("n1"), busy(2000).at("n2"));
+  EXPECT_LT(busy(3000).at("n1"), busy(3000).at("n2"));
+  EXPECT_THAT(Last().nodes(0).node(), "n2");
+  EXPECT_EQ(Filter(RequestBody(kAll))["NodeNames"], json(kAll));
+}
+
 TEST_F(ServiceTest, NodeThatHasTheImageScoresMore) {
   const std::string image = "reg/pg@sha256:1";
   world_.cluster.SetSource(MakeSource({.zone = "zy"}));

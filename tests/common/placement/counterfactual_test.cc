@@ -120,6 +120,25 @@ TEST_F(CounterfactualTest, ANodeThatWasNeverHeardNeedsAReport) {
   EXPECT_EQ(First(), "n2");
 }
 
+TEST_F(CounterfactualTest, SaysThatTheDatasNodeWasAvoided) {
+  FakeView view;
+  view.AddNode("n1", "r1", "za", "eu");
+  view.AddNode("n2", "r1", "za", "eu");
+  auto source = MakeSource({.node_name = "n1"});
+  source.spec.placement.avoid_node_above_percent = 70;
+  const PressureMap pressure{
+      {"n1", {.cpu_used_milli = 3600, .cpu_capacity_milli = 4000, .age_ms = 1}}};
+  const auto asked = WhatWouldChange(source, Locate(source, view), view, {}, pressure, {},
+                                     *view.Node("n1"));
+  EXPECT_FALSE(asked.standing.wins);
+  std::vector<std::string> inputs;
+  for (const Change& change : asked.changes) {
+    if (change.effect == "Wins") inputs.push_back(change.input);
+    if (change.input == "pressure") EXPECT_EQ(change.value, 70);
+  }
+  EXPECT_EQ(inputs, (std::vector<std::string>{"pressure", "avoidNodeAbovePercent"}));
+}
+
 TEST_F(CounterfactualTest, SaysHowMuchCpuHadToBeFree) {
   Node("n1").cpu_requested_milli = 3800;
   for (const char* other : {"n2", "n3", "n4"}) Node(other).ready = false;

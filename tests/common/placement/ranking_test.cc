@@ -96,6 +96,41 @@ TEST(RankingTest, EmptierNodeOfATierIsBetter) {
   EXPECT_THAT(Names(Rank(MakeSource({.zone = "za"}), view)), ElementsAre("b", "a"));
 }
 
+// Near, but not on it: reading beside a database that is at its limit harms it.
+TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
+  const FakeView view = OneNodePerTier();
+  auto source = OnN1();
+  const auto at = [](int percent, int64_t age_ms = 100) {
+    return PressureMap{
+        {"n1", {.cpu_used_milli = 40 * percent, .cpu_capacity_milli = 4000, .age_ms = age_ms}}};
+  };
+  EXPECT_EQ(Rank(source, view, at(95))[0].node, "n1");
+  source.spec.placement.avoid_node_above_percent = 70;
+  EXPECT_EQ(Rank(source, view, at(70))[0].node, "n1");
+  const auto busy = Rank(source, view, at(71));
+  EXPECT_THAT(Names(busy), ElementsAre("n2", "n3", "n1", "n4", "n5"));
+  EXPECT_EQ(busy[2].tier, Tier::kNode);
+  EXPECT_EQ(busy[2].locality_points, kZonePoints);
+  EXPECT_THAT(busy[2].reasons,
+              Contains("the data is on this node, which is busier than avoidNodeAbovePercent (+42)"));
+  EXPECT_THAT(SteeringCandidates(busy, 3), ElementsAre("n2"));
+  // Pressure of tasks that wait counts as CPU does; what is unknown does not.
+  PressureMap waiting = at(10);
+  waiting["n1"].psi_valid = true;
+  waiting["n1"].psi_io_permille = 900;
+  EXPECT_EQ(Rank(source, view, waiting)[0].node, "n2");
+  EXPECT_EQ(Rank(source, view, at(95, 6000))[0].node, "n1");
+  // Where the whole zone is near enough, its pressure alone puts it behind the others.
+  source.spec.placement.tier = "Zone";
+  EXPECT_EQ(Rank(source, view, at(71))[2].node, "n1");
+  // It is a preference: where nothing else fits, it is taken; and it is never refused for it.
+  source.spec.placement = {.mode = "Require", .tier = "Node", .avoid_node_above_percent = 0};
+  const auto only = Rank(source, view);
+  EXPECT_EQ(only[0].node, "n1");
+  EXPECT_TRUE(only[0].feasible);
+  EXPECT_EQ(only[0].locality_points, kZonePoints);
+}
+
 // It starts sooner there; but a node that is calmer or emptier by more is still better.
 TEST(RankingTest, NodeThatHasTheImageIsBetter) {
   FakeView view;
