@@ -88,6 +88,13 @@ std::string SamplePart(const Json& explanation) {
   return "\nMeasured usage:\n" + Indented(RenderTable(table));
 }
 
+// How the node stands that was asked about, however far down; empty: nobody asked.
+std::string AskedPart(const Json& node) {
+  if (!node.is_object()) return "";
+  return "\nHow " + Printable(Text(node, "/node")) + " ranks: " + Text(node, "/rank") + " of " +
+         Text(node, "/rankOf") + "\n" + ScoreTable(Json::array({node}));
+}
+
 // What would have made the node win; empty: nobody asked.
 std::string CounterfactualPart(const Json& counterfactual) {
   if (!counterfactual.is_object()) return "";
@@ -145,7 +152,8 @@ std::string RenderExplanation(const Json& explanation, WallTime now) {
   }
   const Json& ranking = Items(explanation, "/ranking");
   if (!ranking.empty()) text += "\nHow the nodes rank now:\n" + ScoreTable(ranking);
-  return text + CounterfactualPart(At(explanation, "/counterfactual")) + VerdictPart(explanation) +
+  return text + AskedPart(At(explanation, "/node")) +
+         CounterfactualPart(At(explanation, "/counterfactual")) + VerdictPart(explanation) +
          SamplePart(explanation);
 }
 

@@ -4,18 +4,10 @@
 #include <algorithm>
 
 #include "common/base/clock.h"
+#include "common/placement/score_view.h"
 
 namespace longshore::controller {
 namespace {
-
-placement::Tier TierByName(const std::string& name) {
-  for (const placement::Tier tier :
-       {placement::Tier::kNode, placement::Tier::kRack, placement::Tier::kZone,
-        placement::Tier::kRegion, placement::Tier::kNone}) {
-    if (name == placement::TierName(tier)) return tier;
-  }
-  return placement::Tier::kUnknown;
-}
 
 Verdict FromMessage(const messages::PlacementVerdict& message) {
   Verdict verdict;
@@ -26,17 +18,7 @@ Verdict FromMessage(const messages::PlacementVerdict& message) {
   verdict.snapshot_age_ms = message.snapshot_age_ms();
   verdict.nodes_offered = static_cast<int>(message.nodes_offered());
   for (const messages::NodeVerdict& node : message.nodes()) {
-    placement::NodeScore score;
-    score.node = node.node();
-    score.feasible = node.passed();
-    score.score = static_cast<int>(node.score());
-    score.tier = TierByName(node.tier());
-    score.locality_points = static_cast<int>(node.locality_points());
-    score.pressure_points = static_cast<int>(node.pressure_points());
-    score.room_points = static_cast<int>(node.room_points());
-    score.image_points = static_cast<int>(node.image_points());
-    score.reasons.assign(node.reasons().begin(), node.reasons().end());
-    verdict.nodes.push_back(std::move(score));
+    verdict.nodes.push_back(placement::FromMessage(node));
   }
   return verdict;
 }

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "common/base/clock.h"
+#include "common/placement/score_view.h"
 
 namespace longshore::extender {
 namespace {
@@ -25,23 +26,25 @@ void WriteNode(const Grounds& grounds, const std::string& name, const NodeJudgem
   const bool known = node.place != NodeTable::kNone;
   const NodeInfo bare = BareNode(name);
   const NodeInfo& info = known ? grounds.view->Table().node(node.place) : bare;
-  const NodeScore score = grounds.scorer->Explain(info, grounds.pressure->Of(name, grounds.now),
-                                                  node.reserved, node.points.obstacle);
-  verdict.set_node(name);
-  verdict.set_passed(OutcomeOf(node, *grounds.scorer) == Outcome::kPassed);
-  verdict.set_score(static_cast<uint32_t>(node.points.Total()));
-  verdict.set_tier(placement::TierName(score.tier));
-  verdict.set_locality_points(static_cast<uint32_t>(node.points.locality));
-  verdict.set_pressure_points(static_cast<uint32_t>(node.points.pressure));
-  verdict.set_room_points(static_cast<uint32_t>(node.points.room));
-  verdict.set_image_points(static_cast<uint32_t>(node.points.image));
-  if (!node.judged) verdict.add_reasons("not judged: the deadline came first");
+  NodeScore score = grounds.scorer->Explain(info, grounds.pressure->Of(name, grounds.now),
+                                            node.reserved, node.points.obstacle);
+  // What was decided, where that is not what is explained: late, or by a tier known beforehand.
+  score.node = name;
+  score.feasible = OutcomeOf(node, *grounds.scorer) == Outcome::kPassed;
+  score.score = node.points.Total();
+  score.locality_points = node.points.locality;
+  score.pressure_points = node.points.pressure;
+  score.room_points = node.points.room;
+  score.image_points = node.points.image;
   if (!known) {
     // All else would be said of a node without room, readiness or labels.
-    verdict.add_reasons("the node is not in the snapshot (yet)");
-    return;
+    score.reasons = {"the node is not in the snapshot (yet)"};
+    score.inputs.reset();
   }
-  for (const std::string& reason : score.reasons) verdict.add_reasons(reason);
+  if (!node.judged) {
+    score.reasons.insert(score.reasons.begin(), "not judged: the deadline came first");
+  }
+  verdict = ToMessage(score);
 }
 
 }  // namespace
@@ -95,17 +98,10 @@ api::Json VerdictJson(const messages::PlacementVerdict& verdict) {
   const WallTime time{std::chrono::microseconds(verdict.time_unix_us())};
   api::Json nodes = api::Json::array();
   for (const auto& node : verdict.nodes()) {
-    api::Json reasons = api::Json::array();
-    for (const auto& reason : node.reasons()) reasons.push_back(reason);
-    nodes.push_back({{"node", node.node()},
-                     {"passed", node.passed()},
-                     {"score", node.score()},
-                     {"tier", node.tier()},
-                     {"localityPoints", node.locality_points()},
-                     {"pressurePoints", node.pressure_points()},
-                     {"roomPoints", node.room_points()},
-                     {"imagePoints", node.image_points()},
-                     {"reasons", std::move(reasons)}});
+    api::Json view = placement::ScoreView(placement::FromMessage(node));
+    view["passed"] = view["feasible"];
+    view.erase("feasible");
+    nodes.push_back(std::move(view));
   }
   return {{"namespace", verdict.pod_namespace()},
           {"pod", verdict.pod_name()},

@@ -323,7 +323,12 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
                             " was required until requireTimeoutSeconds had passed");
   }
   score.reasons.push_back(PressureText(pressure, points.pressure));
-  score.reasons.push_back("room for it (" + Signed(points.room) + ")");
+  const Room room = RoomOf(node);
+  score.inputs = {pressure, room.cpu_milli.free, room.memory_bytes.free, node.pods, reserved,
+                  HasImage(node)};
+  score.reasons.push_back("free for it: " + std::to_string(room.cpu_milli.free) + "m CPU and " +
+                          BytesText(room.memory_bytes.free) + " of memory (" +
+                          Signed(points.room) + ")");
   if (!demand_.image.empty()) {
     score.reasons.push_back(points.image > 0 ? "its image is there (" + Signed(points.image) + ")"
                                              : "its image would have to be fetched (+0)");

@@ -92,6 +92,15 @@ struct Points {
   int Total() const;  // 0..100, whether there is an obstacle or not
 };
 
+// What the points of a node were given for, besides its tier.
+struct NodeInputs {
+  Pressure pressure;
+  int64_t cpu_free_milli = 0, memory_free_bytes = 0;  // before the pod
+  int pods = 0;
+  int reserved = 0;  // pods of ours just placed there
+  bool has_image = false;
+};
+
 struct NodeScore {
   std::string node;
   Tier tier = Tier::kUnknown;
@@ -103,6 +112,7 @@ struct NodeScore {
   int room_points = 0;
   int image_points = 0;
   std::vector<std::string> reasons;  // one line each, for people
+  std::optional<NodeInputs> inputs;  // where there are reasons
 };
 
 // Whether nodes further away than spec.placement.tier are refused.

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/api/placement_view.h"
 
+#include <algorithm>
+
 #include "common/base/strings.h"
 #include "common/placement/changed_view.h"
 #include "common/placement/counterfactual.h"
 #include "common/placement/records.h"
+#include "common/placement/score_view.h"
 #include "controller/policy_demand.h"
 
 namespace longshore::controller {
 namespace {
-
-Json ScoreView(const placement::NodeScore& score) {
-  return {{"node", score.node},
-          {"tier", placement::TierName(score.tier)},
-          {"feasible", score.feasible},
-          {"score", score.score},
-          {"localityPoints", score.locality_points},
-          {"pressurePoints", score.pressure_points},
-          {"roomPoints", score.room_points},
-          {"imagePoints", score.image_points},
-          {"reasons", score.reasons}};
-}
 
 // What the Pod asks for, zero where that is nothing, and how it is placed.
 placement::PodDemand DemandOf(const Json& pod, const placement::PodRecord& read,
@@ -72,7 +63,7 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores) {
   Json list = Json::array();
   for (const auto& score : scores) {
     if (list.size() == kNodesShown) break;
-    list.push_back(ScoreView(score));
+    list.push_back(placement::ScoreView(score));
   }
   return list;
 }
@@ -89,14 +80,21 @@ Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicy
   demand.image = image;
   if (policy != nullptr) AddPolicy(*policy, demand);
   const auto location = placement::Locate(source, nodes);
-  Json result = {{"location", LocationView(location)},
-                 {"ranking", ScoresView(placement::RankNodes(source, location, nodes, demand,
-                                                             pressure, {}, kNodesShown))}};
+  if (!asked.empty() && nodes.Node(asked) == nullptr) {
+    return NotFound("node " + asked + " is not in the cluster");
+  }
+  // The node that is asked about may be the last of them.
+  const auto ranking = placement::RankNodes(source, location, nodes, demand, pressure, {},
+                                            asked.empty() ? kNodesShown : SIZE_MAX);
+  Json result = {{"location", LocationView(location)}, {"ranking", ScoresView(ranking)}};
   if (asked.empty()) return result;
-  const auto* node = nodes.Node(asked);
-  if (node == nullptr) return NotFound("node " + asked + " is not in the cluster");
+  const auto place = std::find_if(ranking.begin(), ranking.end(),
+                                  [&](const auto& score) { return score.node == asked; });
+  result["node"] = placement::ScoreView(*place);
+  result["node"]["rank"] = 1 + (place - ranking.begin());
+  result["node"]["rankOf"] = ranking.size();
   result["counterfactual"] = placement::CounterfactualView(
-      asked, placement::WhatWouldChange(source, location, nodes, demand, pressure, {}, *node));
+      asked, placement::WhatWouldChange(source, location, nodes, demand, pressure, {}, *nodes.Node(asked)));
   return result;
 }
 

@@ -29,7 +29,7 @@ TEST(ExplainTest, TellsTheWholeStory) {
     "workerAgeMs": 350,
     "location": {"reason": "pod db/orders-0 runs on node-1"},
     "ranking": [{"node": "node-1", "tier": "Node", "feasible": true, "score": 95,
-                 "localityPoints": 60, "pressurePoints": 20, "roomPoints": 15,
+                 "localityPoints": 60, "pressurePoints": 20, "roomPoints": 15, "imagePoints": 2,
                  "reasons": ["holds the data"]},
                 {"node": "node-3", "tier": "Zone", "feasible": false, "score": 0,
                  "reasons": ["not ready"]}],
@@ -54,14 +54,14 @@ TEST(ExplainTest, TellsTheWholeStory) {
             "  cpu over 60% on lsp-b\n"
             "\n"
             "How the nodes rank now:\n"
-            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
-            "  node-1  Node  95     60        20        15    holds the data\n"
-            "  node-3  Zone  no     -         -         -     not ready\n"
+            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
+            "  node-1  Node  95     60        20        15    2      holds the data\n"
+            "  node-3  Zone  no     -         -         -     -      not ready\n"
             "\n"
             "What the scheduler extender decided:\n"
             "  t filter of 3 nodes\n"
-            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
-            "  node-1  -     95     84        6         5     -\n"
+            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
+            "  node-1  -     95     84        6         5     -      -\n"
             "\n"
             "Measured usage:\n"
             "  TIME  CPU   MEMORY   READ  WRITE\n"
@@ -97,11 +97,13 @@ using ExplainCommandTest = CliTest;
 TEST_F(ExplainCommandTest, AsksAboutANode) {
   Json counterfactual = {
       {"node", "n2"}, {"wins", false}, {"changes", {{{"text", "would have won"}}}}};
-  api_.On("GET /v1/explain/backup/lsp-a", {{"counterfactual", counterfactual}});
+  const Json node = {{"node", "n2"}, {"rank", 37}, {"rankOf", 5000}, {"score", 42}};
+  api_.On("GET /v1/explain/backup/lsp-a", {{"counterfactual", counterfactual}, {"node", node}});
   counterfactual["wins"] = true;
   api_.On("GET /v1/explain/backup/lsp-a", {{"counterfactual", counterfactual}});
   EXPECT_EQ(Longshore("explain lsp-a --node n2"), 0) << err_.str();
   EXPECT_EQ(api_.lines().back(), "GET /v1/explain/backup/lsp-a?node=n2");
+  EXPECT_THAT(out_.str(), HasSubstr("\nHow n2 ranks: 37 of 5000\n"));
   EXPECT_THAT(out_.str(), HasSubstr("\nWhat would have changed it for n2:\n  would have won\n"));
   EXPECT_EQ(Longshore("explain lsp-a --node n2"), 0);
   EXPECT_THAT(out_.str(), HasSubstr("\nNothing would have had to change for n2.\n"));
@@ -118,7 +120,7 @@ TEST(LocateTest, SaysWhereAndHowThatIsKnown) {
                            {"name": "service", "found": true,
                             "reason": "pod db/pg-0 on node-1 (service db/pg)"}]},
     "ranking": [{"node": "node-1", "tier": "Node", "feasible": true, "score": 95,
-                 "localityPoints": 84, "pressurePoints": 5, "roomPoints": 6,
+                 "localityPoints": 84, "pressurePoints": 5, "roomPoints": 6, "imagePoints": 0,
                  "reasons": ["the data is on this node (+84)"]}]})j");
   EXPECT_EQ(RenderLocation(located),
             "source    backup/orders\n"
@@ -132,8 +134,8 @@ TEST(LocateTest, SaysWhereAndHowThatIsKnown) {
             "  service    yes    pod db/pg-0 on node-1 (service db/pg)\n"
             "\n"
             "How the nodes rank now:\n"
-            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
-            "  node-1  Node  95     84        5         6     the data is on this node (+84)\n");
+            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
+            "  node-1  Node  95     84        5         6     0      the data is on this node (+84)\n");
 }
 
 TEST(LocateTest, SaysWhenNothingSaysWhere) {

@@ -471,6 +471,8 @@ TEST_F(ServiceTest, VerdictTellsTheBestTwentyNodesAndWhy) {
                 verdict.nodes(0).room_points(),
             verdict.nodes(0).score());
   EXPECT_THAT(verdict.nodes(0).reasons(), Contains(HasSubstr("the data is on this node")));
+  EXPECT_EQ(verdict.nodes(0).inputs().cpu_free_milli(), 4000);
+  EXPECT_EQ(verdict.nodes(0).inputs().pressure().sample_age_ms(), -1);
   EXPECT_FALSE(verdict.nodes(1).passed());
   EXPECT_THAT(verdict.nodes(1).reasons(), Contains(HasSubstr("placement requires tier Zone")));
 }

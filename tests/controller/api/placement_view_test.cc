@@ -159,6 +159,34 @@ TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
             Code::kNotFound);
 }
 
+// Also of one that is far down, with what its points were given for.
+TEST_F(PlacementViewTest, ShowsHowANodeStandsThatIsAskedAbout) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "far-" + std::to_string(100 + i);
+    const Json node = {
+        {"metadata",
+         {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "other"}}}}},
+        {"status",
+         {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
+          {"images", Json::array({{{"names", {"reg/pg:1"}}}})},
+          {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+    builder_.Node(nullptr, &node);
+  }
+  const auto nodes = builder_.Build(placement::Listed::Everything());
+  const auto view = PlacementView(source_, nullptr, &pod_, "reg/pg:1", *nodes, {}, "far-199");
+  ASSERT_TRUE(view.has_value());
+  EXPECT_EQ(view->at("ranking").size(), kNodesShown);
+  const Json& node = view->at("node");
+  EXPECT_EQ(node.at("node"), "far-199");
+  EXPECT_EQ(node.at("rank"), 102);
+  EXPECT_EQ(node.at("rankOf"), 102);
+  EXPECT_EQ(node.at("imagePoints"), 2);
+  EXPECT_FALSE(node.at("reasons").empty());
+  EXPECT_EQ(node.at("inputs").at("cpuFreeMilli"), 8000);
+  EXPECT_EQ(node.at("inputs").at("hasImage"), true);
+  EXPECT_FALSE(PlacementView(source_, nullptr, &pod_, "", *nodes, {}, "")->contains("node"));
+}
+
 // As it would be placed by its policy, which may have changed since it was made.
 TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
   Json node = {{"metadata", {{"name", "n2"}, {"labels", {{"topology.kubernetes.io/zone", "z"}}}}},
