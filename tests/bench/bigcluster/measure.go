@@ -45,7 +45,7 @@ func measure(arguments []string) error {
 	if err := c.ready(); err != nil {
 		return err
 	}
-	for _, step := range []func(int) error{c.names, c.connections, c.lists} {
+	for _, step := range []func(int) error{c.names, c.churn, c.connections, c.lists} {
 		if err := step(*rounds); err != nil {
 			return err
 		}
