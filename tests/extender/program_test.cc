@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
-#include <thread>
+#include <fstream>
+#include <string>
 
 #include "common/kube/resource.h"
 #include "tests/common/kube/fake_api.h"
@@ -16,6 +17,13 @@ namespace longshore::extender {
 namespace {
 
 using ::testing::HasSubstr;
+
+// They keep what is freed, and a shadow of everything.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kSanitizerFactor = 64;
+#else
+constexpr size_t kSanitizerFactor = 1;
+#endif
 
 class ProgramTest : public ::testing::Test {
  protected:
@@ -51,6 +59,14 @@ class ProgramTest : public ::testing::Test {
     EXPECT_TRUE(reply.has_value()) << reply.error().ToString();
     return reply.has_value() ? api::ParseJson(reply->body).value_or(api::Json()) : api::Json();
   }
+  // "VmRSS" or "VmHWM" of the program, in bytes.
+  size_t Memory(const std::string& what) const {
+    std::ifstream lines("/proc/" + std::to_string(program_->pid()) + "/status");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with(what + ":")) return std::stoul(line.substr(what.size() + 1)) << 10;
+    }
+    return 0;
+  }
   // What it last said of where the data is.
   std::string Location() {
     Ask("/prioritize", RequestBody({"n1", "n2"}));
@@ -79,6 +95,39 @@ TEST_F(ProgramTest, Case21_IsNotReadyUntilItHasListedAndSaysWhatIsMissing) {
   api_.Allow(kube::kPods);
   api_.Allow(kube::kNodes);
   EXPECT_TRUE(Ready()) << program_->Health("/readyz").body;
+}
+
+// The most that is taken is read and answered; more is refused unread; broken bodies of that size
+// get an error that says where. Meanwhile the program takes little more than the body, and
+// afterwards nothing is left of it.
+TEST_F(ProgramTest, Case10_BodiesOf128MiBTakeLittleMoreMemoryThanThemselves) {
+  constexpr size_t kMost = size_t{128} << 20, kMiB = size_t{1} << 20;
+  Start();
+  ASSERT_TRUE(Ready());
+  Ask("/filter", RequestBody({"n1", "n2"}));
+  const size_t before = Memory("VmRSS");
+  std::string body = RequestBody({"n1", "n2"});
+  body.insert(1, R"("Padding":")" + std::string(kMost - body.size() - 13, 'x') + R"(",)");
+  ASSERT_EQ(body.size(), kMost);
+  EXPECT_EQ(Ask("/filter", body)["NodeNames"], api::Json({"n1", "n2"}));
+  std::string broken = body;
+  broken.resize(kMost - 1);
+  EXPECT_THAT(Ask("/filter", broken).value("Error", ""),
+              HasSubstr("at byte " + std::to_string(kMost - 1)));
+  broken = std::string(kMost, '[');
+  EXPECT_THAT(Ask("/filter", broken).value("Error", ""), HasSubstr("at byte 0"));
+  EXPECT_LE(Memory("VmHWM"), before + kMost + 32 * kMiB * kSanitizerFactor);
+  body.insert(2, "y");
+  const auto start = std::chrono::steady_clock::now();
+  const auto refused =
+      program_->Call({.method = "POST", .path = "/filter", .headers = {}, .body = body});
+  ASSERT_TRUE(refused.has_value()) << refused.error().ToString();
+  EXPECT_EQ(refused->status, 413);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_TRUE(kube::Soon([&] { return Memory("VmRSS") < before + 32 * kMiB * kSanitizerFactor; }))
+      << Memory("VmRSS") / kMiB << " MiB after " << before / kMiB;
+  EXPECT_EQ(Ask("/filter", RequestBody({"n1"}))["NodeNames"], api::Json({"n1"}));
+  EXPECT_TRUE(program_->ready());
 }
 
 TEST_F(ProgramTest, Case31_DoesWithoutWhatItMayNotListAndSaysSo) {

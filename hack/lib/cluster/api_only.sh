@@ -7,18 +7,23 @@
 # api_only_up FOLDER [FLAG...]: sets LONGSHORE_CLUSTER, LONGSHORE_KUBECONFIG and KUBECONFIG to it; the flags are for the
 # API server.
 api_only_up() {
-  local ports
   export LONGSHORE_CLUSTER=$1 LONGSHORE_KUBECONFIG=$1/admin.kubeconfig KUBECONFIG=$1/admin.kubeconfig
   mkdir -p "$1"/{pki,etc,log,pid}
-  read -ra ports < <(_free_ports 3)
-  CLUSTER_API=https://127.0.0.1:${ports[2]}
+  read -ra api_only_ports < <(_free_ports 3)
+  CLUSTER_API=https://127.0.0.1:${api_only_ports[2]}
   umask 077
   make_authority
   certificate apiserver /CN=kube-apiserver DNS:localhost,IP:127.0.0.1
   client admin /O=system:masters/CN=admin
   cp "$1/etc/admin.kubeconfig" "$LONGSHORE_KUBECONFIG"
   umask 022
-  _start_api_only "${ports[@]}" "${@:2}"
+  _start_api_only "${api_only_ports[@]}" "${@:2}"
+  wait_for "the API server" 60 api_is_ready
+}
+
+# api_only_again [FLAG...]: after it was stopped, with what etcd still has.
+api_only_again() {
+  _start_api_only "${api_only_ports[@]}" "$@"
   wait_for "the API server" 60 api_is_ready
 }
 

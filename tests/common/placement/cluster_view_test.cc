@@ -187,8 +187,8 @@ TEST_F(ClusterViewTest, LocatesASourceAndFollowsIt) {
   EXPECT_THAT(Locate(source, *Snapshot()).reason, HasSubstr("pg-0 on " + node_));
 }
 
-// Case 35: the roles are swapped, and within a second the answer is.
-TEST_F(ClusterViewTest, FollowsAFailoverWithinASecond) {
+// The roles are swapped, and within a second the answer is.
+TEST_F(ClusterViewTest, Case35_FollowsAFailoverWithinASecond) {
   api::BackupSource source;
   source.metadata.ns = ns_;
   source.spec.location.pod_labels = {{"role", "leader"}};

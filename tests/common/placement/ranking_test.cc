@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
 
 #include "tests/common/placement/fake_view.h"
@@ -228,6 +229,26 @@ INSTANTIATE_TEST_SUITE_P(
                 "too little CPU: 250m wanted, 100m free"},
         FitCase{"PodsJustPlaced", [](NodeInfo& n) { n.pods = 108; }, 2, "has its 110 pods"}),
     [](const auto& info) { return info.param.name; });
+
+// Drained, not ready or gone: steering goes to the next tier, and does not wait for it to come back.
+TEST(RankingTest, Case34_NodeOfTheDataThatTakesNothingLeavesTheNextTier) {
+  const auto source = OnN1();
+  for (const auto& change : std::vector<std::function<void(NodeInfo&)>>{
+           [](NodeInfo& node) { node.schedulable = false; },
+           [](NodeInfo& node) { node.ready = false; },
+           [](NodeInfo& node) { node.schedulable = node.ready = false; }}) {
+    FakeView view = OneNodePerTier();
+    change(view.AddNode("n1", "r1", "za", "eu"));
+    const auto ranked = Rank(source, view);
+    EXPECT_THAT(SteeringCandidates(ranked, 3), ElementsAre("n2"));
+    EXPECT_EQ(ranked.back().node, "n1");
+  }
+  FakeView view = OneNodePerTier();
+  view.by_labels[{"db", {{"role", "leader"}}}] = {{"pg-0", "n1", true, ""}};
+  view.RemoveNode("n1");  // its pod is not gone yet, but its labels are: none is near for sure
+  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}), view);
+  for (const NodeScore& score : ranked) EXPECT_EQ(score.tier, Tier::kUnknown) << score.node;
+}
 
 TEST(RankingTest, Case29_PodGoesWhereItsVolumeIs) {
   FakeView view;

@@ -437,7 +437,7 @@ TEST_F(SnapshotTest, Case31_DeniedAndNotYetListedAreToldApart) {
 }
 
 // Edge case 32: terms are ORed, requirements ANDed, all operators, and metadata.name.
-TEST_F(SnapshotTest, EvaluatesVolumeAffinity) {
+TEST_F(SnapshotTest, Case32_EvaluatesVolumeAffinity) {
   Add(&SnapshotBuilder::Node, NodeJson("n1", "za"));
   Add(&SnapshotBuilder::Node, NodeJson("n2", "za"));
   Add(&SnapshotBuilder::Node, NodeJson("n3", "zb"));
