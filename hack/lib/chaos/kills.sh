@@ -5,11 +5,20 @@
 
 kills=(leader leader leader extender extender agent agent backup_pod backup_pod backup_pod scheduler kubelet apiserver)
 
-# killed KIND TARGET [BUSY]
+# killed KIND TARGET NOTES DEAD-CONDITION...: writes it down once the condition says that it is dead; NOTES: a JSON object.
 killed() {
-  jq -nc --arg k "$1" --arg t "$2" --argjson b "${3:-false}" '{time: now, kind: $k, target: $t, busy: $b}' >>"$out/kills.jsonl"
-  tell "killed $1 $2${3:+ (busy: $3)}"
+  local kind=$1 target=$2 notes=$3 dead=false i
+  shift 3
+  for ((i = 0; i < 50; i++)); do
+    if "$@" >/dev/null 2>&1; then dead=true; break; fi
+    sleep 0.1
+  done
+  jq -nc --arg k "$kind" --arg t "$target" --argjson d "$dead" --argjson n "$notes" \
+    '{time: now, kind: $k, target: $t, dead: $d} + $n' >>"$out/kills.jsonl"
+  tell "killed $kind $target $notes"
 }
+ended_process() { ! kill -0 "$1"; }
+ended_pod() { [ "$(kb get pod "$1" --ignore-not-found -o jsonpath='{.metadata.uid}')" != "$2" ]; }
 
 # a_pod LABELS: the name of one running Pod of ours with them.
 a_pod() {
@@ -23,31 +32,39 @@ a_pod() {
 kill_process() {
   local pod pid
   pod=$(a_pod "$2") && pid=$(process_of "$pod" "$3") && [ -n "$pid" ] || return 0
-  kill -KILL "$pid" && killed "$1" "$pod"
+  kill -KILL "$pid" && killed "$1" "$pod" '{}' ended_process "$pid"
 }
 
-kill_leader() { kill_process leader longshore.dev/leader=true longshore-contr; }
+# The one that leads now: who has been killed just before leads by its label only, until another does.
+kill_leader() {
+  local lease pod pid
+  lease=$(kubectl -n longshore-system get lease longshore-controller -o json 2>/dev/null |
+    jq -c '.spec | select(now - (.renewTime | sub("\\.[0-9]+"; "") | fromdate) < 3)
+      | {term: (.leaseTransitions // 0), holder: .holderIdentity}') && [ -n "$lease" ] || return 0
+  pod=$(a_pod longshore.dev/leader=true) && pid=$(process_of "$pod") && [ -n "$pid" ] || return 0
+  [[ $(jq -r .holder <<<"$lease") == "${pod}_"* ]] || return 0
+  kill -KILL "$pid" && killed leader "$pod" "$(jq -c '{term}' <<<"$lease")" ended_process "$pid"
+}
 kill_extender() { kill_process extender app.kubernetes.io/name=longshore-extender longshore-exten; }
 kill_agent() { kill_process agent app.kubernetes.io/name=longshore-nodeagent longshore-nodea; }
 kill_scheduler() { kill_process scheduler app.kubernetes.io/name=longshore-scheduler kube-scheduler; }
 
-# Whether it was busy is known before the kill: only then may an operation of it begin anew.
 kill_backup_pod() {
   local -a rows
-  local name busy
+  local name uid
   mapfile -t rows < <(kb get backuppods -o json 2>/dev/null |
     jq -r '.items[] | select(.status.state == "Available" or .status.state == "Assigned") | .metadata.name')
   ((${#rows[@]})) || return 0
   name=${rows[RANDOM % ${#rows[@]}]}
-  busy=$(kb get backuppod "$name" -o json 2>/dev/null | jq '.status.state == "Assigned"') || return 0
-  kb delete pod "$name" --grace-period=0 --force >/dev/null 2>&1 && killed backup_pod "$name" "$busy"
+  uid=$(kb get pod "$name" -o jsonpath='{.metadata.uid}' 2>/dev/null) || return 0
+  kb delete pod "$name" --grace-period=0 --force >/dev/null 2>&1 && killed backup_pod "$name" '{}' ended_pod "$name" "$uid"
 }
 
 # A daemon of the cluster is started again, as a supervisor would do it.
 kill_daemon() {
   local pid
   pid=$(daemon_pid "$2") || return 0
-  kill -KILL "$pid" && killed "$1" "$2"
+  kill -KILL "$pid" && killed "$1" "$2" '{}' ended_process "$pid"
   hack/cluster up >"$out/cluster-up.log" 2>&1 || fail "the cluster did not come back: $out/cluster-up.log"
 }
 kill_kubelet() { kill_daemon kubelet "kubelet-$((RANDOM % 3 + 1))"; }

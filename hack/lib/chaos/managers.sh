@@ -21,7 +21,7 @@ manage_round() {
   request=$(longshore request orders --policy standard --pods 2 --max 3 --min 0 --up cpu=60% --down cpu=15% \
     --window 2 --idle 10 --idempotency-key "$key" -o name 2>>"$out/managers.err") || return 1
   request=${request##*/}
-  note --arg k "$key" --arg r "$request" '{accepted: $r, key: $k}'
+  note --arg k "$key" --arg r "$request" '{accepted: $r, key: $k, max: 3}'
   for part in "${databases[RANDOM % ${#databases[@]}]}" "${databases[RANDOM % ${#databases[@]}]}"; do
     operation=$(longshore backup orders --request "$request" --part "$part" --idempotency-key "$key-$RANDOM" \
       -o name 2>>"$out/managers.err") || return 1
@@ -46,26 +46,39 @@ ended() {
 
 # listen: the announcements, each log from its beginning; whenever one begins, what there is is listed first.
 listen() {
+  local at
   while :; do
+    at=$EPOCHREALTIME
     if longshore operations -o json >"$out/list.operations" 2>/dev/null && longshore pods -o json >"$out/list.pods" 2>/dev/null; then
-      jq -nc --slurpfile o "$out/list.operations" --slurpfile p "$out/list.pods" \
-        '{listed: {operations: [$o[0].items[] | {name, state: .status.state}], pods: [$p[0].items[] | {name, state}]}}' >>"$out/told.jsonl"
+      jq -nc --arg at "$at" --slurpfile o "$out/list.operations" --slurpfile p "$out/list.pods" \
+        '{at: ($at | tonumber), listed: {operations: [$o[0].items[] | {name, state: .status.state}], pods: [$p[0].items[] | {name, state}]}}' >>"$out/told.jsonl"
       command longshore events --follow -o json >>"$out/told.jsonl" 2>>"$out/listen.err" || true
     fi
     sleep 0.3
   done
 }
 
-# watch_pods: every change of a backup pod, from the API server itself.
-watch_pods() {
+# watch_objects KIND JQ-OBJECT: every change of ours, from the API server itself, to $out/KIND.jsonl.
+watch_objects() {
   while :; do
-    echo '{"again":true}' >>"$out/pods.jsonl"
-    kb get pods -l longshore.dev/request -w --output-watch-events -o json 2>/dev/null |
-      jq -c --unbuffered '{type, name: .object.metadata.name, uid: .object.metadata.uid, phase: .object.status.phase,
-        deleted: (.object.metadata.deletionTimestamp != null), slot: .object.metadata.labels["longshore.dev/slot"],
-        request: .object.metadata.labels["longshore.dev/request-uid"]}' >>"$out/pods.jsonl" || true
+    echo '{"again":true}' >>"$out/$1.jsonl"
+    kb get "$2" -w --output-watch-events -o json 2>/dev/null |
+      jq -c --unbuffered "select(.object.kind != \"Status\") | {type, name: .object.metadata.name} + (.object | $3)" >>"$out/$1.jsonl" || true
     sleep 0.3
   done
+}
+watch_pods() {
+  watch_objects pods pods 'select(.metadata.labels["longshore.dev/request"]) | {uid: .metadata.uid, phase: .status.phase,
+    deletion: .metadata.deletionTimestamp, grace: (.metadata.deletionGracePeriodSeconds // 0),
+    slot: .metadata.labels["longshore.dev/slot"], request: .metadata.labels["longshore.dev/request"]}'
+}
+watch_rows() {
+  watch_objects rows backuppods '{state: (.status.state // "Planned"), reason: .status.reason, moved: .status.lastTransitionTime}'
+}
+watch_operations() {
+  watch_objects operations operations '{state: (.status.state // "Queued"), attempt: (.status.attempt // 0), pod: .status.pod,
+    started: .status.startTime, completed: .status.completionTime,
+    reason: (first(.status.conditions[]? | select(.type == "Succeeded")) | .reason) // ""}'
 }
 
 wait_for_managers() {
@@ -79,7 +92,8 @@ wait_for_managers() {
 # observe_end: what the objects say when all is over.
 observe_end() {
   within 60 "the API server answers" kb get operations
-  kb get operations,computerequests,backuppods -o json >"$out/objects.json"
+  kb get operations,computerequests,backuppods,pods -o json >"$out/objects.json"
+  kubectl -n longshore-system get lease longshore-controller -o json >"$out/lease.json"
 }
 
 end_children() {
