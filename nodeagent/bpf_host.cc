@@ -39,6 +39,8 @@ Member FromKernel(const agent_member& value, bool existed) {
   return member;
 }
 
+static_assert(kRunsPerSample == AGENT_COST_SAMPLE);
+
 void Zero(agent_device& cell) { std::memset(&cell, 0, sizeof cell); }
 
 }  // namespace
@@ -356,7 +358,7 @@ std::vector<ProgramCost> BpfHost::Costs() const {
       const agent_cost& cell = object_->slots()[cpu].costs[program];
       const uint64_t runs = Load64(cell.runs);
       cost.runs += runs;
-      cost.sampled_runs += runs / AGENT_COST_SAMPLE;
+      cost.sampled_runs += runs / kRunsPerSample;
       cost.sampled_ns += Load64(cell.sampled_ns);
     }
     costs.push_back(std::move(cost));

@@ -136,7 +136,7 @@ NodeUsage Collector::TakeNode(MonotonicTime now) {
   node_files_.Read(node);
   for (const auto& [id, counters] : tree_.NodeDevices()) {
     const BlockDevice& device = devices_.Get(id, now);
-    node.devices[id] = {counters, device.name, device.stacked, devices_.InFlight(id, counters)};
+    node.devices[id] = {counters, device.name, device.stacked, devices_.InFlight(id)};
   }
   node.interfaces = interfaces_.Read(now);
   return node;

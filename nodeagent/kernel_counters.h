@@ -97,10 +97,11 @@ struct PreemptionRow {
   uint64_t offender_ns = 0;  // what the offender then ran for
 };
 
-// What one of our programs costs, measured in one run of 1024.
+// What our programs of one purpose cost.
+inline constexpr uint64_t kRunsPerSample = 1024;  // one of so many is timed
 struct ProgramCost {
   std::string_view program;
-  uint64_t runs = 0;  // all, as far as known (sampled * 1024 otherwise)
+  uint64_t runs = 0;
   uint64_t sampled_runs = 0;
   uint64_t sampled_ns = 0;
 };

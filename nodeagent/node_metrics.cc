@@ -80,7 +80,9 @@ void AddDevices(Exposition& out, const NodeUsage& node) {
   family("device_read_operations_total", "All I/O of the device", &DeviceCounters::read_ops);
   family("device_write_operations_total", "All I/O of the device", &DeviceCounters::write_ops);
   out.Family("device_in_flight_requests", "gauge", "Issued and not yet done");
-  for (const Device& d : devices) out.Value(label(d), static_cast<double>(d.second->in_flight));
+  for (const Device& d : devices) {
+    if (d.second->in_flight) out.Value(label(d), static_cast<double>(*d.second->in_flight));
+  }
   out.Family("device_latency_seconds", "histogram", "From issued to completed");
   for (const Device& d : devices) {
     Histogram all = d.second->counters.read;
@@ -127,10 +129,8 @@ void AddCosts(Exposition& out, const std::vector<ProgramCost>& costs) {
   }
   out.Family("program_seconds_total", "counter", "Time in each, from a sample of its runs");
   for (const ProgramCost& cost : costs) {
-    const double mean = cost.sampled_runs == 0
-                            ? 0
-                            : Seconds(cost.sampled_ns) / static_cast<double>(cost.sampled_runs);
-    out.Value({{"program", std::string(cost.program)}}, mean * static_cast<double>(cost.runs));
+    out.Value({{"program", std::string(cost.program)}},
+              Seconds(cost.sampled_ns) * static_cast<double>(kRunsPerSample));
   }
 }
 

@@ -92,7 +92,7 @@ struct NodeDevice {
   DeviceCounters counters;  // all I/O, whoever caused it
   std::string name;         // "vda"; empty where sysfs isn't mounted
   bool stacked = false;     // loop, device-mapper, md: seen once more on the device below
-  uint64_t in_flight = 0;   // requests that it has at this moment; 0 too where sysfs isn't mounted
+  std::optional<uint64_t> in_flight = {};  // requests that it has now; nothing: sysfs isn't mounted
 };
 
 struct NodeUsage {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 
 namespace longshore::nodeagent {
 namespace {
@@ -96,26 +95,18 @@ const BlockDevice& BlockDevices::Get(DeviceId id, MonotonicTime now) {
   if (now - forgotten_ >= kSysfsRescan) {
     forgotten_ = now;
     known_.clear();
+    in_flight_.clear();
   }
   const auto found = known_.find(id);
   return found != known_.end() ? found->second : known_.emplace(id, Look(id)).first->second;
 }
 
-uint64_t BlockDevices::InFlight(DeviceId id, const DeviceCounters& counters) const {
-  const uint64_t issued = counters.read_ops + counters.write_ops + counters.flushes;
-  Histogram done = counters.read;
-  done += counters.write;
-  done += counters.flush;
-  if (std::accumulate(done.buckets.begin(), done.buckets.end(), uint64_t{0}) >= issued) return 0;
-  const auto text = ReadFile(PathOf(id) + "/inflight", 4096);  // reads, writes
-  if (!text.has_value()) return 0;
-  std::string_view rest = *text;
-  const auto next = [&rest] {
-    rest.remove_prefix(std::min(rest.find_first_not_of(" \n"), rest.size()));
-    return Number(TakeWord(rest));
-  };
-  const uint64_t reads = next();
-  return reads + next();
+std::optional<uint64_t> BlockDevices::InFlight(DeviceId id) {
+  KeptFile& file = in_flight_.try_emplace(id, open_files_).first->second;
+  const auto text = file.Read(PathOf(id) + "/inflight");  // reads, writes
+  if (!text) return std::nullopt;
+  const std::string_view reads = text->substr(std::min(text->find_first_not_of(' '), text->size()));
+  return Number(reads) + Number(reads.substr(std::min(reads.find(' '), reads.size())));
 }
 
 BlockDevice BlockDevices::Look(DeviceId id) const {

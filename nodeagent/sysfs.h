@@ -5,7 +5,7 @@
 //
 // A container's own /sys shows the interfaces of its network namespace, not the node's: for those
 // the host's /sys has to be mounted. Block devices are the same in every /sys.
-// Cost: 4 reads an interface and sample; the lists are made anew once a minute.
+// Cost: 4 reads an interface and one a block device each sample; the lists are made anew once a minute.
 #pragma once
 
 #include <chrono>
@@ -54,9 +54,9 @@ class BlockDevices {
  public:
   explicit BlockDevices(std::string sysfs) : sysfs_(std::move(sysfs)) {}
   const BlockDevice& Get(DeviceId id, MonotonicTime now);
-  // Requests that the device has at this moment, by the kernel's own count. `counters` is all that
-  // it did: where everything that was issued is done, the file isn't read.
-  uint64_t InFlight(DeviceId id, const DeviceCounters& counters) const;
+  // Requests that the device has at this moment, by the kernel's own count: ours doesn't hear of all
+  // completions. Nothing where sysfs isn't mounted.
+  std::optional<uint64_t> InFlight(DeviceId id);
 
  private:
   BlockDevice Look(DeviceId id) const;
@@ -65,6 +65,8 @@ class BlockDevices {
   const std::string sysfs_;
   std::map<DeviceId, BlockDevice> known_;  // of devices that did I/O; a number may be reused
   MonotonicTime forgotten_{};
+  OpenFiles open_files_{64};
+  std::map<DeviceId, KeptFile> in_flight_;
 };
 
 }  // namespace longshore::nodeagent

@@ -85,6 +85,7 @@ void Fill(messages::Usage& out, const Counters& counters) {
   out.set_reclaim_stall_ns(counters.reclaim_stall_ns);
   out.set_network_receive_bytes(counters.network_receive_bytes);
   out.set_network_send_bytes(counters.network_send_bytes);
+  out.set_oom_kills(counters.oom_kills);
 }
 
 void Fill(messages::Usage& out, const Usage& usage) {
@@ -115,7 +116,7 @@ void Fill(messages::NodeCounters& out, const NodeUsage& node) {
     Fill(row, id, device.counters);
     row.set_name(device.name);
     row.set_stacked(device.stacked);
-    row.set_in_flight(device.in_flight);
+    if (device.in_flight) row.set_in_flight(*device.in_flight);
   }
   for (const NetworkInterface& interface : node.interfaces) {
     messages::NetworkInterface& row = *out.add_interfaces();

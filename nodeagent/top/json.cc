@@ -124,7 +124,7 @@ Json NodeJson(const Sample& before, const Sample& now) {
     Json entry = {{"device", device.id.ToString()},
                   {"name", device.name.empty() ? Json(nullptr) : Json(device.name)},
                   {"stacked", device.stacked}};
-    entry["inFlight"] = device.in_flight;
+    entry["inFlight"] = device.in_flight ? Json(*device.in_flight) : Json(nullptr);
     entry.update(ToJson(device.rates));
     devices.push_back(std::move(entry));
   }

@@ -61,7 +61,7 @@ struct NodeDeviceRates {
   std::string name;
   bool stacked = false;
   DeviceRates rates;
-  uint64_t in_flight = 0;  // requests that it has at this moment
+  std::optional<uint64_t> in_flight = {};  // requests that it has now; nothing: not known
 };
 
 struct InterfaceRates {

@@ -182,7 +182,7 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
     if (device.rates.Idle()) continue;
     lines.push_back("device " + (device.name.empty() ? device.id.ToString() : device.name) +
                     (device.stacked ? " (on another): " : ": ") + DeviceText(device.rates) +
-                    "  in flight " + std::to_string(device.in_flight));
+                    "  in flight " + (device.in_flight ? std::to_string(*device.in_flight) : "-"));
   }
   for (const InterfaceRates& nic : node.interfaces) {
     if (nic.receive_bytes + nic.send_bytes + nic.drops == 0) continue;

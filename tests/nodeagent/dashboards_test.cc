@@ -22,7 +22,7 @@ std::set<std::string> Exposed() {
   UsageMetrics usage(10, Clock::Real());
   auto sample = std::make_shared<Sample>();
   sample->node.pressure = Pressure{};
-  sample->node.devices[{8, 0}] = {};
+  sample->node.devices[{8, 0}] = {.in_flight = 0};
   sample->node.interfaces.resize(1);
   sample->pods.push_back({.uid = "a", .watched = true});
   sample->audit = Audit{.worst_io_bytes = 0};

@@ -137,7 +137,7 @@ TEST_F(UsageMetricsTest, SeriesHaveABound) {
   EXPECT_LT(lines, 800);
 }
 
-// By all reasons, and what the programs cost: the mean of the sampled runs times all runs.
+// By all reasons, and what the programs cost: of one run in 1024, which stands for all.
 TEST_F(UsageMetricsTest, TellsWhatIsLostAndWhatItCosts) {
   costs_ = {{.program = "sched_switch", .runs = 4096, .sampled_runs = 4, .sampled_ns = 400}};
   edit_ = [](Sample& sample) {
@@ -151,6 +151,17 @@ TEST_F(UsageMetricsTest, TellsWhatIsLostAndWhatItCosts) {
   EXPECT_DOUBLE_EQ(Value("longshore_nodeagent_program_seconds_total{program=\"sched_switch\"}"),
                    4096 * 100e-9);
   EXPECT_DOUBLE_EQ(Value("longshore_nodeagent_audit_worst_cpu_error_ratio"), 0.0001);
+}
+
+// A counter that falls looks like a restart: a cheap run after a dear one takes nothing back.
+TEST_F(UsageMetricsTest, TheCostOfAProgramNeverFalls) {
+  const char* cost = "longshore_nodeagent_program_seconds_total{program=\"oom\"}";
+  costs_ = {{.program = "oom", .runs = 16'000, .sampled_runs = 1, .sampled_ns = 500'000}};
+  At(1, {});
+  const double before = Value(cost);
+  costs_ = {{.program = "oom", .runs = 16'400, .sampled_runs = 2, .sampled_ns = 501'000}};
+  At(2, {});
+  EXPECT_GT(Value(cost), before);
 }
 
 // Prometheus' histograms: cumulative buckets in seconds, the last without an end.
