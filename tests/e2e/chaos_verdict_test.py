@@ -40,7 +40,8 @@ class Story:
     def __init__(self):
         again = {"again": True}
         self.managers = [{"accepted": "r", "key": "k", "max": 2}, {"operation": "op", "request": "r"}, {"ended": "r"}]
-        self.kills = [{"kind": "backup_pod", "target": "a", "dead": True}, {"kind": "leader", "target": "c", "dead": True, "term": 4}]
+        self.kills = [{"kind": "backup_pod", "target": "a", "dead": True, "time": START + 8},
+                      {"kind": "leader", "target": "c", "dead": True, "time": START + 33, "term": 4}]
         self.rows = [
             again, row("a", "Planned", 0), row("b", "Planned", 0), row("a", "Provisioning", 1), row("b", "Provisioning", 1),
             row("a", "Available", 3), row("b", "Available", 4), row("a", "Assigned", 5), row("a", "Lost", 8, "PodDeleted"),
@@ -163,6 +164,16 @@ class VerdictTest(unittest.TestCase):
         story.kills[0]["target"] = "b"
         self.fails(story, "operations_killed", 1, "attempt 1 of op on a")
 
+    def test_a_kill_that_came_later_is_no_excuse(self):
+        story = Story()
+        story.kills[0]["time"] = START + 500
+        self.fails(story, "operations_killed", 1, "attempt 1 of op on a")
+
+    def test_a_pod_that_did_not_die_is_no_excuse(self):
+        story = Story()
+        story.kills[0]["dead"] = False
+        self.fails(story, "operations_killed", 1, "attempt 1 of op on a")
+
     def test_an_operation_that_fails_by_itself_is_counted(self):
         story = Story()
         story.objects[0]["status"]["state"] = "Failed"
@@ -246,10 +257,10 @@ class VerdictTest(unittest.TestCase):
         self.assertIn("nobody has led since", "\n".join(story.judged()[1]))
         story = Story()
         story.kills.append(copy.deepcopy(story.kills[1]))
-        self.assertIn("two leaders killed in term 4", "\n".join(story.judged()[1]))
+        self.fails(story, "kills_total", 2, "two leaders killed in term 4")
 
     def test_a_killed_pod_whose_row_does_not_say_so_is_told(self):
-        self.assertIn("its row does not say so", "\n".join(Story().without("rows", 8).judged()[1]))
+        self.fails(Story().without("rows", 8), "kills_total", 1, "its row does not say so")
 
     def test_a_run_that_saw_nothing_proves_nothing(self):
         for name in ("kills", "rows", "operations", "pods", "told", "managers"):

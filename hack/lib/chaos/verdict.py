@@ -87,24 +87,35 @@ def pods_doubled(changes, managers, complain):
     return len(doubled)
 
 
+# A kill is written down once it is seen to be done, which takes up to 5 s; the work may have begun anew by then.
+SEEN_LATE = 10
+
+
 def operations_killed(kills, changes, operations, complain):
-    """Attempts that ended without success though nobody had killed their pod."""
-    pods, refused = defaultdict(dict), set()
+    """Attempts that ended without success though nobody had killed their pod by then."""
+    pods, refused, began = defaultdict(dict), set(), {}
     for change in changes:
         if change.get("again") or not change["attempt"]:
             continue
         pods[change["name"]].setdefault(change["attempt"], change["pod"])
+        began.setdefault((change["name"], change["attempt"]), announced.seconds(change["started"]))
         if change["reason"] == "Refused":  # the worker never began
             refused.add((change["name"], change["attempt"]))
-    killed_pods = {kill["target"] for kill in kills if kill["kind"] == "backup_pod"}
+    deaths = defaultdict(list)
+    for kill in kills:
+        if kill["kind"] == "backup_pod" and kill.get("dead"):
+            deaths[kill["target"]].append(kill["time"])
     killed = 0
     for operation in operations:
         name, status = operation["metadata"]["name"], operation.get("status", {})
         attempts = status.get("attempt", 0)
+        end = announced.seconds(status.get("completionTime"))
         for attempt in range(1, attempts + 1):
             pod = pods[name].get(attempt, status.get("pod") if attempt == attempts else None)
             well = attempt == attempts and status["state"] == "Succeeded"
-            if not well and pod not in killed_pods and (name, attempt) not in refused:
+            over = (began.get((name, attempt + 1)) or end or float("inf")) + SEEN_LATE
+            died = any(time <= over for time in deaths[pod])
+            if not well and not died and (name, attempt) not in refused:
                 killed += complain(f"attempt {attempt} of {name} on {pod} ended ({status['state']} now), and nobody had killed its pod")
         if not attempts and status.get("state") in announced.TERMINAL:
             killed += complain(f"{name} is {status['state']} and was never begun")
@@ -122,9 +133,11 @@ def kills_counted(kills, rows, lease, complain):
             continue
         if kill["kind"] == "backup_pod" and kill["target"] not in ended:
             complain(f"pod {kill['target']} was killed, and its row does not say so")
+            continue
         if kill["kind"] == "leader":
             if kill["term"] <= term:
                 complain(f"two leaders killed in term {term}: nobody else led")
+                continue
             term = kill["term"]
         counted += 1
     if term >= lease:
