@@ -71,6 +71,9 @@ api::Condition CopiesApart(const placement::Location& data, const api::BackupRep
                "BackupRepository " + repository.metadata.name +
                    " has no spec.location and its URL names no Service: taken to be outside");
   }
+  if (data.external) {
+    return Say("True", "OutsideCluster", data.reason + "; copies: " + copies.reason);
+  }
   if (!copies.known() || !data.known()) {
     return Say("Unknown", "NotLocated",
                copies.known() ? "where the data is: " + data.reason

@@ -185,7 +185,8 @@ bool Scorer::IsBusierThan(const Pressure& pressure) const {
 }
 
 Obstacle Scorer::PlacementObstacle(Tier tier) const {
-  if (required_ && !location_.unbound) {
+  // Data that is outside is as near to one node as to another.
+  if (required_ && !location_.unbound && !location_.external) {
     if (!location_.known()) return Obstacle::kLocationUnknown;
     if (tier > wanted_) return Obstacle::kTooFar;
   }

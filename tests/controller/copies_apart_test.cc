@@ -43,6 +43,14 @@ TEST_F(CopiesApartTest, ARepositoryThatNothingPlacesInTheClusterIsOutside) {
   EXPECT_EQ(Compare().reason, "OutsideCluster");
 }
 
+TEST_F(CopiesApartTest, DataOutsideIsApartFromCopiesInTheCluster) {
+  source_.spec.location = {.external = true};
+  EXPECT_EQ(Reason("n1", "Zone"), "OutsideCluster");
+  EXPECT_EQ(Compare().status, "True");
+  EXPECT_NE(Compare().message.find("node n1"), std::string::npos);
+  EXPECT_EQ(Reason("n9"), "OutsideCluster");  // wherever they are
+}
+
 TEST_F(CopiesApartTest, WhatIsNotAcceptedSaysHowNearTheyAre) {
   EXPECT_EQ(Reason("n1"), "SameNode");
   EXPECT_EQ(Reason("n2"), "Apart");

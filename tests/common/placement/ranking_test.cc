@@ -364,6 +364,16 @@ TEST(RankingTest, RequireDoesNotVetoWhileTheClaimIsUnbound) {
   }
 }
 
+// No node is nearer to it than another, and that will not change by waiting.
+TEST(RankingTest, RequireRefusesNoNodeForDataOutsideOfTheCluster) {
+  const FakeView view = OneNodePerTier();
+  for (const NodeScore& score : Rank(MakeSource({.external = true}, "Require"), view)) {
+    EXPECT_TRUE(score.feasible) << score.node;
+    EXPECT_EQ(score.locality_points, kUnknownPoints);
+    EXPECT_THAT(score.reasons, Contains("the data is outside of the cluster (+10)"));
+  }
+}
+
 // `tier` says what is near enough: within it, nearness no longer counts.
 TEST(RankingTest, NearerThanWantedIsNotBetter) {
   const FakeView view = OneNodePerTier();
