@@ -116,12 +116,14 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
     } else {
       node.reserved = reserved.At(node.place);
       const placement::Tier tier = grounds.located->tiers[node.place];
-      const bool avoided = tier == placement::Tier::kNode &&
-                           scorer.Avoids(tier, grounds.pressure->Of(names[i], grounds.now));
-      node.points =
-          scorer.Score(tier, table.room(node.place),
-                       (*grounds.pressure_points)[node.place].At(elapsed_ms), node.reserved,
-                       have_image != nullptr && have_image[node.place] != 0, avoided);
+      const placement::Tier counts_as =
+          tier != placement::Tier::kNode
+              ? tier
+              : scorer.CountsAs(tier, table.node(node.place),
+                                grounds.pressure->Of(names[i], grounds.now));
+      node.points = scorer.Score(tier, counts_as, table.room(node.place),
+                                 (*grounds.pressure_points)[node.place].At(elapsed_ms),
+                                 node.reserved, have_image != nullptr && have_image[node.place] != 0);
     }
   }
   if (!grounds.demand.attached_to.empty()) RefuseDetached(decision);

@@ -374,4 +374,12 @@ Tier Nearness(const Location& location, const NodeInfo& node) {
   return best;
 }
 
+Tier NearnessBeside(const Location& location, const NodeInfo& node) {
+  NodeInfo nameless;
+  nameless.rack = node.rack;
+  nameless.zone = node.zone;
+  nameless.region = node.region;
+  return Nearness(location, nameless);
+}
+
 }  // namespace longshore::placement

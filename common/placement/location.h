@@ -166,5 +166,7 @@ Location Locate(const api::BackupSource& source, const View& view);
 // The best tier to any of the places. Names count only inside what holds them: equal zones of
 // different regions are different zones. kUnknown when there is nothing to compare.
 Tier Nearness(const Location& location, const NodeInfo& node);
+// That of another node of the same rack, zone and region, which does not hold the data.
+Tier NearnessBeside(const Location& location, const NodeInfo& node);
 
 }  // namespace longshore::placement

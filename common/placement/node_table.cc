@@ -86,12 +86,7 @@ std::vector<Tier> NodeTable::Tiers(const Location& location) const {
   }
   std::vector<Tier> by_group;
   for (const uint32_t first : topology_->first_of) {
-    // Without its name, which only one node of the group has.
-    NodeInfo nameless;
-    nameless.rack = node(first).rack;
-    nameless.zone = node(first).zone;
-    nameless.region = node(first).region;
-    by_group.push_back(Nearness(racks, nameless));
+    by_group.push_back(NearnessBeside(racks, node(first)));
   }
   std::vector<Tier> tiers;
   tiers.reserve(size());

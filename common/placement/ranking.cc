@@ -233,8 +233,8 @@ Points Scorer::Score(const NodeInfo& node, const Pressure& pressure, int reserve
 
 Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
                      int reserved) const {
-  Points points = Score(tier, RoomOf(node), PressurePoints(pressure), reserved, HasImage(node),
-                        Avoids(tier, pressure));
+  Points points = Score(tier, CountsAs(tier, node, pressure), RoomOf(node),
+                        PressurePoints(pressure), reserved, HasImage(node));
   // Placement first: it is the one that no freed capacity and no other node state can change.
   if (points.obstacle == Obstacle::kNone && !OnItsVolumesNode(node.name)) {
     points.obstacle = Obstacle::kAttached;
@@ -243,13 +243,13 @@ Points Scorer::Score(const NodeInfo& node, Tier tier, const Pressure& pressure,
   return points;
 }
 
-Points Scorer::Score(Tier tier, const Room& room, int pressure_points, int reserved, bool has_image,
-                     bool avoided) const {
+Points Scorer::Score(Tier tier, Tier counts_as, const Room& room, int pressure_points, int reserved,
+                     bool has_image) const {
   Points points;
   points.tier = tier;
-  points.avoided = avoided;
+  points.avoided = counts_as != tier;
   // Nearer than wanted is not better: then pressure and room decide.
-  points.locality = LocalityPoints(std::max(avoided ? Tier::kZone : tier, wanted_));
+  points.locality = LocalityPoints(std::max(counts_as, wanted_));
   points.pressure = pressure_points;
   points.room = RoomPoints(room, reserved);
   points.image = has_image ? kImagePoints : 0;

@@ -8,6 +8,7 @@
 // docs/placement.md has the numbers and the reasons.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -126,8 +127,8 @@ class Scorer {
   // Of a node whose tier is known.
   Points Score(const NodeInfo& node, Tier tier, const Pressure& pressure, int reserved) const;
   // The same where the obstacle is one of nearness or none: nothing else is looked at.
-  Points Score(Tier tier, const Room& room, int pressure_points, int reserved, bool has_image,
-               bool avoided) const;
+  Points Score(Tier tier, Tier counts_as, const Room& room, int pressure_points, int reserved,
+               bool has_image) const;
   // With the reasons, for people; of an obstacle that only the caller can know, if there is none
   // else.
   NodeScore Explain(const NodeInfo& node, const Pressure& pressure, int reserved,
@@ -138,6 +139,11 @@ class Scorer {
   // Whether a node of that tier is too busy to be preferred for the data that it holds.
   bool Avoids(Tier tier, const Pressure& pressure) const {
     return tier == Tier::kNode && avoid_above_permille_ && IsBusierThan(pressure);
+  }
+  // The tier that a node of the given one has the points of: an avoided one is as near as another
+  // node beside it, and no nearer than its zone.
+  Tier CountsAs(Tier tier, const NodeInfo& node, const Pressure& pressure) const {
+    return Avoids(tier, pressure) ? std::max(Tier::kZone, NearnessBeside(location_, node)) : tier;
   }
   bool HasImage(const NodeInfo& node) const {
     return image_key_ != 0 && node.images.Has(image_key_);

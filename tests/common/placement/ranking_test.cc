@@ -132,6 +132,26 @@ TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
   EXPECT_EQ(only[0].locality_points, kZonePoints);
 }
 
+// Whatever the nodes are labelled with: where others are at no known tier or in the region only,
+// the avoided one is so too, and its load puts it behind them.
+TEST(RankingTest, Case36_AvoidedNodeIsNoNearerThanOthersWithTheSameLabels) {
+  for (const auto& [zone, region, points] :
+       {std::tuple("", "", kUnknownPoints), {"", "eu", kRegionPoints}, {"za", "eu", kZonePoints}}) {
+    FakeView view;
+    for (const char* name : {"n1", "n2"}) view.AddNode(name, "", zone, region);
+    auto source = OnN1();
+    source.spec.placement.avoid_node_above_percent = 70;
+    const auto ranked = Rank(source, view, {{"n1", Busy()}});
+    EXPECT_THAT(Names(ranked), ElementsAre("n2", "n1")) << zone << " of " << region;
+    EXPECT_EQ(ranked[1].locality_points, points) << zone << " of " << region;
+    EXPECT_EQ(Rank(source, view, {{"n1", Calm()}})[0].node, "n1");
+    // Unasked too, but as good as the others.
+    source.spec.placement.avoid_node_above_percent = 0;
+    const auto equal = Rank(source, view);
+    EXPECT_EQ(equal[0].score, equal[1].score) << zone << " of " << region;
+  }
+}
+
 // It starts sooner there; but a node that is calmer or emptier by more is still better.
 TEST(RankingTest, NodeThatHasTheImageIsBetter) {
   FakeView view;
