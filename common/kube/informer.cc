@@ -89,7 +89,7 @@ class BasicInformer<T>::Impl {
   }
   std::optional<Error> denial() {
     MutexLock lock(mutex_);
-    return denial_;
+    return denials_ > 1 ? denial_ : std::nullopt;
   }
   milliseconds staleness() const {
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - alive_.load());
@@ -126,7 +126,7 @@ class BasicInformer<T>::Impl {
     Tell(changes);
     MutexLock lock(mutex_);
     synced_ = true;
-    denial_.reset();
+    denials_ = 0;
     changed_.notify_all();
   }
 
@@ -135,6 +135,7 @@ class BasicInformer<T>::Impl {
     if (error.code != Code::kPermissionDenied) return;
     MutexLock lock(mutex_);
     denial_ = error;
+    ++denials_;
   }
 
   void Take(WatchEvent event) {
@@ -163,7 +164,8 @@ class BasicInformer<T>::Impl {
   ConditionVariable changed_;
   BasicStore<T> store_ LS_GUARDED_BY(mutex_);
   bool synced_ LS_GUARDED_BY(mutex_) = false;
-  std::optional<Error> denial_ LS_GUARDED_BY(mutex_);
+  std::optional<Error> denial_ LS_GUARDED_BY(mutex_);  // the last
+  int64_t denials_ LS_GUARDED_BY(mutex_) = 0;          // since the last list
   std::vector<Ptr> listed_;  // the list that is being read; of the reflector's thread
   Reflector reflector_;      // last: its thread uses everything above
 };

@@ -91,9 +91,8 @@ class ClusterView::Impl {
     if (synced()) return "";
     std::vector<std::string> reasons;
     for (const auto& [kind, informer] : kinds_) {
-      const bool needed = kind == Kind::kNodes || kind == Kind::kPods || !informer->denial();
       const std::string why = kube::WhyUnsynced(*informer);
-      if (needed && !why.empty()) reasons.push_back(why);
+      if (!DoesWithout(kind, *informer) && !why.empty()) reasons.push_back(why);
     }
     // All is listed, and the first snapshot of it is being made.
     return reasons.empty() ? "the first snapshot is not made yet" : Join(reasons, "; ");
@@ -102,9 +101,7 @@ class ClusterView::Impl {
   std::chrono::milliseconds staleness() const {
     std::chrono::milliseconds oldest{0};
     for (const auto& [kind, informer] : kinds_) {
-      if (informer->synced() || !informer->denial()) {
-        oldest = std::max(oldest, informer->staleness());
-      }
+      if (!DoesWithout(kind, *informer)) oldest = std::max(oldest, informer->staleness());
     }
     return oldest;
   }
@@ -116,6 +113,12 @@ class ClusterView::Impl {
   const auto& informers() const { return kinds_; }
 
  private:
+  // Of these the last that was known counts, even where they are denied later.
+  static bool IsNeeded(Kind kind) { return kind == Kind::kNodes || kind == Kind::kPods; }
+  static bool DoesWithout(Kind kind, const kube::Informer& informer) {
+    return !IsNeeded(kind) && informer.denial().has_value();
+  }
+
   using Apply = void (SnapshotBuilder::*)(const api::Json*, const api::Json*);
 
   void Connect(kube::Informer& informer, Apply apply) {
@@ -131,9 +134,10 @@ class ClusterView::Impl {
   Listed ListedNow() const {
     Listed listed;
     for (const auto& [kind, informer] : kinds_) {
-      if (informer->synced()) {
+      const auto denial = informer->denial();
+      if (informer->synced() && (!denial || IsNeeded(kind))) {
         listed.kinds.insert(kind);
-      } else if (const auto denial = informer->denial()) {
+      } else if (denial) {
         listed.denied[kind] = denial->message;
       }
     }

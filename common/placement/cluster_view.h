@@ -32,7 +32,7 @@ class ClusterView {
   // What it waits for, and why that does not come; empty once synced.
   std::string WhyUnsynced() const;
   bool WaitForSync(std::chrono::milliseconds timeout) const;
-  // Age of the oldest watch's last sign of life, of those that were listed.
+  // Age of the oldest watch's last sign of life, but for what may not be listed.
   std::chrono::milliseconds staleness() const;
   // Never null, never changes after it was handed out.
   std::shared_ptr<const View> Snapshot() const;

@@ -73,7 +73,7 @@ bool Listed::all() const {
 }
 
 std::optional<Error> ClusterSnapshot::Unlisted(Kind kind) const {
-  if (listed_.kinds.contains(kind)) return std::nullopt;
+  if (Knows(kind)) return std::nullopt;
   const std::string name = KindName(kind);
   if (const auto denied = listed_.denied.find(kind); denied != listed_.denied.end()) {
     return Error{Code::kPermissionDenied, name + " may not be listed: " + denied->second};
@@ -113,10 +113,12 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByLabels(
 std::vector<View::PodPlace> ClusterSnapshot::PodsByOwner(const std::string& ns,
                                                          const api::LocationOwner& owner) const {
   const NamespacePart& part = Part(ns);
+  const Shared<StatefulSetRecord> unknown;
+  const auto& sets = Knows(Kind::kStatefulSets) ? part.sets : unknown;
   std::vector<PodPlace> places;
   for (const auto& [name, pod] : part.pods) {
     if (!pod->running || pod->node.empty()) continue;
-    const auto is_owner = [&](const auto& one) { return IsOf(one, owner, part.sets); };
+    const auto is_owner = [&](const auto& one) { return IsOf(one, owner, sets); };
     if (std::any_of(pod->owners.begin(), pod->owners.end(), is_owner)) {
       places.push_back(PlaceOf(*pod));
     }
@@ -126,6 +128,7 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByOwner(const std::string& ns,
 
 std::vector<View::PodPlace> ClusterSnapshot::ServiceEndpoints(const std::string& ns,
                                                               const std::string& service) const {
+  if (!Knows(Kind::kSlices)) return {};
   std::vector<PodPlace> places;
   for (const auto& [name, slice] : Part(ns).slices) {
     if (slice->service != service) continue;
@@ -197,8 +200,8 @@ Result<VolumePlace> ClusterSnapshot::PlaceOfFutureVolume(const ClaimRecord& clai
   }
   const std::string unbound = "it is not bound to a volume yet";
   const auto found = classes_->find(claim.storage_class);
-  if (found == classes_->end() || found->second->topologies.empty()) {
-    const auto unlisted = Unlisted(Kind::kClasses);
+  const auto unlisted = Unlisted(Kind::kClasses);
+  if (unlisted || found == classes_->end() || found->second->topologies.empty()) {
     return FailedPrecondition(unlisted ? unbound + ", and " + unlisted->message : unbound);
   }
   VolumePlace place{{}, "allowedTopologies of storage class " + claim.storage_class, false};
@@ -210,6 +213,7 @@ Result<VolumePlace> ClusterSnapshot::PlaceOfFutureVolume(const ClaimRecord& clai
 }
 
 std::string ClusterSnapshot::VolumeOf(const std::string& ns, const std::string& claim) const {
+  if (!Knows(Kind::kClaims)) return "";
   const auto& claims = Part(ns).claims;
   const auto found = claims.find(claim);
   return found == claims.end() ? "" : found->second->volume;
@@ -217,12 +221,14 @@ std::string ClusterSnapshot::VolumeOf(const std::string& ns, const std::string& 
 
 std::vector<std::string> ClusterSnapshot::AttachedNodes(const std::string& ns,
                                                         const std::string& claim) const {
+  if (!Knows(Kind::kAttachments)) return {};
   const auto found = attached_->find(VolumeOf(ns, claim));
   if (found == attached_->end()) return {};
   return {found->second.begin(), found->second.end()};
 }
 
 std::string ClusterSnapshot::AttachedTo(const std::string& ns, const std::string& claim) const {
+  if (!Knows(Kind::kAttachments) || !Knows(Kind::kVolumes)) return "";
   const auto volume = volumes_->find(VolumeOf(ns, claim));
   if (volume == volumes_->end() || !volume->second->one_node) return "";
   const auto nodes = attached_->find(volume->first);

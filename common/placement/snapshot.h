@@ -66,6 +66,8 @@ class ClusterSnapshot final : public View {
 
  private:
   friend class SnapshotBuilder;
+  // False: nothing is known of that kind, whatever was listed of it before a right was withdrawn.
+  bool Knows(Kind kind) const { return listed_.kinds.contains(kind); }
   const NamespacePart& Part(const std::string& ns) const;
   std::string VolumeOf(const std::string& ns, const std::string& claim) const;
   Result<VolumePlace> PlaceOfVolume(const VolumeRecord& volume) const;

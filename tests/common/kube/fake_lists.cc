@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/common/kube/fake_api.h"
 
 namespace longshore::kube {
@@ -58,8 +61,19 @@ http::Response FakeLists::Answer(const http::Request& request) {
                    plural + " is forbidden: User \"test\" cannot list resource \"" + plural + "\"");
   }
   if (withheld_.contains(plural)) return Refusal(503, "ServiceUnavailable");
-  if (request.Query("watch") == "true") return WatchThatStays("");
-  return ListOf(objects_[plural], 7);
+  if (request.Query("watch") != "true") return ListOf(objects_[plural], 7);
+  return {.stream = [this, plural](const http::StreamWriter& write,
+                                   const std::function<bool()>& stopping) {
+    while (!stopping() && !IsDenied(plural)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    if (!stopping()) write(ErrorEvent(410, "Expired"));
+  }};
+}
+
+bool FakeLists::IsDenied(const std::string& plural) const {
+  MutexLock lock(mutex_);
+  return denied_.contains(plural);
 }
 
 }  // namespace longshore::kube

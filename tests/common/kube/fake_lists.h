@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An API server that lists any resource, for programs that watch many: what a test has put there,
-// which is nothing at first. It can deny a resource or be out of order for it. Watches stay silent.
+// which is nothing at first. It can deny a resource or be out of order for it. Watches are silent.
 #pragma once
 
 #include <map>
@@ -21,7 +21,7 @@ class FakeLists {
 
   // Before who lists it starts.
   void Put(const Resource& resource, Json object);
-  // As RBAC does it; Allow takes it back.
+  // As RBAC does it; Allow takes it back. Watches that are open are told to list anew.
   void Deny(const Resource& resource);
   // 503 to whoever asks; Allow ends it.
   void Withhold(const Resource& resource);
@@ -34,6 +34,7 @@ class FakeLists {
 
  private:
   http::Response Answer(const http::Request& request);
+  bool IsDenied(const std::string& plural) const;
 
   mutable Mutex mutex_;
   std::map<std::string, std::vector<Json>> objects_ LS_GUARDED_BY(mutex_);  // by plural

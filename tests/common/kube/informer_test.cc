@@ -249,11 +249,11 @@ TEST_F(InformerTest, SickListsDeleteNothing) {
 
 // Whoever can do without must not wait for ever; and a right may be given later.
 TEST_F(InformerTest, DenialIsToldUntilTheRightIsGiven) {
-  api_.OnList(Refusal(403, "Forbidden", "user x cannot list"));
+  for (int i = 0; i < 2; ++i) api_.OnList(Refusal(403, "Forbidden", "user x cannot list"));
   api_.OnList(Refusal(500, "InternalError"));
   Start();
   EXPECT_EQ(WhyUnsynced(*informer_).find("configmaps"), 0u);
-  ASSERT_TRUE(api_.Wait(3));  // the second failure says nothing about rights
+  ASSERT_TRUE(api_.Wait(4));  // the last failure says nothing about rights
   EXPECT_EQ(informer_->denial()->code, Code::kPermissionDenied);
   EXPECT_EQ(WhyUnsynced(*informer_),
             "configmaps may not be listed: list configmaps: user x cannot list");
@@ -262,6 +262,25 @@ TEST_F(InformerTest, DenialIsToldUntilTheRightIsGiven) {
   ASSERT_TRUE(informer_->WaitForSync(std::chrono::seconds(10)));
   EXPECT_FALSE(informer_->denial().has_value());
   EXPECT_EQ(WhyUnsynced(*informer_), "");
+}
+
+// A server that has just started may not know the rights yet.
+TEST_F(InformerTest, OneRefusedListIsNoDenial) {
+  api_.OnList(Refusal(403, "Forbidden", "user x cannot list"));
+  Start();
+  ASSERT_TRUE(api_.Wait(3));
+  EXPECT_FALSE(informer_->denial().has_value());
+}
+
+TEST_F(InformerTest, DenialIsToldAlsoOfARightThatIsWithdrawn) {
+  api_.OnList(ListOf({Map("a", 1)}, 7));
+  api_.OnWatch(WatchThatEnds(ErrorEvent(410, "Expired")));
+  for (int i = 0; i < 2; ++i) api_.OnList(Refusal(403, "Forbidden", "user x cannot list"));
+  Start();
+  ASSERT_TRUE(Soon([&] { return informer_->denial().has_value(); }));
+  EXPECT_TRUE(informer_->synced());
+  api_.OnList(ListOf({Map("a", 1)}, 8));
+  EXPECT_TRUE(Soon([&] { return !informer_->denial().has_value(); }));
 }
 
 TEST_F(InformerTest, ThrottledWatchHonoursRetryAfter) {

@@ -436,6 +436,41 @@ TEST_F(SnapshotTest, Case31_DeniedAndNotYetListedAreToldApart) {
   EXPECT_FALSE(Build()->Unlisted(Kind::kClaims).has_value());
 }
 
+// What was listed before a right was withdrawn is not known any more.
+TEST_F(SnapshotTest, Case31_NothingIsSaidOfWhatMayNoLongerBeListed) {
+  Add(&SnapshotBuilder::Node, NodeJson("n1"));
+  Add(&SnapshotBuilder::Claim, ClaimJson({{"volumeName", "pv-1"}}, "Bound"));
+  Add(&SnapshotBuilder::Volume,
+      Json{{"metadata", {{"name", "pv-1"}}}, {"spec", {{"accessModes", {"ReadWriteOnce"}}}}});
+  Add(&SnapshotBuilder::Attachment, AttachmentJson("a", "n1"));
+  Add(&SnapshotBuilder::Slice, {{"metadata",
+                                 {{"namespace", "db"},
+                                  {"name", "pg-x"},
+                                  {"labels", {{"kubernetes.io/service-name", "pg"}}}}},
+                                {"endpoints", Json::array({{{"nodeName", "n1"}}})}});
+  Add(&SnapshotBuilder::Pod, OwnedBy(PodJson("pg-0", "n1"), "StatefulSet", "pg"));
+  Add(&SnapshotBuilder::StatefulSet,
+      OwnedBy({{"metadata", {{"namespace", "db"}, {"name", "pg"}}}}, "Cluster", "orders"));
+  const auto without = [&](std::optional<Kind> kind) {
+    Listed listed = kAll;
+    if (kind) listed.kinds.erase(*kind);
+    if (kind) listed.denied[*kind] = "no";
+    return builder_.Build(listed);
+  };
+  const auto all = without({});
+  EXPECT_EQ(all->AttachedTo("db", "data"), "n1");
+  EXPECT_EQ(all->ServiceEndpoints("db", "pg").size(), 1u);
+  EXPECT_EQ(all->PodsByOwner("db", {"Cluster", "orders"}).size(), 1u);
+  for (const Kind kind : {Kind::kAttachments, Kind::kVolumes, Kind::kClaims}) {
+    EXPECT_EQ(without(kind)->AttachedTo("db", "data"), "") << KindName(kind);
+  }
+  EXPECT_THAT(without(Kind::kAttachments)->AttachedNodes("db", "data"), IsEmpty());
+  EXPECT_THAT(without(Kind::kSlices)->ServiceEndpoints("db", "pg"), IsEmpty());
+  const auto setless = without(Kind::kStatefulSets);
+  EXPECT_THAT(setless->PodsByOwner("db", {"Cluster", "orders"}), IsEmpty());
+  EXPECT_EQ(setless->PodsByOwner("db", {"StatefulSet", "pg"}).size(), 1u);
+}
+
 // Edge case 32: terms are ORed, requirements ANDed, all operators, and metadata.name.
 TEST_F(SnapshotTest, Case32_EvaluatesVolumeAffinity) {
   Add(&SnapshotBuilder::Node, NodeJson("n1", "za"));
