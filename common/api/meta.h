@@ -29,8 +29,6 @@ inline constexpr char kLabelPurpose[] = "longshore.dev/purpose";
 inline constexpr char kAnnotationCreatedBy[] = "longshore.dev/created-by";
 // Annotation on Pods for the extender: namespace of the BackupSource (its name is the label above).
 inline constexpr char kAnnotationSourceNamespace[] = "longshore.dev/source-namespace";
-// Label on pods of a source's own cluster: "false" on members that hold no data.
-inline constexpr char kLabelHoldsData[] = "longshore.dev/holds-data";
 // Node label for the rack; zone and region are the well-known topology.kubernetes.io ones.
 // "Prefer": the pod's source requires nearness, but for this pod it is preferred only.
 inline constexpr char kAnnotationPlacementMode[] = "longshore.dev/placement-mode";

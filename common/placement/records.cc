@@ -14,6 +14,7 @@ namespace {
 
 using api::Json;
 using kube::StringAt;
+using Labels = std::map<std::string, std::string>;
 
 // Names before the well-known ones became topology.kubernetes.io; volumes of old still carry them.
 constexpr char kOldZone[] = "failure-domain.beta.kubernetes.io/zone";
@@ -34,7 +35,7 @@ std::map<std::string, std::string> TextMap(const Json& object) {
   return map;
 }
 
-std::string LabelOr(const std::map<std::string, std::string>& labels, const char* key,
+std::string LabelOr(const Labels& labels, const char* key,
                     const char* old_key = nullptr) {
   auto found = labels.find(key);
   if (found == labels.end() && old_key != nullptr) found = labels.find(old_key);
@@ -115,22 +116,27 @@ bool ConditionIsTrue(const Json& object, std::string_view type) {
   return false;
 }
 
-// Roles of members without data, as operators and charts write them into one label or another.
+// Of members without data, and of the one that is written to.
 constexpr std::array<std::string_view, 4> kWitnessRoles{"witness", "arbiter", "tiebreaker",
                                                         "tie-breaker"};
-
-// Roles of the member that is written to, in labels that are about roles: "role", "spilo-role",
-// "cnpg.io/instanceRole", "app.kubernetes.io/component".
 constexpr std::array<std::string_view, 3> kLeaderRoles{"leader", "primary", "master"};
 
-bool Leads(const std::map<std::string, std::string>& labels) {
-  return std::any_of(labels.begin(), labels.end(), [](const auto& label) {
+// The first label about a role that names one of them: "role", "spilo-role",
+// "cnpg.io/instanceRole", "app.kubernetes.io/component", "mongodb.kubedb.com/node.type". An
+// application may be called by such a name, which says nothing about its pods.
+template <size_t N>
+Labels::const_iterator FindRole(const Labels& labels,
+                                const std::array<std::string_view, N>& roles) {
+  return std::find_if(labels.begin(), labels.end(), [&](const auto& label) {
     const std::string key = ToLower(label.first);
-    return (key.ends_with("role") || key.ends_with("/component")) &&
-           std::find(kLeaderRoles.begin(), kLeaderRoles.end(), ToLower(label.second)) !=
-               kLeaderRoles.end();
+    const bool about_roles =
+        key.ends_with("role") || key.ends_with("component") || key.ends_with("node.type");
+    return about_roles &&
+           std::find(roles.begin(), roles.end(), ToLower(label.second)) != roles.end();
   });
 }
+
+bool Leads(const Labels& labels) { return FindRole(labels, kLeaderRoles) != labels.end(); }
 
 // The one of several owners that is its controller.
 api::LocationOwner ControllerOf(const Json& object) {
@@ -145,7 +151,7 @@ api::LocationOwner ControllerOf(const Json& object) {
 
 // A Deployment names its ReplicaSets by its own name and the hash that their pods carry.
 std::string DeploymentOf(const std::string& replica_set,
-                         const std::map<std::string, std::string>& labels) {
+                         const Labels& labels) {
   const auto hash = labels.find("pod-template-hash");
   const std::string end = hash == labels.end() ? "" : "-" + hash->second;
   if (end.size() < 2 || !replica_set.ends_with(end)) return "";
@@ -153,7 +159,7 @@ std::string DeploymentOf(const std::string& replica_set,
 }
 
 std::vector<api::LocationOwner> OwnersOf(const Json& pod,
-                                         const std::map<std::string, std::string>& labels) {
+                                         const Labels& labels) {
   const api::LocationOwner controller = ControllerOf(pod);
   if (controller.name.empty()) return {};
   std::vector<api::LocationOwner> owners{controller};
@@ -164,14 +170,14 @@ std::vector<api::LocationOwner> OwnersOf(const Json& pod,
   return owners;
 }
 
-std::string WitnessLabel(const std::map<std::string, std::string>& labels) {
-  for (const auto& [key, value] : labels) {
-    const bool role = std::find(kWitnessRoles.begin(), kWitnessRoles.end(), ToLower(value)) !=
-                      kWitnessRoles.end();
-    const bool said = key == api::kLabelHoldsData && value == "false";
-    if (role || said) return key + "=" + value;
-  }
-  return "";
+// Ours, for members whose role is not told or means something else: "true" or "false".
+constexpr char kLabelHoldsData[] = "longshore.dev/holds-data";
+
+std::string WitnessLabel(const Labels& labels) {
+  auto label = labels.find(kLabelHoldsData);
+  if (label != labels.end() && label->second == "true") return "";
+  if (label == labels.end() || label->second != "false") label = FindRole(labels, kWitnessRoles);
+  return label == labels.end() ? "" : label->first + "=" + label->second;
 }
 
 }  // namespace

@@ -230,7 +230,8 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
   const std::vector<std::pair<std::string, std::string>> labels = {
       {"role", "witness"},
       {"app.kubernetes.io/component", "arbiter"},
-      {"member", "Tie-Breaker"},
+      {"cnpg.io/instanceRole", "Tie-Breaker"},
+      {"mongodb.kubedb.com/node.type", "arbiter"},
       {"longshore.dev/holds-data", "false"}};
   for (const auto& [key, value] : labels) {
     Json pod = PodJson("pg-2", "n1");
@@ -239,11 +240,15 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
     EXPECT_EQ(ReadPod(pod).witness, key + "=" + value);
   }
   Json holder = PodJson("pg-0", "n1");
+  holder["metadata"]["labels"]["app"] = "witness";  // a database of that name
+  EXPECT_EQ(ReadPod(holder).witness, "");
+  holder["metadata"]["labels"]["role"] = "arbiter";
+  EXPECT_EQ(ReadPod(holder).witness, "role=arbiter");
   holder["metadata"]["labels"]["longshore.dev/holds-data"] = "true";
   EXPECT_EQ(ReadPod(holder).witness, "");
   // Behind a Service too.
   Json witness = PodJson("pg-2", "n1");
-  witness["metadata"]["labels"]["app"] = "witness";
+  witness["metadata"]["labels"]["role"] = "witness";
   Add(&SnapshotBuilder::Pod, witness);
   Add(&SnapshotBuilder::Slice,
       {{"metadata",
@@ -252,7 +257,7 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
          {"labels", {{"kubernetes.io/service-name", "pg"}}}}},
        {"endpoints",
         Json::array({{{"nodeName", "n1"}, {"targetRef", {{"kind", "Pod"}, {"name", "pg-2"}}}}})}});
-  EXPECT_EQ(Build()->ServiceEndpoints("db", "pg").at(0).witness, "app=witness");
+  EXPECT_EQ(Build()->ServiceEndpoints("db", "pg").at(0).witness, "role=witness");
 }
 
 Json OwnedBy(Json object, const std::string& kind, const std::string& name) {
