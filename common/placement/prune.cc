@@ -41,6 +41,18 @@ void PruneVolumes(Json& spec) {
   spec["volumes"] = std::move(claims);
 }
 
+// Of the owners the controller by kind and name, in one entry; the rest is most of each.
+void PruneOwners(Json& metadata) {
+  Json controllers = Json::array();
+  Each(metadata, "ownerReferences", [&](Json& owner) {
+    if (!owner.is_object() || !owner.contains("controller") || owner["controller"] != true) return;
+    KeepOnly(owner, {"kind", "name", "controller"});
+    controllers.push_back(std::move(owner));
+  });
+  metadata.erase("ownerReferences");
+  if (!controllers.empty()) metadata["ownerReferences"] = std::move(controllers);
+}
+
 // What the pod asks for, in place of its containers.
 void AddUpRequests(Json& spec, const PodRecord& read) {
   KeepOnly(spec, {"nodeName", "volumes"});
@@ -85,6 +97,7 @@ void PruneOurs(Json& pod) {
 void PruneOther(Json& pod) {
   const PodRecord read = ReadPod(pod);
   Json& metadata = pod["metadata"];
+  PruneOwners(metadata);
   if (metadata.contains("annotations")) KeepOnly(metadata["annotations"], {kStaticPodHash});
   AddUpRequests(pod["spec"], read);
   Json& status = pod["status"];
@@ -116,8 +129,9 @@ void PruneNode(Json& node) {
 
 void PruneStatefulSet(Json& set) {
   KeepOnly(set, {"apiVersion", "kind", "metadata"});
-  if (!set.is_object() || !set.contains("metadata")) return;
+  if (!set.is_object() || !set.contains("metadata") || !set["metadata"].is_object()) return;
   KeepOnly(set["metadata"], {"name", "namespace", "uid", "resourceVersion", "ownerReferences"});
+  PruneOwners(set["metadata"]);
 }
 
 void PrunePod(Json& pod) {

@@ -85,6 +85,24 @@ TEST(PruneTest, SomebodysPodReadsTheSameInALittleSpace) {
   ExpectReadsTheSame(pod);
 }
 
+TEST(PruneTest, OfOwnersOnlyKindAndNameOfTheControllerAreKept) {
+  Json object = SomebodysPod();
+  object["metadata"]["ownerReferences"].push_back({{"apiVersion", "apps/v1"},
+                                                   {"kind", "StatefulSet"},
+                                                   {"name", "pg"},
+                                                   {"uid", "u2"},
+                                                   {"controller", true},
+                                                   {"blockOwnerDeletion", true}});
+  Json set = object;
+  PruneStatefulSet(set);
+  for (const Json& pruned : {Pruned(object), set}) {
+    EXPECT_EQ(
+        pruned["metadata"]["ownerReferences"],
+        Json::array({{{"kind", "StatefulSet"}, {"name", "pg"}, {"controller", true}}}));
+  }
+  EXPECT_FALSE(Pruned(SomebodysPod())["metadata"].contains("ownerReferences")) << "no controller";
+}
+
 TEST(PruneTest, OfStatefulSetsOnlyTheOwnerIsKept) {
   Json set = {{"metadata",
                {{"name", "pg"},
