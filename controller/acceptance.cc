@@ -108,8 +108,8 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const auto resources = EffectiveResources(image->spec, policy->spec);
   auto scaling = scaling::ResolvePolicy(request.spec.scaling, resources);
   if (!scaling) return Refuse(made, "InvalidThreshold", scaling.error().message);
-  if (auto demand = DemandOf(resources); !demand) {
-    return Refuse(made, "InvalidResources", demand.error().message);
+  if (const Status checked = CheckRequests(resources); !checked) {
+    return Refuse(made, "InvalidResources", checked.error().message);
   }
   made.condition = {"Accepted", "True", "Valid", "every reference was found", "", 0};
   made.references =

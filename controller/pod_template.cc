@@ -190,16 +190,23 @@ api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,
   return merged;
 }
 
-Result<placement::PodDemand> DemandOf(const api::ResourceRequirements& resources) {
+Status CheckRequests(const api::ResourceRequirements& resources) {
+  for (const char* name : {"cpu", "memory"}) {
+    const auto request = resources.requests.find(name);
+    if (request == resources.requests.end()) continue;
+    if (const auto read = ParseQuantityMilli(request->second); !read) return read.error();
+  }
+  return {};
+}
+
+placement::PodDemand DemandOf(const api::ResourceRequirements& resources) {
+  const auto milli = [&](const char* name) {
+    const auto request = resources.requests.find(name);
+    return request == resources.requests.end() ? 0 : RequestedMilli(request->second);
+  };
   placement::PodDemand demand;
-  if (const auto cpu = resources.requests.find("cpu"); cpu != resources.requests.end()) {
-    LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(cpu->second));
-    demand.cpu_milli = std::min(milli, kMostRequested);
-  }
-  if (const auto memory = resources.requests.find("memory"); memory != resources.requests.end()) {
-    LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(memory->second));
-    demand.memory_bytes = std::min(milli / 1000, kMostRequested);
-  }
+  demand.cpu_milli = std::min(milli("cpu"), kMostRequested);
+  demand.memory_bytes = std::min(milli("memory") / 1000, kMostRequested);
   return demand;
 }
 

@@ -37,8 +37,10 @@ api::Json RenderPod(const PodTemplateInput& input);
 // The image's resources with the policy's over them, name by name.
 api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,
                                              const api::PodPolicySpec& policy);
-// Errors: kInvalidArgument naming the quantity.
-Result<placement::PodDemand> DemandOf(const api::ResourceRequirements& resources);
+// Whether its CPU and memory are quantities. Errors: kInvalidArgument naming the one that is not.
+Status CheckRequests(const api::ResourceRequirements& resources);
+// As the Pod that has them is read (RequestedMilli).
+placement::PodDemand DemandOf(const api::ResourceRequirements& resources);
 
 // The row itself: Planned, owned by its request.
 api::BackupPod MakeRow(const api::ComputeRequest& request, int slot, int attempt,

@@ -18,8 +18,7 @@ constexpr size_t kWiderCandidates = 10;
 constexpr size_t kAllCandidates = 64;  // what the row has room for
 
 placement::PodDemand Demand(const SteerInput& in, bool relaxed) {
-  auto demand = DemandOf(EffectiveResources(in.references.image.spec, in.references.policy.spec))
-                    .value_or(placement::PodDemand{});
+  auto demand = DemandOf(EffectiveResources(in.references.image.spec, in.references.policy.spec));
   demand.relaxed = relaxed;
   demand.image = in.references.image.spec.image;
   AddPolicy(in.references.policy.spec, demand);

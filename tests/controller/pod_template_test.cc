@@ -123,6 +123,22 @@ TEST(PodTemplateTest, PolicyOverridesResourcesOneByOneAndTheMarkerIsThere) {
   EXPECT_EQ(resources["limits"]["longshore.dev/backup-pod"], "1");
 }
 
+// As it counts once the Pod is there, for the extender and in every view.
+TEST(PodTemplateTest, WhatIsAskedForBeyondAllNodesIsTheMostAndNotNothing) {
+  api::ResourceRequirements resources;
+  EXPECT_TRUE(CheckRequests(resources).has_value());
+  EXPECT_EQ(DemandOf(resources).cpu_milli, 0);
+  resources.requests = {{"cpu", "250m"}, {"memory", "64Mi"}};
+  EXPECT_TRUE(CheckRequests(resources).has_value());
+  EXPECT_EQ(DemandOf(resources).cpu_milli, 250);
+  EXPECT_EQ(DemandOf(resources).memory_bytes, 64 << 20);
+  resources.requests["memory"] = "99999999999999T";
+  const Status refused = CheckRequests(resources);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().message, "quantity out of range: \"99999999999999T\"");
+  EXPECT_EQ(DemandOf(resources).memory_bytes, kMostRequested);
+}
+
 TEST(PodTemplateTest, FilesystemIsReadByABackupAndWrittenByARestore) {
   Parts parts;
   parts.source.spec.filesystem = api::FilesystemAccess{"data"};
