@@ -267,6 +267,15 @@ const char* Distance(Tier tier) {
   return "at an unknown distance";
 }
 
+// Whether the node would be avoided for its load if it held the data, and may be near it without.
+bool IsBetterBeside(const Premise& premise) {
+  api::BackupSource source;
+  source.spec.placement = premise.placement;
+  const Scorer scorer(source, premise.location, premise.demand);
+  const bool only_on_it = scorer.required() && scorer.wanted() == Tier::kNode;
+  return scorer.Avoids(Tier::kNode, premise.pressure) && !only_on_it;
+}
+
 // The data brought nearer: to a place that shares no more with the node than that.
 Lever DataLever(const Premise& premise) {
   struct Step {
@@ -286,9 +295,9 @@ Lever DataLever(const Premise& premise) {
   add(Tier::kZone, node.zone, {.zone = node.zone, .region = node.region}, "in its zone");
   add(Tier::kRack, node.rack, {.rack = node.rack, .zone = node.zone, .region = node.region},
       "in its rack");
-  // On a node that is avoided it would be no nearer.
-  const bool avoids = premise.placement.avoid_node_above_percent.has_value();
-  add(Tier::kNode, avoids ? "" : node.name, {node.name, node.rack, node.zone, node.region}, "on");
+  if (!IsBetterBeside(premise)) {
+    add(Tier::kNode, node.name, {node.name, node.rack, node.zone, node.region}, "on");
+  }
   const auto step = [steps](int64_t level) { return steps[static_cast<size_t>(level - 1)]; };
   return {.input = "data",
           .was = Distance(now),

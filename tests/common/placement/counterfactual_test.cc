@@ -215,6 +215,23 @@ TEST_F(CounterfactualTest, SaysHowNearTheDataHadToBe) {
   EXPECT_EQ(Find(Ask("n4"), "data")->needed, "the data in its zone zb");
 }
 
+TEST_F(CounterfactualTest, DataOnANodeIsNotToldOnlyWhereThatWouldBeAvoided) {
+  Place({.node_name = "n1"}, "Require", "Node");
+  pressure_ = {{"n4", Cpu(90)}};
+  source_.spec.placement.avoid_node_above_percent = 70;
+  const auto needed = [&] {
+    const auto change = Find(Ask("n4"), "data");
+    return change ? change->effect + ": " + change->needed : "";
+  };
+  EXPECT_EQ(needed(), "Wins: the data on n4");  // it is required there, however busy
+  source_.spec.placement.mode = "Prefer";
+  Node("n4").zone = "za";
+  Node("n4").rack = "";
+  EXPECT_EQ(needed(), "") << "nowhere else is nearer than now";
+  pressure_ = {{"n4", Cpu(60)}};
+  EXPECT_EQ(needed(), "Wins: the data on n4");
+}
+
 // As in docs/placement.md: another mode lets it in, which is not yet to win.
 TEST_F(CounterfactualTest, RequiredNearnessIsToldFromBeingBest) {
   Place({.node_name = "n1"}, "Require", "Node");
