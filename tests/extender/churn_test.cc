@@ -23,20 +23,45 @@ using nlohmann::json;
 using std::chrono::microseconds;
 
 constexpr int kNodes = 5000;
+constexpr int kImages = 50;  // of a node, which is what a kubelet reports
+constexpr char kImage[] = "registry.test/longshore/postgresql@sha256:1";
+
+// The budget is of what is released, which g++ optimises; other presets have sanitizers, or are not
+// optimised, and there only the cost of churn can be held against that of a quiet cluster.
+#if defined(__OPTIMIZE__) && !defined(__clang__)
+constexpr bool kReleased = true;
+#else
+constexpr bool kReleased = false;
+#endif
 
 std::string NodeName(int i) { return "node-" + std::to_string(10'000 + i); }
 
+// As informers keep them. Two of three nodes have the one that the pods run; with each incarnation
+// another one is pulled.
+api::Json ImagesJson(int i, int incarnation) {
+  api::Json images = api::Json::array();
+  const auto add = [&](const std::string& name) { images.push_back({{"names", {name}}}); };
+  if ((i + incarnation) % 3 != 0) add(kImage);
+  add("registry.test/pulled:" + std::to_string(incarnation));
+  while (images.size() < kImages) {
+    add("registry.test/app-" + std::to_string((i * 31 + images.size()) % 400) + ":1");
+  }
+  return placement::CompactImages(images);
+}
+
 // A node as it was made for the given time; another incarnation is in another rack.
 api::Json NodeJson(int i, int incarnation) {
-  return {{"metadata",
-           {{"name", NodeName(i)},
-            {"labels",
-             {{"topology.kubernetes.io/region", "region-" + std::to_string(i / 2500)},
-              {"topology.kubernetes.io/zone", "zone-" + std::to_string(i / 250)},
-              {"topology.longshore.dev/rack", "rack-" + std::to_string(i / 20 + incarnation % 2)}}}}},
-          {"status",
-           {{"allocatable", {{"cpu", "16"}, {"memory", "64Gi"}, {"pods", "110"}}},
-            {"conditions", api::Json::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
+  return {
+      {"metadata",
+       {{"name", NodeName(i)},
+        {"labels",
+         {{"topology.kubernetes.io/region", "region-" + std::to_string(i / 2500)},
+          {"topology.kubernetes.io/zone", "zone-" + std::to_string(i / 250)},
+          {"topology.longshore.dev/rack", "rack-" + std::to_string(i / 20 + incarnation % 2)}}}}},
+      {"status",
+       {{"allocatable", {{"cpu", "16"}, {"memory", "64Gi"}, {"pods", "110"}}},
+        {"images", ImagesJson(i, incarnation)},
+        {"conditions", api::Json::array({{{"type", "Ready"}, {"status", "True"}}})}}}};
 }
 
 class ChurningCluster final : public Cluster {
@@ -49,8 +74,8 @@ class ChurningCluster final : public Cluster {
     Publish();
   }
 
-  // What 50 ms bring: one node is labelled anew, one is deleted, the last deleted one comes back,
-  // and pods are bound and gone. That is one in a hundred each second.
+  // What 50 ms bring: one node is labelled anew and has pulled an image, one is deleted, the last
+  // deleted one comes back, and pods are bound and gone. That is one in a hundred each second.
   void Churn() {
     const int one = ++step_ * 7 % kNodes, other = step_ * 11 % kNodes;
     if (deleted_ >= 0) builder_.Node(nullptr, &nodes_[static_cast<size_t>(deleted_)]);
@@ -94,7 +119,8 @@ class ChurningCluster final : public Cluster {
       std::make_shared<const api::BackupSource>(
           placement::MakeSource({.node_name = NodeName(2510)}, "Require", "Zone"));
   const std::shared_ptr<const api::BackupSource> preferred_ =
-      std::make_shared<const api::BackupSource>(placement::MakeSource({.node_name = NodeName(2510)}));
+      std::make_shared<const api::BackupSource>(
+          placement::MakeSource({.node_name = NodeName(2510)}));
 };
 
 // Verdicts are written down on another thread.
@@ -115,13 +141,19 @@ class ChurnTest : public testing::Test {
   ChurnTest() {
     std::vector<std::string> names;
     for (int i = 0; i < kNodes; ++i) names.push_back(NodeName(i % 20 * 250 + i / 20));
-    required_ = RequestBody(names, "u1", "required");
-    preferred_ = RequestBody(names, "u2", "preferred");
+    required_ = WithImage(RequestBody(names, "u1", "required"));
+    preferred_ = WithImage(RequestBody(names, "u2", "preferred"));
     placement::PressureMap pressure;
     for (const std::string& name : names) {
       pressure[name] = {.cpu_used_milli = 4000, .cpu_capacity_milli = 16'000, .age_ms = 10};
     }
     pressure_.Set(pressure, Clock::Real().Monotonic());
+  }
+
+  static std::string WithImage(std::string body) {
+    const std::string container = R"("containers":[{)";
+    return body.insert(body.find(container) + container.size(),
+                       std::string(R"("image":")") + kImage + R"(",)");
   }
 
   struct Took {
@@ -164,8 +196,7 @@ TEST_F(ChurnTest, Case45_SlowestOfAHundredCallsStaysInItsBudget) {
     filter.push_back(took.filter);
     prioritize.push_back(took.prioritize);
   }
-  // The budget is of a release; sanitizers make all calls slower.
-  const microseconds budget = std::max(microseconds(2000), 5 * Quantile(quiet, 0.5));
+  const microseconds budget = kReleased ? microseconds(2000) : 5 * Quantile(quiet, 0.5);
   EXPECT_LE(Quantile(filter, 0.99), budget);
   EXPECT_LE(Quantile(prioritize, 0.99), budget);
   std::printf("filter p50 %ld us p99 %ld us, prioritize p50 %ld us p99 %ld us, quiet %ld us\n",
