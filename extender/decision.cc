@@ -121,9 +121,10 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
               ? tier
               : scorer.CountsAs(tier, table.node(node.place),
                                 grounds.pressure->Of(names[i], grounds.now));
-      node.points = scorer.Score(tier, counts_as, table.room(node.place),
-                                 (*grounds.pressure_points)[node.place].At(elapsed_ms),
-                                 node.reserved, have_image != nullptr && have_image[node.place] != 0);
+      node.points =
+          scorer.Score(tier, counts_as, table.room(node.place),
+                       (*grounds.pressure_points)[node.place].At(elapsed_ms), node.reserved,
+                       have_image != nullptr && have_image[node.place] != 0);
     }
   }
   if (!grounds.demand.attached_to.empty()) RefuseDetached(decision);

@@ -82,7 +82,8 @@ std::string WitnessView::AttachedTo(const std::string& ns, const std::string& cl
   return seen_.attached_to[ns + "/" + claim] = view_.AttachedTo(ns, claim);
 }
 
-Result<placement::VolumePlace> WitnessView::VolumeNodes(const std::string& ns, const std::string& claim) const {
+Result<placement::VolumePlace> WitnessView::VolumeNodes(const std::string& ns,
+                                                        const std::string& claim) const {
   auto place = view_.VolumeNodes(ns, claim);
   SeenCluster::Volume& volume = seen_.volumes[ns + "/" + claim];
   if (place.has_value()) {
@@ -168,7 +169,8 @@ std::string SeenView::AttachedTo(const std::string& ns, const std::string& claim
   return "";
 }
 
-Result<placement::VolumePlace> SeenView::VolumeNodes(const std::string& ns, const std::string& claim) const {
+Result<placement::VolumePlace> SeenView::VolumeNodes(const std::string& ns,
+                                                     const std::string& claim) const {
   const auto found = seen_.volumes.find(ns + "/" + claim);
   if (found == seen_.volumes.end()) {
     unanswered_.push_back("volume of claim " + ns + "/" + claim);

@@ -36,7 +36,7 @@ struct SeenCluster {
   // By "NS/CLAIM": the nodes that its volume is attached to, and the one that is the only choice.
   std::map<std::string, std::vector<std::string>> attached_nodes;
   std::map<std::string, std::string> attached_to;
-  std::map<std::string, Failure> unlisted;  // by placement::KindName
+  std::map<std::string, Failure> unlisted;                     // by placement::KindName
   std::map<std::string, std::vector<std::string>> with_image;  // nodes, by the pod's image
 };
 
@@ -59,7 +59,8 @@ class WitnessView final : public placement::View {
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override;
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
-  Result<placement::VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override;
+  Result<placement::VolumePlace> VolumeNodes(const std::string& ns,
+                                             const std::string& claim) const override;
   SeenCluster Take();
 
  private:
@@ -89,7 +90,8 @@ class SeenView final : public placement::View {
   std::vector<std::string> AttachedNodes(const std::string& ns,
                                          const std::string& claim) const override;
   std::string AttachedTo(const std::string& ns, const std::string& claim) const override;
-  Result<placement::VolumePlace> VolumeNodes(const std::string& ns, const std::string& claim) const override;
+  Result<placement::VolumePlace> VolumeNodes(const std::string& ns,
+                                             const std::string& claim) const override;
   // Another version may ask for more than the one that recorded did. Not for many threads.
   const std::vector<std::string>& unanswered() const { return unanswered_; }
 

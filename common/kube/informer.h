@@ -50,9 +50,9 @@ class AnyInformer {
   // Whether the first LIST is in the store and its handlers have run.
   virtual bool synced() const = 0;
   virtual bool WaitForSync(std::chrono::milliseconds timeout) const = 0;
-  // LISTs are denied for want of a right (kPermissionDenied): more than one, since a server that has
-  // just started may not have read the rights yet, and nothing was listed since. Also after a first
-  // list that was not. It is tried again all the while, since rights may be given later.
+  // LISTs are denied for want of a right (kPermissionDenied), maybe one that was there before, and
+  // nothing was listed since: more than one of them, since a server that has just started may not
+  // have read the rights. It is tried again all the while, since rights may be given later.
   virtual std::optional<Error> denial() const = 0;
   // Age of the last sign of life from the watch (event, bookmark, relist).
   virtual std::chrono::milliseconds staleness() const = 0;

@@ -181,10 +181,10 @@ class ClusterView::Impl {
   std::vector<std::function<void()>> handlers_;
   kube::Informer nodes_, pods_, slices_, claims_, volumes_, attachments_, classes_, sets_;
   const std::vector<std::pair<Kind, kube::Informer*>> kinds_{
-      {Kind::kNodes, &nodes_},   {Kind::kPods, &pods_},       {Kind::kSlices, &slices_},
-      {Kind::kClaims, &claims_}, {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_},
-      {Kind::kClasses, &classes_},
-      {Kind::kStatefulSets, &sets_}};
+      {Kind::kNodes, &nodes_},     {Kind::kPods, &pods_},
+      {Kind::kSlices, &slices_},   {Kind::kClaims, &claims_},
+      {Kind::kVolumes, &volumes_}, {Kind::kAttachments, &attachments_},
+      {Kind::kClasses, &classes_}, {Kind::kStatefulSets, &sets_}};
   Published<ClusterSnapshot> published_;
   std::jthread publisher_;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The View of a live cluster: informers on nodes, pods and StatefulSets, endpoint slices, claims,
-// volumes with their attachments and classes, and an immutable snapshot made from them when something changed (at most every
-// 50 ms). What it has no right to list it does without, but for nodes and pods: snapshots say so.
+// volumes with their attachments and classes, and an immutable snapshot made from them when
+// something changed (at most every 50 ms). What it has no right to list it does without, but for
+// nodes and pods: snapshots say so.
 #pragma once
 
 #include <chrono>

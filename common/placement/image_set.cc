@@ -15,8 +15,8 @@ using api::Json;
 size_t TagOf(std::string_view name) {
   const size_t slash = name.rfind('/');
   const size_t colon = name.rfind(':');
-  const bool tagged = colon != std::string_view::npos &&
-                      (slash == std::string_view::npos || colon > slash);
+  const bool tagged =
+      colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash);
   return tagged ? colon : name.size();
 }
 

@@ -136,8 +136,7 @@ Attempt ByStandbyLabels(const std::string& ns, const api::SourceLocation& where,
     const auto same = [&](const View::PodPlace& leader) { return leader.pod == place.pod; };
     return !place.ready || std::any_of(leaders.begin(), leaders.end(), same);
   });
-  const std::string text =
-      LabelText(where.standby_pod_labels) + TakeOutWitnesses(ns, places);
+  const std::string text = LabelText(where.standby_pod_labels) + TakeOutWitnesses(ns, places);
   if (places.empty()) return Miss("no ready standby in " + ns + " has labels " + text);
   Attempt attempt =
       Hit("Pod", PlacesText(ns, places) + " (standby, labels " + text + ")", places, view);
@@ -198,9 +197,9 @@ Attempt ByClaim(const std::string& ns, const std::string& claim, const View& vie
   }
   const std::vector<std::string>& nodes = place->nodes;
   if (nodes.empty()) return Miss(name + ": no node fits its volume's affinity");
-  std::string reason = name + ": its volume " + (place->exists ? "is" : "will be") + " on " +
-                       (nodes.size() == 1 ? nodes.front()
-                                          : "any of " + std::to_string(nodes.size()) + " nodes");
+  std::string reason =
+      name + ": its volume " + (place->exists ? "is" : "will be") + " on " +
+      (nodes.size() == 1 ? nodes.front() : "any of " + std::to_string(nodes.size()) + " nodes");
   if (!place->how.empty()) reason += ", " + place->how;
   if (const auto unlisted = view.Unlisted(Kind::kAttachments)) {
     reason += " (where it is attached is not known: " + unlisted->message + ")";
@@ -224,9 +223,8 @@ Attempt ByTopology(const char* method, const api::SourceLocation& where, const V
       regions.insert(node->region);
     }
   }
-  for (const auto& [what, name] :
-       {std::pair("rack ", place.rack), std::pair("zone ", place.zone),
-        std::pair("region ", place.region)}) {
+  for (const auto& [what, name] : {std::pair("rack ", place.rack), std::pair("zone ", place.zone),
+                                   std::pair("region ", place.region)}) {
     if (!name.empty()) names.push_back(what + name);
   }
   const bool in_zone = !place.rack.empty() || !place.zone.empty();
@@ -262,10 +260,9 @@ api::SourceLocation EffectiveLocation(const api::BackupSource& source) {
   api::SourceLocation where = source.spec.location;
   if (where.ns.empty()) where.ns = source.metadata.ns;
   const bool given = !where.node_name.empty() || !where.pod_labels.empty() ||
-                     !where.owner.name.empty() ||
-                     !where.service.empty() || !where.persistent_volume_claim.empty() ||
-                     !where.rack.empty() || !where.zone.empty() || !where.region.empty() ||
-                     where.external;
+                     !where.owner.name.empty() || !where.service.empty() ||
+                     !where.persistent_volume_claim.empty() || !where.rack.empty() ||
+                     !where.zone.empty() || !where.region.empty() || where.external;
   if (given) return where;
   if (source.spec.filesystem) {
     where.persistent_volume_claim = source.spec.filesystem->persistent_volume_claim;

@@ -2,9 +2,8 @@
 //
 // Where is a source's data? Answers from watch caches only, by the chain: explicit node, ready
 // standby by labels (if the source prefers one), live pod by labels, pods of an owner, Service's
-// EndpointSlices, PVC
-// -> pod that has it mounted -> VolumeAttachment -> PV node affinity or StorageClass, explicit rack,
-// zone and region, explicitly outside of the cluster. Used by the
+// EndpointSlices, PVC (pod that has it mounted, VolumeAttachment, node affinity of the PV or
+// StorageClass), explicit rack, zone and region, explicitly outside of the cluster. Used by the
 // controller (steering) and the extender (vetting), and by `longshore explain` and `longshore
 // locate`.
 #pragma once
@@ -50,7 +49,16 @@ struct NodeInfo {
 };
 
 // What a view is made of. Nodes and pods it cannot do without.
-enum class Kind { kNodes, kPods, kSlices, kClaims, kVolumes, kAttachments, kClasses, kStatefulSets };
+enum class Kind {
+  kNodes,
+  kPods,
+  kSlices,
+  kClaims,
+  kVolumes,
+  kAttachments,
+  kClasses,
+  kStatefulSets
+};
 const char* KindName(Kind kind);  // "nodes", "endpoint slices", …
 
 // Where a claim's volume may be used.
@@ -147,14 +155,16 @@ struct Link {
 struct Location {
   std::vector<std::string> nodes;  // where the data is; empty when only a zone is known or nothing
   std::string rack, zone, region;  // of the first node, or as the source names them
-  // "NodeName", "Pod", "Service", "PersistentVolume", "Rack", "Zone", "Region", "External", "Unknown"
+  // "NodeName", "Pod", "Service", "PersistentVolume", "Rack", "Zone", "Region", "External" or
+  // "Unknown"
   std::string method;
   std::string reason;         // one line: "pod db/pg-0 (labels role=leader) runs on node-1"
   std::vector<LivePod> pods;  // none where the chain found no pod
-  std::vector<Place> places;  // all of them, in the order of `nodes`; one without a node for an explicit zone
-  std::vector<Link> links;    // in the order tried; the last one hit, if any did
-  bool unbound = false;       // the claim waits for its first consumer: any node is as good
-  bool external = false;      // known to be outside of the cluster, where no node is near
+  // All of them, in the order of `nodes`; one without a node for an explicit zone.
+  std::vector<Place> places;
+  std::vector<Link> links;  // in the order tried; the last one hit, if any did
+  bool unbound = false;     // the claim waits for its first consumer: any node is as good
+  bool external = false;    // known to be outside of the cluster, where no node is near
   bool known() const { return !places.empty(); }
 };
 

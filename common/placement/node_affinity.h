@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node affinity of a PersistentVolume: which nodes may use it; and of a StorageClass, where volumes may be made. Terms are ORed, the requirements
-// inside a term are ANDed (Kubernetes API, NodeSelector). Used by the snapshot.
+// The node affinity of a PersistentVolume: which nodes may use it; and of a StorageClass, where
+// volumes may be made. Terms are ORed, the requirements inside a term are ANDed (Kubernetes API,
+// NodeSelector). Used by the snapshot.
 #pragma once
 
 #include <string>

@@ -325,11 +325,11 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
   }
   score.reasons.push_back(PressureText(pressure, points.pressure));
   const Room room = RoomOf(node);
-  score.inputs = {pressure, room.cpu_milli.free, room.memory_bytes.free, node.pods, reserved,
-                  HasImage(node)};
+  score.inputs = {pressure, room.cpu_milli.free, room.memory_bytes.free, node.pods,
+                  reserved, HasImage(node)};
   score.reasons.push_back("free for it: " + std::to_string(room.cpu_milli.free) + "m CPU and " +
-                          BytesText(room.memory_bytes.free) + " of memory (" +
-                          Signed(points.room) + ")");
+                          BytesText(room.memory_bytes.free) + " of memory (" + Signed(points.room) +
+                          ")");
   if (!demand_.image.empty()) {
     score.reasons.push_back(points.image > 0 ? "its image is there (" + Signed(points.image) + ")"
                                              : "its image would have to be fetched (+0)");
@@ -366,8 +366,7 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
                                                heard == pressure.end() ? Pressure{} : heard->second,
                                                held == reserved.end() ? 0 : held->second,
                                                {}});
-    entry.points =
-        scorer.Score(*node, tiers[ranked.size() - 1], entry.pressure, entry.reserved);
+    entry.points = scorer.Score(*node, tiers[ranked.size() - 1], entry.pressure, entry.reserved);
   }
   const auto stands_at_any = [&](Obstacle obstacle) {
     return std::any_of(ranked.begin(), ranked.end(),

@@ -4,7 +4,8 @@
 // the extender's verdicts, so that they never disagree on policy, only on freshness.
 //
 // Locality decides first: the step between two tiers (21) is more than pressure (0..8), room (0..6)
-// and the image (0 or 2) together can give, so a loaded node near the data still beats an idle one further away.
+// and the image (0 or 2) together can give, so a loaded node near the data still beats an idle one
+// further away.
 // docs/placement.md has the numbers and the reasons.
 #pragma once
 
@@ -53,7 +54,7 @@ struct PodDemand {
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
 inline constexpr int kUnknownPoints = 10, kNonePoints = 0;
 inline constexpr int kMaxPressurePoints = 8, kNeutralPressurePoints = 4, kMaxRoomPoints = 6;
-inline constexpr int kImagePoints = 2;  // the image is there already
+inline constexpr int kImagePoints = 2;         // the image is there already
 inline constexpr int kMaxReservedPenalty = 4;  // one for each pod just placed
 
 // What is left of the points of a fresh report, between them and neutral.

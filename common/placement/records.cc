@@ -35,8 +35,7 @@ std::map<std::string, std::string> TextMap(const Json& object) {
   return map;
 }
 
-std::string LabelOr(const Labels& labels, const char* key,
-                    const char* old_key = nullptr) {
+std::string LabelOr(const Labels& labels, const char* key, const char* old_key = nullptr) {
   auto found = labels.find(key);
   if (found == labels.end() && old_key != nullptr) found = labels.find(old_key);
   return found == labels.end() ? "" : found->second;
@@ -150,16 +149,14 @@ api::LocationOwner ControllerOf(const Json& object) {
 }
 
 // A Deployment names its ReplicaSets by its own name and the hash that their pods carry.
-std::string DeploymentOf(const std::string& replica_set,
-                         const Labels& labels) {
+std::string DeploymentOf(const std::string& replica_set, const Labels& labels) {
   const auto hash = labels.find("pod-template-hash");
   const std::string end = hash == labels.end() ? "" : "-" + hash->second;
   if (end.size() < 2 || !replica_set.ends_with(end)) return "";
   return replica_set.substr(0, replica_set.size() - end.size());
 }
 
-std::vector<api::LocationOwner> OwnersOf(const Json& pod,
-                                         const Labels& labels) {
+std::vector<api::LocationOwner> OwnersOf(const Json& pod, const Labels& labels) {
   const api::LocationOwner controller = ControllerOf(pod);
   if (controller.name.empty()) return {};
   std::vector<api::LocationOwner> owners{controller};

@@ -22,7 +22,7 @@ struct PodRecord {
   std::string witness;                        // as in View::PodPlace
   bool leads = false;
   std::vector<api::LocationOwner> owners;  // its controller, and what is known of that one's
-  std::vector<std::string> claims;            // PersistentVolumeClaims it mounts
+  std::vector<std::string> claims;         // PersistentVolumeClaims it mounts
   int64_t cpu_milli = 0, memory_bytes = 0;
   bool finished = false;  // Succeeded or Failed: holds no room any more
   bool running = false;   // and not being deleted
@@ -50,7 +50,7 @@ struct VolumeRecord {
   std::string name;
   NodeAffinity affinity;
   std::vector<std::string> zones, regions;  // of volumes that carry labels instead of an affinity
-  bool one_node = false;           // its access modes forbid that two nodes have it at a time
+  bool one_node = false;  // its access modes forbid that two nodes have it at a time
 };
 
 struct StorageClassRecord {

@@ -21,17 +21,18 @@ Json InputsView(const NodeInputs& inputs) {
   const Pressure& pressure = inputs.pressure;
   const bool heard = pressure.age_ms >= 0, psi = heard && pressure.psi_valid;
   const bool cpu = heard && pressure.cpu_capacity_milli > 0;
-  return {{"pressureAgeMs", heard ? Json(pressure.age_ms) : Json()},
-          {"cpuPercent",
-           cpu ? Json(int64_t{100} * pressure.cpu_used_milli / pressure.cpu_capacity_milli) : Json()},
-          {"cpuWaitingPercent", PercentOf(pressure.psi_cpu_permille, psi)},
-          {"ioWaitingPercent", PercentOf(pressure.psi_io_permille, psi)},
-          {"memoryWaitingPercent", PercentOf(pressure.psi_memory_permille, psi)},
-          {"cpuFreeMilli", inputs.cpu_free_milli},
-          {"memoryFreeBytes", inputs.memory_free_bytes},
-          {"pods", inputs.pods},
-          {"reserved", inputs.reserved},
-          {"hasImage", inputs.has_image}};
+  return {
+      {"pressureAgeMs", heard ? Json(pressure.age_ms) : Json()},
+      {"cpuPercent",
+       cpu ? Json(int64_t{100} * pressure.cpu_used_milli / pressure.cpu_capacity_milli) : Json()},
+      {"cpuWaitingPercent", PercentOf(pressure.psi_cpu_permille, psi)},
+      {"ioWaitingPercent", PercentOf(pressure.psi_io_permille, psi)},
+      {"memoryWaitingPercent", PercentOf(pressure.psi_memory_permille, psi)},
+      {"cpuFreeMilli", inputs.cpu_free_milli},
+      {"memoryFreeBytes", inputs.memory_free_bytes},
+      {"pods", inputs.pods},
+      {"reserved", inputs.reserved},
+      {"hasImage", inputs.has_image}};
 }
 
 uint32_t Unsigned(int value) { return static_cast<uint32_t>(std::max(0, value)); }

@@ -45,10 +45,14 @@ std::vector<View::PodPlace> Sorted(std::vector<View::PodPlace> places) {
   return places;
 }
 
-constexpr std::pair<Kind, const char*> kKinds[] = {
-    {Kind::kNodes, "nodes"},   {Kind::kPods, "pods"},       {Kind::kSlices, "endpoint slices"},
-    {Kind::kClaims, "claims"}, {Kind::kVolumes, "volumes"}, {Kind::kAttachments, "attachments"},
-    {Kind::kClasses, "storage classes"}, {Kind::kStatefulSets, "stateful sets"}};
+constexpr std::pair<Kind, const char*> kKinds[] = {{Kind::kNodes, "nodes"},
+                                                   {Kind::kPods, "pods"},
+                                                   {Kind::kSlices, "endpoint slices"},
+                                                   {Kind::kClaims, "claims"},
+                                                   {Kind::kVolumes, "volumes"},
+                                                   {Kind::kAttachments, "attachments"},
+                                                   {Kind::kClasses, "storage classes"},
+                                                   {Kind::kStatefulSets, "stateful sets"}};
 
 }  // namespace
 
@@ -156,7 +160,8 @@ std::vector<View::PodPlace> ClusterSnapshot::PodsByClaim(const std::string& ns,
   return Sorted(std::move(places));
 }
 
-Result<VolumePlace> ClusterSnapshot::VolumeNodes(const std::string& ns, const std::string& claim) const {
+Result<VolumePlace> ClusterSnapshot::VolumeNodes(const std::string& ns,
+                                                 const std::string& claim) const {
   if (const auto unlisted = Unlisted(Kind::kClaims)) return *unlisted;
   const auto& claims = Part(ns).claims;
   const auto found = claims.find(claim);
@@ -208,7 +213,8 @@ Result<VolumePlace> ClusterSnapshot::PlaceOfFutureVolume(const ClaimRecord& clai
   for (const auto& node : nodes_) {
     if (Matches(found->second->topologies, *node)) place.nodes.push_back(node->name);
   }
-  if (place.nodes.empty()) return FailedPrecondition(unbound + ", and no node fits the " + place.how);
+  if (place.nodes.empty())
+    return FailedPrecondition(unbound + ", and no node fits the " + place.how);
   return place;
 }
 
@@ -311,9 +317,9 @@ void SnapshotBuilder::Slice(const Json* before, const Json* after) {
 }
 
 void SnapshotBuilder::StatefulSet(const Json* before, const Json* after) {
-  Replace(
-      &NamespacePart::sets, after != nullptr ? *after : *before,
-      after == nullptr ? nullptr : std::make_shared<const StatefulSetRecord>(ReadStatefulSet(*after)));
+  Replace(&NamespacePart::sets, after != nullptr ? *after : *before,
+          after == nullptr ? nullptr
+                           : std::make_shared<const StatefulSetRecord>(ReadStatefulSet(*after)));
 }
 
 void SnapshotBuilder::Claim(const Json* before, const Json* after) {

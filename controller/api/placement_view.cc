@@ -94,7 +94,8 @@ Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicy
   result["node"]["rank"] = 1 + (place - ranking.begin());
   result["node"]["rankOf"] = ranking.size();
   result["counterfactual"] = placement::CounterfactualView(
-      asked, placement::WhatWouldChange(source, location, nodes, demand, pressure, {}, *nodes.Node(asked)));
+      asked, placement::WhatWouldChange(source, location, nodes, demand, pressure, {},
+                                        *nodes.Node(asked)));
   return result;
 }
 

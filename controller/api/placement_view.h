@@ -20,8 +20,8 @@ Json ScoresView(const std::vector<placement::NodeScore>& scores);
 
 // {"location","ranking"}: where the data is, and how the nodes rank for the pod as if it were
 // placed again; with a node that is asked about also "node", its score and rank, and
-// "counterfactual": what would make that one come first. Without a policy, what it would say does not count. Errors: kNotFound for a node that
-// is not there.
+// "counterfactual": what would make that one come first. Without a policy, what it would say does
+// not count. Errors: kNotFound for a node that is not there.
 Result<Json> PlacementView(const api::BackupSource& source, const api::PodPolicySpec* policy,
                            const Json* pod, const std::string& image, const placement::View& view,
                            const placement::PressureMap& pressure, const std::string& asked);

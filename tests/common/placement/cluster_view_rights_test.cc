@@ -15,9 +15,10 @@ using api::Json;
 using testing::HasSubstr;
 
 Json Named(const std::string& name, const Json& spec, const Json& status) {
-  return {{"metadata", {{"name", name}, {"namespace", "db"}, {"uid", name}, {"resourceVersion", "5"}}},
-          {"spec", spec},
-          {"status", status}};
+  return {
+      {"metadata", {{"name", name}, {"namespace", "db"}, {"uid", name}, {"resourceVersion", "5"}}},
+      {"spec", spec},
+      {"status", status}};
 }
 
 // Where a volume was attached yesterday must not veto all other nodes for ever.

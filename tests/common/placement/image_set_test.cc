@@ -51,7 +51,8 @@ TEST(ImageSetTest, ReadsTheSameFromAPrunedNode) {
 }
 
 TEST(ImageSetTest, OddReportsAreNoImages) {
-  for (const char* images : {"null", "7", "{}", "[null, {}, {\"names\": 7}, {\"names\": [null]}]"}) {
+  for (const char* images :
+       {"null", "7", "{}", "[null, {}, {\"names\": 7}, {\"names\": [null]}]"}) {
     EXPECT_TRUE(ReadImages(*api::ParseJson(images)) == ImageSet()) << images;
   }
 }

@@ -281,7 +281,8 @@ TEST(LocateTest, Case44_WitnessIsNotTakenForData) {
 TEST(LocateTest, PodsOfAnOwnerAreFoundAndTheLeaderAmongThem) {
   FakeView view = ThreeNodes();
   auto& pods = view.by_owner[{"db", "Cluster/orders"}];
-  pods = {{"orders-1", "n1", true, ""}, {"orders-2", "n2", true, ""}, {"orders-3", "n3", false, ""}};
+  pods = {
+      {"orders-1", "n1", true, ""}, {"orders-2", "n2", true, ""}, {"orders-3", "n3", false, ""}};
   const auto source = MakeSource({.owner = {"Cluster", "orders"}, .service = "pg"});
   const auto any = Locate(source, view);
   EXPECT_THAT(any.nodes, ElementsAre("n1", "n2"));

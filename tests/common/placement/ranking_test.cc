@@ -112,8 +112,9 @@ TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
   EXPECT_THAT(Names(busy), ElementsAre("n2", "n3", "n1", "n4", "n5"));
   EXPECT_EQ(busy[2].tier, Tier::kNode);
   EXPECT_EQ(busy[2].locality_points, kZonePoints);
-  EXPECT_THAT(busy[2].reasons,
-              Contains("the data is on this node, which is busier than avoidNodeAbovePercent (+42)"));
+  EXPECT_THAT(
+      busy[2].reasons,
+      Contains("the data is on this node, which is busier than avoidNodeAbovePercent (+42)"));
   EXPECT_THAT(SteeringCandidates(busy, 3), ElementsAre("n2"));
   // Pressure of tasks that wait counts as CPU does; what is unknown does not.
   PressureMap waiting = at(10);
@@ -250,7 +251,8 @@ INSTANTIATE_TEST_SUITE_P(
         FitCase{"PodsJustPlaced", [](NodeInfo& n) { n.pods = 108; }, 2, "has its 110 pods"}),
     [](const auto& info) { return info.param.name; });
 
-// Drained, not ready or gone: steering goes to the next tier, and does not wait for it to come back.
+// Drained, not ready or gone: steering goes to the next tier, and does not wait for it to come
+// back.
 TEST(RankingTest, Case34_NodeOfTheDataThatTakesNothingLeavesTheNextTier) {
   const auto source = OnN1();
   for (const auto& change : std::vector<std::function<void(NodeInfo&)>>{

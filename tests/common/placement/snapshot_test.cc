@@ -261,8 +261,9 @@ TEST_F(SnapshotTest, Case44_MembersThatOnlyVoteAreKnownByALabel) {
 }
 
 Json OwnedBy(Json object, const std::string& kind, const std::string& name) {
-  object["metadata"]["ownerReferences"] = Json::array(
-      {{{"kind", "Other"}, {"name", name}}, {{"kind", kind}, {"name", name}, {"controller", true}}});
+  object["metadata"]["ownerReferences"] =
+      Json::array({{{"kind", "Other"}, {"name", name}},
+                   {{"kind", kind}, {"name", name}, {"controller", true}}});
   return object;
 }
 

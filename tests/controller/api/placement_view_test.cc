@@ -164,8 +164,7 @@ TEST_F(PlacementViewTest, ShowsHowANodeStandsThatIsAskedAbout) {
   for (int i = 0; i < 100; ++i) {
     const std::string name = "far-" + std::to_string(100 + i);
     const Json node = {
-        {"metadata",
-         {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "other"}}}}},
+        {"metadata", {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "other"}}}}},
         {"status",
          {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
           {"images", Json::array({{{"names", {"reg/pg:1"}}}})},
