@@ -18,7 +18,10 @@ killed() {
   tell "killed $kind $target $notes"
 }
 ended_process() { ! kill -0 "$1"; }
-ended_pod() { local uid; uid=$(kb get pod "$1" --ignore-not-found -o jsonpath='{.metadata.uid}') && [ "$uid" != "$2" ]; }
+ended_pod() {
+  local uid
+  uid=$(kb get pod "$1" --ignore-not-found -o jsonpath='{.metadata.uid}') && [ "$uid" != "$2" ]
+}
 
 # a_pod LABELS: the name of one running Pod of ours with them.
 a_pod() {

@@ -78,7 +78,7 @@ watch_rows() {
 watch_operations() {
   watch_objects operations operations '{state: (.status.state // "Queued"), attempt: (.status.attempt // 0), pod: .status.pod,
     started: .status.startTime, completed: .status.completionTime,
-    reason: (first(.status.conditions[]? | select(.type == "Succeeded")) | .reason) // ""}'
+    reason: ((first(.status.conditions[]? | select(.type == "Succeeded")) | .reason) // "")}'
 }
 
 wait_for_managers() {
