@@ -2,8 +2,10 @@
 # shellcheck disable=SC2016,SC2154  # jq expands; hack/bench and the demo's files define the rest
 # SPDX-License-Identifier: Apache-2.0
 # How long it takes from a step of a pod's load to one more pod: of ours on the demo's cluster, and of a Deployment
-# under a HorizontalPodAutoscaler with the same image, resources and load on the same cluster, once as both come and
-# once as fast as their flags allow. Used by `hack/bench controller`; results are lines of JSON in $out.
+# under a HorizontalPodAutoscaler with the same image, resources and load on the same cluster, once as both come (metrics
+# every 15 s, a look every 15 s, the kubelet's own rhythm) and once as fast as their flags allow. The load steps from nothing
+# to all of the pod's request, where 60 % is allowed: much more than the request would be noticed in a third of an
+# averaging window. Used by `hack/bench controller`; results are lines of JSON in $out.
 
 # stamp_pods: when each pod was seen Ready for the first time, on this machine's clock.
 stamp_pods() {
@@ -11,6 +13,9 @@ stamp_pods() {
     jq -c --unbuffered 'select(any(.object.status.conditions[]?; .type == "Ready" and .status == "True"))
       | {at: now, name: .object.metadata.name, app: .object.metadata.labels.app}' >"$out/ready.jsonl"
 }
+
+# What a pod requests and may have of CPU, for both.
+pod_cpu=200m
 
 # burn NAMESPACE POD SECONDS FILE: a load of all the CPU that the pod may have; FILE gets the time at which it began.
 burn() {
@@ -152,7 +157,7 @@ spec:
         - name: main
           image: $(kubectl get sourceimage postgresql-17 -o jsonpath='{.spec.image}')
           command: [sleep, infinity]
-          resources: {requests: {cpu: 100m}, limits: {cpu: 200m}}
+          resources: {requests: {cpu: $pod_cpu}, limits: {cpu: $pod_cpu}}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -166,13 +171,14 @@ $2
 END
 }
 
-# autoscaler_trials ARM TRIALS SCALE-UP: three at a time, each with a phase of its own.
+# autoscaler_trials ARM TRIALS SCALE-UP: three at a time. An autoscaler looks every 15 s from its making on, so each is made at
+# a phase of its own to the metrics, and its load steps at another.
 autoscaler_trials() {
   local arm=$1 left=$2 batch i app round=0
   kubectl create namespace bench --dry-run=client -o yaml | kubectl apply -f - >/dev/null
   while ((left > 0)); do
     batch=$((left < 3 ? left : 3)) left=$((left - 3)) round=$((round + 1))
-    for ((i = 0; i < batch; i++)); do autoscaled "$arm-$round-$i" "$3"; done
+    for ((i = 0; i < batch; i++)); do random_phase 15 && autoscaled "$arm-$round-$i" "$3"; done
     local -a running=()
     for ((i = 0; i < batch; i++)); do
       app=$arm-$round-$i
@@ -204,7 +210,7 @@ reaction() {
   out=$(mktemp -d) && : >"$out/events.jsonl" && : >"$out/trials.jsonl" && : >"$out/ready.jsonl"
   local i
   kb get podpolicy standard -o json |
-    jq '{apiVersion, kind, metadata: {name: "bench"}, spec} | .spec.resources = {requests: {cpu: "100m"}, limits: {cpu: "200m"}}' |
+    jq --arg cpu "$pod_cpu" '{apiVersion, kind, metadata: {name: "bench"}, spec} | .spec.resources = {requests: {$cpu}, limits: {$cpu}}' |
     kb apply -f - >/dev/null
   kubectl -n db scale deployment/load --replicas=0 >/dev/null   # idle neighbours
   stamp_pods & local stamper=$!
