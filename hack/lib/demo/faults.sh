@@ -6,7 +6,7 @@
 faults=(
   invalid_objects_name_the_field unknown_kind missing_secret wrong_password unreachable_repository
   malformed_input wrong_identity extender_replica_dies extender_down agent_down agent_variants failing_dump killed_pod
-  sleeping_repository drained_node deleted_row deleted_request
+  sleeping_repository drained_node deleted_row deleted_request deleted_namespace
   leader_dies two_leaders
 )
 
@@ -329,6 +329,44 @@ deleted_request() {
   within 10 "its sessions have ended" eval '[ "$(backup_sessions)" = 0 ]'
 }
 
+# another_namespace NAME: a backup namespace with the same source, policies, repository and secrets.
+another_namespace() {
+  local overlay=$LONGSHORE_STATE/another-namespace
+  mkdir -p "$overlay"
+  kubectl create namespace "$1" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  cat >"$overlay/kustomization.yaml" <<END
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: $1
+components: [$(realpath --relative-to="$overlay" "$LONGSHORE_ROOT/manifests/components/backup-namespace")]
+END
+  kubectl apply -k "$overlay" >/dev/null
+  kb get secrets,configmaps,backuprepositories,podpolicies,backupsource/orders -o json |
+    jq '.items |= [.[] | select(.metadata.name | startswith("kube-root") | not)
+      | {apiVersion, kind, metadata: {name: .metadata.name}} + (if .spec then {spec} else {data, type} | with_entries(select(.value)) end)]' |
+    kubectl -n "$1" apply -f - >/dev/null
+}
+
+deleted_namespace() {
+  step "a backup namespace is deleted with work in it: it goes, no finalizer keeps it, and its sessions end"
+  local gone=longshore-gone
+  slow_policy
+  another_namespace "$gone"
+  kubectl -n "$gone" apply -f - >/dev/null <<'END'
+{"apiVersion": "v1", "kind": "List", "items": [
+  {"apiVersion": "longshore.dev/v1alpha1", "kind": "ComputeRequest", "metadata": {"name": "r"},
+   "spec": {"sourceRef": {"name": "orders"}, "policyRef": {"name": "slow"}, "purpose": "Backup", "pods": {"initial": 2, "max": 2}}},
+  {"apiVersion": "longshore.dev/v1alpha1", "kind": "Operation", "metadata": {"name": "op"},
+   "spec": {"type": "Backup", "sourceRef": {"name": "orders"}, "requestRef": {"name": "r"}, "part": "media"}}]}
+END
+  within 90 "the dump runs" eval '[ "$(kubectl -n '"$gone"' get operation op -o jsonpath="{.status.state}")" = Running ]'
+  local from=$EPOCHREALTIME
+  kubectl delete namespace "$gone" --wait=false >/dev/null
+  within 180 "the namespace has gone" eval '! kubectl get namespace '"$gone"
+  figure namespace_with_work_gone_within "$(between "$from" "$EPOCHREALTIME")" s
+  within 10 "its sessions have ended" eval '[ "$(backup_sessions)" = 0 ]'
+}
+
 # The replica of the controller that leads: the name of its Pod, and the process in it.
 leader_pod() { kubectl -n longshore-system get pod -l longshore.dev/leader=true -o jsonpath='{.items[*].metadata.name}'; }
 process_of() { # POD [COMM]: the process of that name in it, the controller's unless said
@@ -350,7 +388,10 @@ leader_dies() {
   from=$EPOCHREALTIME
   kill -KILL "$pid"
   within 15 "another holds the lease" eval '[ "$(lease_holder)" != '"$holder"' ]'
-  figure leader_killed_to_lease_taken "$(between "$from" "$EPOCHREALTIME")" s
+  local taken
+  taken=$(between "$from" "$EPOCHREALTIME")
+  figure leader_killed_to_lease_taken "$taken" s
+  awk -v taken="$taken" 'BEGIN {exit taken > 5}' || fail "another leads after $taken s, not within 5"
   within 15 "the API answers" longshore pods --request "$r"
   figure leader_killed_to_api_answers "$(between "$from" "$EPOCHREALTIME")" s
   tell "was $leader, is $(leader_pod)"
