@@ -43,9 +43,14 @@ void WorkerTable::OnOpen(uint64_t connection, const WorkerIdentity& identity) {
   {
     MutexLock lock(mutex_);
     std::string& latest = latest_uid_[NameOf(identity)];
-    const std::string before = std::exchange(latest, identity.uid);
-    const auto old = by_uid_.find(before);
-    if (before != identity.uid && old != by_uid_.end() && !old->second.connected) Erase(before);
+    const auto last = by_uid_.find(latest);
+    // Connections are numbered as they are made, and admitted as the cluster answers who they are.
+    const bool overtaken = last != by_uid_.end() && last->second.connection > connection;
+    if (overtaken && latest == identity.uid) return;
+    if (!overtaken) {
+      const std::string before = std::exchange(latest, identity.uid);
+      if (before != identity.uid && last != by_uid_.end() && !last->second.connected) Erase(before);
+    }
     WorkerFacts& facts = by_uid_[identity.uid];
     if (facts.connected) uid_by_connection_.erase(facts.connection);
     WorkerFacts fresh;

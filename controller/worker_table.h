@@ -61,7 +61,7 @@ class WorkerTable {
   // Before the first OnOpen. Both are called without a lock held.
   void Connect(Transport transport, Wake wake);
 
-  // From the hub.
+  // From the hub. Connections have growing numbers; an older one that is admitted late is ignored.
   void OnOpen(uint64_t connection, const WorkerIdentity& identity);
   // Errors: kInvalidArgument for bytes that are no WorkerMessage.
   Status OnMessage(uint64_t connection, std::string_view bytes);
@@ -93,7 +93,8 @@ class WorkerTable {
   mutable Mutex mutex_;
   std::map<std::string, WorkerFacts> by_uid_ LS_GUARDED_BY(mutex_);
   std::map<uint64_t, std::string> uid_by_connection_ LS_GUARDED_BY(mutex_);
-  // By "NAMESPACE/POD": the last that called. An earlier one is forgotten when it is not connected.
+  // By "NAMESPACE/POD": whose connection is the newest. An earlier one is forgotten when it is not
+  // connected.
   std::map<std::string, std::string> latest_uid_ LS_GUARDED_BY(mutex_);
   double progress_visits_ LS_GUARDED_BY(mutex_) = 0;  // that are left, as of then
   MonotonicTime counted_ LS_GUARDED_BY(mutex_){};

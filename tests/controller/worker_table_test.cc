@@ -57,6 +57,35 @@ class WorkerTableTest : public testing::Test {
   uint64_t bytes_ = 0;
 };
 
+// Who they are is asked of the cluster, which may answer for the second first.
+TEST_F(WorkerTableTest, AConnectionThatIsAdmittedLateReplacesNoNewerOne) {
+  const WorkerIdentity worker{"ns", "p", "uid"};
+  table.OnOpen(2, worker);
+  Say(2, [](auto& message) { message.mutable_hello()->set_last_epoch(7); });
+  table.OnOpen(1, worker);
+  Say(1, [](auto& message) { message.mutable_hello()->set_last_epoch(6); });
+  table.OnClose(1);
+  ASSERT_TRUE(table.Facts("uid"));
+  EXPECT_TRUE(table.Facts("uid")->connected);
+  EXPECT_EQ(table.Facts("uid")->last_epoch, 7u);
+  table.OnClose(2);
+  table.OnOpen(1, worker);
+  EXPECT_FALSE(table.Facts("uid")->connected) << "its worker has hung up since";
+  table.OnOpen(3, worker);
+  EXPECT_EQ(table.Facts("uid")->connection, 3u);
+}
+
+// The process of a Pod that was removed, while another of that name is here already.
+TEST_F(WorkerTableTest, AnEarlierPodThatIsAdmittedLateIsNotTheLatest) {
+  table.OnOpen(2, {"ns", "p", "uid-new"});
+  table.OnClose(2);
+  table.OnOpen(1, {"ns", "p", "uid-old"});
+  EXPECT_TRUE(table.Facts("uid-new")) << "known, though not connected";
+  EXPECT_TRUE(table.Facts("uid-old")->connected);
+  table.OnClose(1);
+  EXPECT_FALSE(table.Facts("uid-old"));
+}
+
 TEST_F(WorkerTableTest, ASilenceWakesOnceAndSoDoesItsEnd) {
   Open(1);
   Open(2);

@@ -169,7 +169,6 @@ class World {
   std::unique_ptr<Brain> brain_;
   std::map<std::string, FakeWorker> workers_;  // by Pod UID
   std::map<uint64_t, Wire> wires_;             // by connection
-  std::map<std::string, uint64_t> opened_;     // the newest, by Pod UID
   uint64_t next_connection_ = 1;
   MonotonicTime last_second_;
   std::map<std::string, uint64_t> cpu_ns_, sent_bytes_;  // by Pod UID

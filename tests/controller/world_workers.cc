@@ -62,13 +62,7 @@ void World::SendUp(uint64_t connection, Wire::Kind kind, std::string bytes) {
 }
 
 void World::Hear(uint64_t connection, const Wire& wire, const Wire::Item& item) {
-  if (item.kind == Wire::Kind::kOpen) {
-    // A server takes them in the order in which they are made.
-    uint64_t& newest = opened_[wire.identity.uid];
-    if (connection < newest) return;
-    newest = connection;
-    brain_->workers.OnOpen(connection, wire.identity);
-  }
+  if (item.kind == Wire::Kind::kOpen) brain_->workers.OnOpen(connection, wire.identity);
   if (item.kind == Wire::Kind::kClose) brain_->workers.OnClose(connection);
   if (item.kind != Wire::Kind::kMessage) return;
   const Status said = brain_->workers.OnMessage(connection, item.bytes);
