@@ -96,9 +96,8 @@ TEST(PruneTest, OfOwnersOnlyKindAndNameOfTheControllerAreKept) {
   Json set = object;
   PruneStatefulSet(set);
   for (const Json& pruned : {Pruned(object), set}) {
-    EXPECT_EQ(
-        pruned["metadata"]["ownerReferences"],
-        Json::array({{{"kind", "StatefulSet"}, {"name", "pg"}, {"controller", true}}}));
+    EXPECT_EQ(pruned["metadata"]["ownerReferences"],
+              Json::array({{{"kind", "StatefulSet"}, {"name", "pg"}, {"controller", true}}}));
   }
   EXPECT_FALSE(Pruned(SomebodysPod())["metadata"].contains("ownerReferences")) << "no controller";
 }
