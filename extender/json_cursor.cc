@@ -265,16 +265,12 @@ bool JsonCursor::Decode(std::string_view raw, std::string_view* value) {
   return true;
 }
 
-char JsonCursor::PlainStringAndNext(std::string_view& value) {
-  if (at_ >= text_.size() || text_[at_] != '"') return 0;
-  const size_t start = at_ + 1;
-  const size_t end = EndOfPlainAscii(text_, start);
-  if (end + 1 >= text_.size() || text_[end] != '"') return 0;
+size_t JsonCursor::EndOfPlainString() const {
+  if (at_ >= text_.size() || text_[at_] != '"') return std::string_view::npos;
+  const size_t end = EndOfPlainAscii(text_, at_ + 1);
+  if (end + 1 >= text_.size() || text_[end] != '"') return std::string_view::npos;
   const char next = text_[end + 1];
-  if (next != ',' && next != ']') return 0;
-  value = text_.substr(start, end - start);
-  at_ = end + 2;
-  return next;
+  return next == ',' || next == ']' ? end : std::string_view::npos;
 }
 
 bool JsonCursor::Strings(std::vector<std::string_view>& values) {
@@ -282,17 +278,24 @@ bool JsonCursor::Strings(std::vector<std::string_view>& values) {
   bool more = Peek() != ']';
   if (!more) ++at_;
   while (more) {
-    std::string_view value;
-    if (const char next = PlainStringAndNext(value); next != 0) {
-      more = next == ',';
+    const size_t start = at_ + 1;
+    const size_t end = EndOfPlainString();
+    if (end != std::string_view::npos) {
+      at_ = end + 2;
+      more = text_[end + 1] == ',';
+      // Not by way of a view of its own: that would be written and read again in halves, for which
+      // the processor waits as long as for all the rest.
+      values.emplace_back(text_.data() + start, end - start);
     } else {
+      std::string_view value;
       if (!ReadString(&value)) return false;
       more = More(']');
+      values.push_back(value);
     }
-    if (values.empty()) {
-      values.reserve(std::min(kMostReserved, (text_.size() - at_) / (value.size() + 3) + 2));
+    if (values.size() == 1) {
+      values.reserve(
+          std::min(kMostReserved, (text_.size() - at_) / (values.front().size() + 3) + 2));
     }
-    values.push_back(value);
   }
   --depth_;
   return !failed_;

@@ -59,9 +59,9 @@ class JsonCursor {
   bool SkipValue();
   bool Literal(std::string_view word);
   bool Number();
-  // Reads the string whose opening quote is at at_ and a comma or bracket that follows at once, if
-  // it is all ASCII without escapes, as names are; otherwise reads nothing and returns 0.
-  char PlainStringAndNext(std::string_view& value);
+  // Where the string ends whose opening quote is at at_, if it is all ASCII without escapes, as
+  // names are, and a comma or bracket follows at once; otherwise npos.
+  size_t EndOfPlainString() const;
   // Reads a string; `value` (if wanted) gets it decoded.
   bool ReadString(std::string_view* value);
   bool Decode(std::string_view raw, std::string_view* value);

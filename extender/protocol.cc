@@ -306,18 +306,42 @@ void AppendPassed(const Arguments& arguments, const std::vector<NodeOutcome>& ou
   out += ']';
 }
 
+// Thousands of nodes have the same few reasons, each of them one text: quoted once, with what
+// stands before and behind it.
+class WrittenReasons {
+ public:
+  const std::string& Of(std::string_view reason) {
+    for (const auto& [known, text] : written_) {
+      if (known.data() == reason.data() && known.size() == reason.size()) return text;
+    }
+    std::string text = ":";
+    AppendJsonString(reason, text);
+    text += ',';
+    if (written_.size() == kMost) written_.pop_front();
+    return written_.emplace_back(reason, std::move(text)).second;
+  }
+
+ private:
+  static constexpr size_t kMost = 8;
+  std::deque<std::pair<std::string_view, std::string>> written_;
+};
+
 void AppendReasons(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
                    Outcome wanted, std::string& out) {
-  out += '{';
-  bool first = true;
+  size_t size = out.size() + 2;
   for (size_t i = 0; i < outcomes.size(); ++i) {
     if (outcomes[i].outcome != wanted) continue;
-    if (!first) out += ',';
-    first = false;
-    AppendJsonString(arguments.names[i], out);
-    out += ':';
-    AppendJsonString(outcomes[i].reason, out);
+    size += arguments.names[i].size() + outcomes[i].reason.size() + 6;
   }
+  out.reserve(size);
+  out += '{';
+  WrittenReasons reasons;
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i].outcome != wanted) continue;
+    AppendJsonString(arguments.names[i], out);
+    out += reasons.Of(outcomes[i].reason);
+  }
+  if (out.back() == ',') out.pop_back();
   out += '}';
 }
 

@@ -95,6 +95,14 @@ void Read(benchmark::State& state) {
 }
 BENCHMARK(Read)->Name("read")->Arg(500)->Arg(5000)->Unit(benchmark::kMicrosecond);
 
+// A source that only prefers: none is refused, and the list comes back as it was.
+void Filter(benchmark::State& state) {
+  Bench bench;
+  const std::string body = RequestBody(Offered(static_cast<int>(state.range(0))));
+  for (auto _ : state) benchmark::DoNotOptimize(bench.service.Filter(body));
+}
+BENCHMARK(Filter)->Name("filter")->Arg(500)->Arg(5000)->Unit(benchmark::kMicrosecond);
+
 // A source that requires its data's node: all but one are refused, each with its reason.
 void FilterRequired(benchmark::State& state) {
   Bench bench;
