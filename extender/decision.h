@@ -27,6 +27,9 @@ struct Decision {
   // The one node that the scheduler will take: the only one that filter leaves it, or the one that
   // prioritize gives more than all others (of equals it picks any, which spreads by itself).
   std::optional<size_t> taken;
+  // Snapshots that nobody may need any more: to free one takes as long as half a call, so it is
+  // done after the reply.
+  std::shared_ptr<const placement::View> retired;
 };
 
 placement::PodDemand DemandOf(const PodArgument& pod, const placement::View& view);

@@ -52,7 +52,7 @@ class Extender {
         verdicts_([this](auto verdict) { feed_.Record(std::move(verdict)); }, registry_),
         recorder_(MakeRecorder(options.record, registry_)),
         service_(cluster_, feed_, verdicts_, Clock::Real(), registry_,
-                 {.recorder = recorder_.get()}),
+                 {.recorder = recorder_.get(), .calls = &log_}),
         snapshot_age_(registry_.MakeGauge("longshore_extender_snapshot_age_seconds",
                                           "Since the quietest watch last showed a sign of life")),
         synced_(registry_.MakeGauge("longshore_extender_synced",

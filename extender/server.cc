@@ -46,12 +46,34 @@ api::Json VerdictList(const std::vector<messages::PlacementVerdict>& verdicts,
   return {{"items", std::move(items)}};
 }
 
+// What its last calls said of the node, or would have said.
+Response ExplainNode(const std::string& ns, const std::string& name, const std::string& node,
+                     const VerdictLog& log) {
+  const auto calls = log.CallsOf(ns, name);
+  if (calls.empty()) {
+    return http::Problem(
+        NotFound("pod " + ns + "/" + name + ": no call about it is kept (the last " +
+                 std::to_string(VerdictLog::kMostCalls) +
+                 " at most are): longshore explain POD --node NODE says how the node ranks now"));
+  }
+  std::vector<messages::PlacementVerdict> verdicts;
+  for (const auto& call : calls) {
+    auto verdict = VerdictOf(*call, node);
+    if (!verdict.has_value()) return http::Problem(verdict.error());
+    verdicts.push_back(*std::move(verdict));
+  }
+  return Reply(VerdictList(verdicts, "").dump());
+}
+
 }  // namespace
 
 Response ExplainPod(const Request& request, const VerdictLog& log) {
   const auto pod = Split(request.Query("pod"), '/');
   if (pod.size() != 2 || pod[0].empty() || pod[1].empty()) {
     return http::Problem(InvalidArgument("pod: expected NAMESPACE/NAME"));
+  }
+  if (const std::string node = request.Query("node"); !node.empty()) {
+    return ExplainNode(pod[0], pod[1], node, log);
   }
   const auto verdicts = log.OfPod(pod[0], pod[1]);
   if (verdicts.empty()) {

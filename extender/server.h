@@ -15,7 +15,7 @@
 
 namespace longshore::extender {
 
-// GET /explain?pod=NS/NAME and GET /v1/verdicts[?namespace=].
+// GET /explain?pod=NS/NAME[&node=NODE] and GET /v1/verdicts[?namespace=].
 http::Response ExplainPod(const http::Request& request, const VerdictLog& log);
 http::Response ListVerdicts(const http::Request& request, const VerdictLog& log);
 

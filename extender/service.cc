@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/service.h"
 
+#include <utility>
+
 #include "common/base/log.h"
 #include "extender/verdict.h"
 
@@ -129,7 +131,7 @@ metrics::Counter* Service::Prepare(Verb verb, Decision& decision) {
     grounds.no_opinion = "source " + ns + "/" + name + " is not known";
     return counters.unknown_source;
   }
-  grounds.located = LocationOf(grounds.source, grounds.view);
+  grounds.located = LocationOf(grounds.source, grounds.view, decision.retired);
   grounds.pressure = pressure_.Pressure();
   grounds.demand = DemandOf(pod, *grounds.view);
   grounds.scorer.emplace(*grounds.source, grounds.located->location, grounds.demand);
@@ -161,8 +163,8 @@ void Service::Judge(Verb verb, Decision& decision) {
 std::string Service::Reply(Verb verb, std::string body, Decision& decision) {
   const Grounds& grounds = *decision.grounds;
   const bool of_ours = grounds.scorer || !grounds.no_opinion.empty();
-  // Told and kept first: a filter's reply may be made of the body.
-  if (of_ours) Report(verb, decision);
+  // Taken from the body first, which a filter's reply may be made of.
+  auto draft = of_ours ? Draft(verb, decision) : nullptr;
   const bool records =
       of_ours && options_.recorder != nullptr && options_.recorder->Wants(body.size());
   std::string kept = records ? body : std::string();
@@ -176,6 +178,11 @@ std::string Service::Reply(Verb verb, std::string body, Decision& decision) {
   if (verb == Verb::kPrioritize && decision.taken) {
     Reserve(decision, reservations_, Reservations::kLifetime);
   }
+  if (draft != nullptr) {
+    draft->all = std::move(decision.nodes);
+    draft->retired = std::move(decision.retired);
+    Report(std::move(draft));
+  }
   return reply;
 }
 
@@ -187,14 +194,22 @@ void Service::Reserve(const Decision& decision, Reservations& where,
                 lifetime);
 }
 
-void Service::Report(Verb verb, const Decision& decision) {
+std::shared_ptr<VerdictDraft> Service::Draft(Verb verb, const Decision& decision) {
   const auto time = clock_.Now().time_since_epoch();
   auto draft =
       std::make_shared<VerdictDraft>(DraftVerdict(verb, decision, options_.explained_nodes));
   draft->verdict.set_time_unix_us(
       std::chrono::duration_cast<std::chrono::microseconds>(time).count());
   draft->verdict.set_snapshot_age_ms(cluster_.age().count());
-  sink_.Record([draft = std::move(draft)] { return WriteVerdict(*draft); });
+  return draft;
+}
+
+void Service::Report(std::shared_ptr<VerdictDraft> draft) {
+  sink_.Record([draft = std::move(draft), calls = options_.calls] {
+    draft->retired.reset();
+    if (calls != nullptr) calls->Keep(draft);
+    return WriteVerdict(*draft);
+  });
 }
 
 void Service::Record(Verb verb, std::string body, const std::string& reply,
@@ -210,13 +225,14 @@ void Service::Record(Verb verb, std::string body, const std::string& reply,
 
 std::shared_ptr<const Located> Service::LocationOf(
     const std::shared_ptr<const api::BackupSource>& source,
-    const std::shared_ptr<const placement::View>& view) {
+    const std::shared_ptr<const placement::View>& view,
+    std::shared_ptr<const placement::View>& retired) {
   const std::string key = source->metadata.Key();
   {
     MutexLock lock(mutex_);
     if (cached_view_ != view || locations_.size() > kMaxCachedLocations) {
       locations_.clear();
-      cached_view_ = view;
+      retired = std::exchange(cached_view_, view);
     }
     const auto found = locations_.find(key);
     if (found != locations_.end() && found->second.source == source) return found->second.located;

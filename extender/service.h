@@ -18,6 +18,7 @@
 #include "extender/decision.h"
 #include "extender/inputs.h"
 #include "extender/recorder.h"
+#include "extender/verdict_log.h"
 
 namespace longshore::extender {
 
@@ -27,6 +28,7 @@ struct ServiceOptions {
   std::chrono::milliseconds deadline{50};
   size_t explained_nodes = 20;   // in each PlacementVerdict
   Recorder* recorder = nullptr;  // outlives the service; null: nothing is recorded
+  VerdictLog* calls = nullptr;   // outlives the verdicts' sink; null: calls are not kept whole
 };
 
 class Service {
@@ -57,10 +59,12 @@ class Service {
   void Judge(Verb verb, Decision& decision);
   std::string Reply(Verb verb, std::string body, Decision& decision);
   static void Reserve(const Decision& decision, Reservations& where, std::chrono::seconds lifetime);
-  void Report(Verb verb, const Decision& decision);
+  std::shared_ptr<VerdictDraft> Draft(Verb verb, const Decision& decision);
+  void Report(std::shared_ptr<VerdictDraft> draft);
   void Record(Verb verb, std::string body, const std::string& reply, const Decision& decision);
   std::shared_ptr<const Located> LocationOf(const std::shared_ptr<const api::BackupSource>& source,
-                                            const std::shared_ptr<const placement::View>& view);
+                                            const std::shared_ptr<const placement::View>& view,
+                                            std::shared_ptr<const placement::View>& retired);
   // By place in the table.
   std::shared_ptr<const std::vector<PressureTable::Points>> PressureAlong(
       const std::shared_ptr<const PressureTable>& pressure, const placement::NodeTable& table);

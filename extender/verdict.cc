@@ -94,6 +94,38 @@ messages::PlacementVerdict WriteVerdict(const VerdictDraft& draft) {
   return verdict;
 }
 
+Result<messages::PlacementVerdict> VerdictOf(const VerdictDraft& draft, const std::string& node) {
+  const Grounds& grounds = *draft.grounds;
+  if (!grounds.scorer) return Error{Code::kFailedPrecondition, grounds.no_opinion};
+  const uint32_t place = grounds.view->Table().Find(node);
+  if (place == NodeTable::kNone) {
+    return NotFound("node " + node + " was not in the snapshot that the call was judged by");
+  }
+  messages::PlacementVerdict verdict = draft.verdict;
+  verdict.set_location(grounds.located->location.reason);
+  const auto judged = std::find_if(draft.all.begin(), draft.all.end(),
+                                   [&](const auto& judgement) { return judgement.place == place; });
+  if (judged != draft.all.end()) {
+    WriteNode(grounds, node, *judged, *verdict.add_nodes());
+    return verdict;
+  }
+  // By the same grounds, though the scheduler did not ask for it.
+  const auto held = grounds.reserved.find(node);
+  NodeJudgement judgement{.place = place,
+                          .reserved = held == grounds.reserved.end() ? 0 : held->second,
+                          .points = {},
+                          .judged = true};
+  judgement.points =
+      grounds.scorer->Score(grounds.view->Table().node(place),
+                            grounds.pressure->Of(node, grounds.now), judgement.reserved);
+  messages::NodeVerdict& written = *verdict.add_nodes();
+  WriteNode(grounds, node, judgement, written);
+  const bool none = draft.all.empty() && verdict.nodes_offered() > 0;
+  written.add_reasons(none ? "no node was judged: none could be refused"
+                           : "it was not offered to the extender");
+  return verdict;
+}
+
 api::Json VerdictJson(const messages::PlacementVerdict& verdict) {
   const WallTime time{std::chrono::microseconds(verdict.time_unix_us())};
   api::Json nodes = api::Json::array();

@@ -20,6 +20,8 @@ struct VerdictDraft {
   messages::PlacementVerdict verdict;  // about which call it is
   std::shared_ptr<const Grounds> grounds;
   std::vector<std::pair<std::string, NodeJudgement>> nodes;  // by name, best first
+  std::shared_ptr<const placement::View> retired;            // freed with it, after the reply
+  std::vector<NodeJudgement> all;  // of the call, in the order offered; empty: none was judged
 };
 
 // Indices of the `count` nodes that are worth showing: passed ones first, best first, in the order
@@ -30,6 +32,9 @@ std::vector<size_t> BestFirst(const std::vector<NodeJudgement>& nodes,
 // Of the call's first `explained` nodes in that order.
 VerdictDraft DraftVerdict(Verb verb, const Decision& decision, size_t explained);
 messages::PlacementVerdict WriteVerdict(const VerdictDraft& draft);
+// The same of any one node, whether it was offered or not. Errors: kNotFound (it was not in the
+// snapshot), kFailedPrecondition (there was no ground for an opinion).
+Result<messages::PlacementVerdict> VerdictOf(const VerdictDraft& draft, const std::string& node);
 
 // {"pod","verb","time","location","snapshotAgeMs","nodesOffered","nodes":[{"node",…}]}
 api::Json VerdictJson(const messages::PlacementVerdict& verdict);

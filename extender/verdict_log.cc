@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/verdict_log.h"
 
+#include <algorithm>
+
 namespace longshore::extender {
 
 void VerdictLog::Add(messages::PlacementVerdict verdict) {
@@ -42,6 +44,39 @@ std::vector<messages::PlacementVerdict> VerdictLog::OfPod(const std::string& ns,
   if (found == pods_.end()) return verdicts;
   for (const auto& [verb, verdict] : found->second.by_verb) verdicts.push_back(verdict);
   return verdicts;
+}
+
+void VerdictLog::Keep(std::shared_ptr<const VerdictDraft> call) {
+  std::vector<std::shared_ptr<const VerdictDraft>> old;  // goes when the lock is free again
+  const auto replaced = [&](const auto& kept) {
+    return kept->verdict.pod_uid() == call->verdict.pod_uid() &&
+           kept->verdict.verb() == call->verdict.verb();
+  };
+  MutexLock lock(mutex_);
+  nodes_ += call->all.size();
+  const auto last = std::find_if(calls_.begin(), calls_.end(), replaced);
+  if (last != calls_.end()) {
+    nodes_ -= (*last)->all.size();
+    old.push_back(std::move(*last));
+    calls_.erase(last);
+  }
+  calls_.push_back(std::move(call));
+  while (calls_.size() > kMostCalls || (nodes_ > kMostNodes && calls_.size() > 1)) {
+    nodes_ -= calls_.front()->all.size();
+    old.push_back(std::move(calls_.front()));
+    calls_.pop_front();
+  }
+}
+
+std::vector<std::shared_ptr<const VerdictDraft>> VerdictLog::CallsOf(
+    const std::string& ns, const std::string& name) const {
+  std::vector<std::shared_ptr<const VerdictDraft>> calls;
+  MutexLock lock(mutex_);
+  for (auto call = calls_.rbegin(); call != calls_.rend(); ++call) {
+    const messages::PlacementVerdict& verdict = (*call)->verdict;
+    if (verdict.pod_namespace() == ns && verdict.pod_name() == name) calls.push_back(*call);
+  }
+  return calls;
 }
 
 }  // namespace longshore::extender

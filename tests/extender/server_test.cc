@@ -59,6 +59,7 @@ class ServerTest : public ::testing::Test {
   }
 
   World world_;
+  metrics::Registry registry_;
   VerdictLog log_{10};
   testing::TestAuthority authority_;
   testing::TemporaryFolder folder_;
@@ -184,6 +185,45 @@ TEST_F(ServerTest, ExplainsWhatItDecided) {
 }
 
 // Snapshots are read by all connections at once while the cluster moves on.
+// Not only of the best twenty, and not only of those that were offered.
+TEST_F(ServerTest, ExplainsAnyNodeOfTheLastCalls) {
+  auto& view = *world_.cluster.view;
+  std::vector<std::string> names{"n1", "n2"};
+  for (int i = 0; i < 40; ++i) {
+    names.push_back("far-" + std::to_string(i));
+    view.AddNode(names.back(), "r9", "zc", "us");
+  }
+  view.AddNode("unasked", "r2", "zb", "eu");
+  World& world = world_;
+  Service service(world.cluster, world.pressure, world.sink, world.clock, registry_,
+                  {.calls = &log_});
+  service.Filter(RequestBody(names));
+  service.Prioritize(RequestBody(names));
+  const auto explain = [&](const std::string& node) {
+    http::Request request;
+    request.query = {{"pod", "backup/p-u1"}, {"node", node}};
+    const auto reply = ExplainPod(request, log_);
+    return std::pair(reply.status, json::parse(reply.body));
+  };
+  const auto [status, far] = explain("far-39");
+  ASSERT_EQ(status, 200) << far;
+  ASSERT_EQ(far["items"].size(), 2u);
+  EXPECT_EQ(far["items"][0]["verb"], "prioritize");
+  const json& node = far["items"][0]["nodes"][0];
+  EXPECT_EQ(node["node"], "far-39");
+  EXPECT_EQ(node["tier"], "None");
+  EXPECT_EQ(node["inputs"]["cpuFreeMilli"], 4000);
+  EXPECT_THAT(node["reasons"].dump(), HasSubstr("another region"));
+  EXPECT_THAT(far["items"][1]["nodes"][0]["reasons"].dump(), HasSubstr("none could be refused"));
+  const json unasked = explain("unasked").second["items"][0]["nodes"][0];
+  EXPECT_EQ(unasked["localityPoints"], 21);
+  EXPECT_THAT(unasked["reasons"].dump(), HasSubstr("was not offered"));
+  EXPECT_EQ(explain("nowhere").first, 404);
+  http::Request other;
+  other.query = {{"pod", "backup/p-u2"}, {"node", "n1"}};
+  EXPECT_THAT(ExplainPod(other, log_).body, HasSubstr("no call about it is kept"));
+}
+
 TEST_F(ServerTest, AnswersInParallel) {
   const auto certificate = authority_.Issue("longshore-scheduler");
   std::vector<std::jthread> threads;

@@ -42,6 +42,39 @@ TEST(VerdictLogTest, ForgetsThePodHeardOfLongestAgo) {
   EXPECT_EQ(log.All().back().pod_name(), "c");
 }
 
+std::shared_ptr<const VerdictDraft> CallOf(const std::string& pod, const std::string& verb,
+                                           size_t nodes = 1) {
+  auto call = std::make_shared<VerdictDraft>();
+  call->verdict.set_pod_namespace("b");
+  call->verdict.set_pod_name(pod);
+  call->verdict.set_pod_uid("uid-" + pod);
+  call->verdict.set_verb(verb);
+  call->all.resize(nodes);
+  return call;
+}
+
+TEST(VerdictLogTest, KeepsTheLastCallsWhole) {
+  VerdictLog log(10);
+  log.Keep(CallOf("p", "filter"));
+  log.Keep(CallOf("p", "prioritize"));
+  const auto last = CallOf("p", "filter", 3);
+  log.Keep(last);
+  const auto calls = log.CallsOf("b", "p");
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(calls[0], last);
+  EXPECT_TRUE(log.CallsOf("other", "p").empty());
+  for (size_t i = 0; i < VerdictLog::kMostCalls; ++i) {
+    log.Keep(CallOf("q" + std::to_string(i), "filter"));
+  }
+  EXPECT_TRUE(log.CallsOf("b", "p").empty());
+  EXPECT_EQ(log.CallsOf("b", "q0").size(), 1u);
+  log.Keep(CallOf("large", "filter", VerdictLog::kMostNodes));
+  EXPECT_TRUE(log.CallsOf("b", "q63").empty());
+  EXPECT_EQ(log.CallsOf("b", "large").size(), 1u);
+  log.Keep(CallOf("larger", "filter", VerdictLog::kMostNodes + 1));  // kept alone, all the same
+  EXPECT_EQ(log.CallsOf("b", "larger").size(), 1u);
+}
+
 TEST(VerdictLogTest, ANewPodUnderAnOldNameStartsAfresh) {
   VerdictLog log(2);
   log.Add(Verdict("a", "filter", "u1"));
