@@ -86,13 +86,13 @@ Json ToJson(const Examined& examined, const std::string& node) {
 }
 
 std::string NodeTableText(const messages::PlacementVerdict& verdict) {
-  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "WHY"}, {}};
+  Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "IMAGE", "WHY"}, {}};
   for (const auto& node : verdict.nodes()) {
     if (table.rows.size() == kNodesShown) break;
     table.rows.push_back(
         {node.node(), node.tier(), node.passed() ? std::to_string(node.score()) : "no",
          std::to_string(node.locality_points()), std::to_string(node.pressure_points()),
-         std::to_string(node.room_points()),
+         std::to_string(node.room_points()), std::to_string(node.image_points()),
          Join({node.reasons().begin(), node.reasons().end()}, "; ")});
   }
   return Indented(RenderTable(table));

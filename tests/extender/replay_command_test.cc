@@ -69,11 +69,11 @@ TEST_F(ReplayCommandTest, SaysThatTheReplyIsTheSame) {
       "reply        the same 49 bytes\n"
       "\n"
       "How the nodes ranked:\n"
-      "  NODE  TIER    SCORE  LOCALITY  PRESSURE  ROOM  WHY\n"
-      "  n1    Node    95     84        5         6     the data is on this node (+84); pressure "
-      "never reported (+5); room for it (+6)\n"
-      "  n2    Region  32     21        5         6     the data is in this node's region (+21); "
-      "pressure never reported (+5); room for it (+6)\n");
+      "  NODE  TIER    SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
+      "  n1    Node    94     84        4         6     0      the data is on this node (+84); "
+      "pressure never reported (+4); free for it: 4000m CPU and 8.0 GiB of memory (+6)\n"
+      "  n2    Region  31     21        4         6     0      the data is in this node's region "
+      "(+21); pressure never reported (+4); free for it: 4000m CPU and 8.0 GiB of memory (+6)\n");
   EXPECT_THAT(err_.str(), IsEmpty());
 }
 
@@ -93,7 +93,7 @@ TEST_F(ReplayCommandTest, SaysWhatWouldHaveChangedTheOutcome) {
   EXPECT_EQ(Replay("n2"), 0);
   EXPECT_THAT(out_.str(), HasSubstr("\nWhat would have changed it for n2:\n"));
   EXPECT_THAT(out_.str(), HasSubstr("  would have won with the data in its zone z-n2 (was in its "
-                                    "region): 53 points against 32 of n1\n"));
+                                    "region): 52 points against 31 of n1\n"));
   EXPECT_EQ(Replay("n1"), 0);
   EXPECT_THAT(out_.str(), HasSubstr("\nNothing would have had to change for n1.\n"));
   EXPECT_EQ(Replay("n3"), 2);

@@ -62,7 +62,7 @@ class ServiceTest : public testing::Test {
 TEST_F(ServiceTest, TiersGetScoresThatDoNotMeet) {
   const auto scores = Prioritize(RequestBody(kAll));
   EXPECT_GE(scores.at("n1"), 8);
-  EXPECT_EQ(scores.at("n2"), 7);  // 63 + 5 + 6
+  EXPECT_EQ(scores.at("n2"), 7);  // 63 + 4 + 6
   EXPECT_EQ(scores.at("n3"), 5);
   EXPECT_EQ(scores.at("n4"), 3);
   EXPECT_EQ(scores.at("n5"), 1);
@@ -351,7 +351,7 @@ TEST_F(ServiceTest, Case38_PressureAgesWhileNobodySpeaks) {
   EXPECT_FALSE(table.Of("n2", world_.clock.now).known());
   EXPECT_EQ(Prioritize(RequestBody(kAll)).at("n1"), 9);  // 84 + 0 + 6
   world_.clock.now += std::chrono::seconds(5);
-  EXPECT_EQ(Prioritize(RequestBody(kAll)).at("n1"), 9);  // 84 + 5 + 6 = 95
+  EXPECT_EQ(Prioritize(RequestBody(kAll)).at("n1"), 9);  // 84 + 4 + 6 = 94
 }
 
 TEST_F(ServiceTest, Case39_EqualNodesGetEqualScores) {
@@ -389,7 +389,6 @@ TEST_F(ServiceTest, NodeThatHasTheImageScoresMore) {
   const auto images = [&](const std::string& node) {
     auto& info = world_.cluster.view->AddNode(node, "", "zy", "eu");
     info.images = ImageSet().With(image);
-    info.cpu_requested_milli = 1000;
   };
   images("e2");
   std::string body = RequestBody({"e1", "e2"});

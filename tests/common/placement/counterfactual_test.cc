@@ -83,8 +83,8 @@ TEST_F(CounterfactualTest, SaysHowCalmItHadToBe) {
   ASSERT_TRUE(change);
   EXPECT_EQ(change->effect, "Wins");
   EXPECT_EQ(change->text,
-            "would have won with pressure cpu of at most 35 % (was cpu 74 %): "
-            "54 points against 53 of n1");
+            "would have won with pressure cpu of at most 31 % (was cpu 74 %): "
+            "53 points against 52 of n1");
   EXPECT_EQ(First(), "n1");
   pressure_["n2"] = Cpu(static_cast<int>(change->value) + 1);
   EXPECT_EQ(First(), "n1");
@@ -101,10 +101,10 @@ TEST_F(CounterfactualTest, NamesEachPartOfPressureThatIsInTheWay) {
   pressure_["n2"].psi_memory_permille = 20;
   const auto change = Find(Ask("n2"), "pressure");
   ASSERT_TRUE(change);
-  EXPECT_EQ(change->needed, "pressure cpu and waiting for io of at most 35 %");
-  pressure_["n2"].cpu_used_milli = 1400;
+  EXPECT_EQ(change->needed, "pressure cpu and waiting for io of at most 31 %");
+  pressure_["n2"].cpu_used_milli = 1240;
   EXPECT_EQ(First(), "n1");
-  pressure_["n2"].psi_io_permille = 350;
+  pressure_["n2"].psi_io_permille = 310;
   EXPECT_EQ(First(), "n2");
 }
 
@@ -120,6 +120,24 @@ TEST_F(CounterfactualTest, ANodeThatWasNeverHeardNeedsAReport) {
   EXPECT_EQ(First(), "n2");
 }
 
+TEST_F(CounterfactualTest, SaysThatItsImageHadToBeThere) {
+  FakeView view;
+  for (const char* name : {"n1", "n2"}) view.AddNode(name, "", "za", "eu");
+  auto& has = view.AddNode("n2", "", "za", "eu");
+  has.images = ImageSet().With("reg/pg:1");
+  const auto source = MakeSource({.zone = "za"});
+  PodDemand demand;
+  demand.image = "reg/pg:1";
+  const auto asked =
+      WhatWouldChange(source, Locate(source, view), view, demand, {}, {}, *view.Node("n1"));
+  const auto image = std::find_if(asked.changes.begin(), asked.changes.end(),
+                                  [](const Change& change) { return change.input == "image"; });
+  ASSERT_NE(image, asked.changes.end());
+  EXPECT_EQ(
+      image->text,
+      "would have won with its image already there (was not there): 54 points against 54 of n2");
+}
+
 TEST_F(CounterfactualTest, SaysThatTheDatasNodeWasAvoided) {
   FakeView view;
   view.AddNode("n1", "r1", "za", "eu");
@@ -128,8 +146,8 @@ TEST_F(CounterfactualTest, SaysThatTheDatasNodeWasAvoided) {
   source.spec.placement.avoid_node_above_percent = 70;
   const PressureMap pressure{
       {"n1", {.cpu_used_milli = 3600, .cpu_capacity_milli = 4000, .age_ms = 1}}};
-  const auto asked = WhatWouldChange(source, Locate(source, view), view, {}, pressure, {},
-                                     *view.Node("n1"));
+  const auto asked =
+      WhatWouldChange(source, Locate(source, view), view, {}, pressure, {}, *view.Node("n1"));
   EXPECT_FALSE(asked.standing.wins);
   std::vector<std::string> inputs;
   for (const Change& change : asked.changes) {
@@ -242,7 +260,7 @@ TEST_F(CounterfactualTest, RequiredNearnessIsToldFromBeingBest) {
   EXPECT_EQ(mode->effect, "Passes");
   EXPECT_EQ(mode->text,
             "would have passed with Prefer instead of Require (was Require), but not won: "
-            "31 points against 94 of n1");
+            "30 points against 93 of n1");
   EXPECT_FALSE(Find(asked, "tier"));
   const auto data = Find(asked, "data");
   ASSERT_TRUE(data);
@@ -279,7 +297,7 @@ TEST_F(CounterfactualTest, GoesOnUntilNothingKeepsTheNodeOut) {
   EXPECT_EQ(asked.changes[2].effect, "Wins");
   EXPECT_EQ(asked.changes[2].text,
             "would have won with the node ready and the node not cordoned and labels disk=ssd (was "
-            "disk not set): 94 points against 73 of n2");
+            "disk not set): 93 points against 72 of n2");
   Node("n1").schedulable = Node("n1").ready = true;
   EXPECT_NE(First(), "n1");
   Node("n1").labels["disk"] = "ssd";
@@ -304,7 +322,7 @@ TEST_F(CounterfactualTest, SaysHowManyBackupPodsWereTooMany) {
   EXPECT_EQ(asked.standing.obstacle, Obstacle::kBackupPods);
   EXPECT_EQ(Find(asked, "backupPods")->text,
             "would have won with at most 1 backup pods bound to it (was 3): "
-            "94 points against 73 of n2");
+            "93 points against 72 of n2");
   EXPECT_EQ(Find(asked, "maxPodsPerNode")->needed, "maxPodsPerNode of at least 4");
   for (const auto& [bound, cap, fits] :
        {std::tuple(2, 2, false), {1, 2, true}, {3, 3, false}, {3, 4, true}}) {
@@ -342,7 +360,7 @@ TEST_F(CounterfactualTest, SaysThatAVolumeHadToBeDetached) {
   ASSERT_EQ(asked.changes.size(), 1u);
   EXPECT_EQ(asked.changes[0].text,
             "would have won with no volume of the pod attached to another node (was attached to "
-            "n3): 94 points against 73 of n2");
+            "n3): 93 points against 72 of n2");
   demand_.attached_to.clear();
   EXPECT_EQ(First(), "n1");
 }
@@ -358,7 +376,7 @@ TEST_F(CounterfactualTest, SaysWhichTaintsHadToBeTolerated) {
   // n2 is let in by it too, and is the next best.
   EXPECT_EQ(asked.changes[0].text,
             "would have won with the taints dedicated=db:NoSchedule, gpu:NoExecute tolerated (was "
-            "not tolerated): 94 points against 73 of n2");
+            "not tolerated): 93 points against 72 of n2");
   demand_.tolerations->push_back({"dedicated", "Equal", "db", "NoSchedule"});
   EXPECT_EQ(First(), "n2");
   demand_.tolerations->push_back({"gpu", "Exists", "", ""});

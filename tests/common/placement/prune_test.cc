@@ -170,7 +170,8 @@ TEST(PruneTest, NodesKeepTheirLabelsTaintsRoomAndConditions) {
   EXPECT_EQ(after.taints[0].effect, "NoExecute");
   EXPECT_EQ(after.cpu_allocatable_milli, 4000);
   EXPECT_EQ(after.max_pods, 110);
-  EXPECT_FALSE(node["status"].contains("images"));
+  EXPECT_TRUE(after.images.Has("registry.test/a:1"));
+  EXPECT_EQ(node["status"]["images"].size(), 1u);
 }
 
 TEST(PruneTest, WhatHasAnotherShapeIsLetBe) {
