@@ -21,9 +21,9 @@ api_only_up() {
   wait_for "the API server" 60 api_is_ready
 }
 
-# api_only_again [FLAG...]: after it was stopped, with what etcd still has.
+# api_only_again: after it was stopped, with what etcd still has, and without flags.
 api_only_again() {
-  _start_api_only "${api_only_ports[@]}" "$@"
+  _start_api_only "${api_only_ports[@]}"
   wait_for "the API server" 60 api_is_ready
 }
 
