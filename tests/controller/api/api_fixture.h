@@ -58,7 +58,7 @@ class FakeLive : public LiveView {
   std::map<std::string, int64_t> worker_age_ms LS_GUARDED_BY(mutex);
 };
 
-class ApiTest : public testing::Test {
+class ApiTest : public ::testing::Test {
  protected:
   static constexpr char kUser[] = "manager";
 
@@ -79,11 +79,13 @@ class ApiTest : public testing::Test {
     options.ready = [this] {
       return ready_ ? Status() : Status(Unavailable("starting"));
     };  // the informers are fed by hand
+    Configure(options);
     server_ = std::make_unique<ApiServer>(*client_, *state_, live_, events_, options);
     ASSERT_TRUE(server_->Start().has_value());
     http_ = NewClient();
   }
   void TearDown() override { server_->Stop(); }
+  virtual void Configure(ApiOptions&) {}
 
   struct Reply {
     int status = 0;
