@@ -4,6 +4,7 @@
 // reconcilers run on one thread; everything here may be called from it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -33,6 +34,8 @@ struct Settings {
   std::chrono::milliseconds offer_silence{5000};
   // A new leader hears its workers for so long before it calls any of them silent.
   std::chrono::milliseconds leader_grace{10000};
+  // So long after a leader has begun, the API servers know, and refuse what earlier ones create.
+  std::chrono::milliseconds term_settles{1000};
   // What a Pod may look like while it starts, before its trouble is reported.
   std::chrono::milliseconds trouble_grace{30000};
   // Unbound for so long: another attempt, with more nodes to choose from.
@@ -69,7 +72,13 @@ struct Environment {
   std::function<bool()> leading = [] { return true; };
 
   std::string NowText() const { return FormatTime(clock.Now()); }
-  bool Listening() const { return clock.Monotonic() - started < settings.leader_grace; }
+  // How long a new leader still listens before it calls anybody silent; zero: no more.
+  std::chrono::milliseconds ListensFor() const {
+    const auto left = started + settings.leader_grace - clock.Monotonic();
+    return std::max(std::chrono::ceil<std::chrono::milliseconds>(left),
+                    std::chrono::milliseconds(0));
+  }
+  bool Listening() const { return ListensFor().count() > 0; }
   void Wake(const char* kind, const std::string& ns, const std::string& name,
             std::chrono::milliseconds delay = std::chrono::milliseconds(0)) const {
     enqueue(std::string(kind) + "/" + ns + "/" + name, delay);

@@ -20,8 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kSoon{500};
-constexpr seconds kLookAgain{10};
 constexpr seconds kStuckGrace{10};  // a worker that still can ends its tools
 constexpr seconds kDeathGrace{5};   // until the kubelet has told how a container ended
 

@@ -19,9 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kSoon{500};
 constexpr seconds kAskAgain{5};
-constexpr seconds kLookAgain{10};
 
 bool Ours(const std::string& reason) {
   return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized ||

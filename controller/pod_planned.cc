@@ -7,15 +7,7 @@
 #include "controller/pod_template.h"
 
 namespace longshore::controller {
-namespace {
-
 using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-constexpr milliseconds kSoon{500};
-constexpr seconds kLookAgain{10};
-
-}  // namespace
 
 Result<Again> PodReconciler::OnPlanned(Seen& seen) {
   if (!seen.ending.empty()) return OnEnding(seen);

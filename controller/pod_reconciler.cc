@@ -8,15 +8,8 @@
 #include "controller/waited.h"
 
 namespace longshore::controller {
-namespace {
-
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr milliseconds kSoon{500};  // the cache has to catch up
-constexpr seconds kLookAgain{10};   // for what no event tells us
-
-}  // namespace
 
 std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now) {
   if (!request) return "the request is gone";
@@ -215,7 +208,7 @@ Result<Again> PodReconciler::OnAvailable(Seen& seen) {
   const milliseconds silence = env_.settings.offer_silence;
   // A connection that has just been lost may be back within the silence that we allow.
   if (!seen.worker || now - seen.worker->heard > silence) {
-    if (env_.Listening()) return Again(env_.settings.leader_grace);
+    if (env_.Listening()) return Again(env_.ListensFor());
     LS_RETURN_IF_ERROR(Move(seen, api::kProvisioning, kReasonWorkerSilent,
                             "nothing was heard of the worker; offered again when it is back"));
     AnnounceWithdrawn(env_.events, seen.row);

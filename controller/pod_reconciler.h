@@ -6,6 +6,7 @@
 // the table that this code reads like. Runs on the reconcile thread only.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -44,6 +45,9 @@ class PodReconciler {
                        std::vector<api::DecisionInput> inputs = {});
 
  private:
+  static constexpr std::chrono::milliseconds kSoon{500};  // the cache has to catch up
+  static constexpr std::chrono::seconds kLookAgain{10};   // for what no event tells us
+
   // Everything that one visit observes; the row changes as it is written.
   struct Seen {
     api::BackupPod row;

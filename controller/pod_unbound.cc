@@ -16,7 +16,6 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr seconds kLookAgain{10};
 // Attempts of a search that are given up as soon as the scheduler has refused them: the ones after
 // them are offered all there is, and to make the same Pod again and again helps nobody.
 constexpr int kQuickAttempts = 2;
