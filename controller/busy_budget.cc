@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/busy_budget.h"
 
+#include <algorithm>
+
 #include "common/api/meta.h"
 
 namespace longshore::controller {
@@ -45,6 +47,12 @@ Status BusyBudget::Ask(const std::string& ns, Namespace& of, int pods) {
   of.asked = -1;  // should nobody answer
   const auto read = env_.cluster.Fetch(kube::kPodDisruptionBudgets, ns, kBusyBudget);
   if (!read && read.error().code != Code::kNotFound) return read.error();
+  if (read && env_.Listening()) {
+    const api::Json::json_pointer asked("/spec/minAvailable");
+    if (read->contains(asked) && read->at(asked).is_number_integer()) {
+      pods = std::max(pods, read->at(asked).get<int>());
+    }
+  }
   api::Json object = Budget(ns, pods);
   object["metadata"]["annotations"] = {{kAsked, env_.NowText()}};
   if (read) {
@@ -63,9 +71,14 @@ Status BusyBudget::Ask(const std::string& ns, Namespace& of, int pods) {
   return {};
 }
 
-Status BusyBudget::Settle(const std::string& ns, Namespace& of) {
+Status BusyBudget::Settle(const std::string& ns, const std::string& pod, Namespace& of) {
   const int pods = static_cast<int>(of.busy.size());
   const bool same = of.asked == pods;
+  // A leader of before may have raised it for a label that it had on its way.
+  if (of.asked > pods && env_.Listening()) {
+    env_.Wake(kPodKey, ns, pod, env_.ListensFor());
+    return {};
+  }
   const bool old = env_.clock.Monotonic() - of.written >= (same ? kRepeatAfter : kLowerAfter);
   const bool due = of.asked < 0 || (pods == 0 ? !same : old);
   return due ? Ask(ns, of, pods) : Status();
@@ -89,13 +102,13 @@ Status BusyBudget::Sync(const api::Json& pod, bool busy) {
         env_.cluster.Patch(kube::kPods, ns, name, kube::PatchType::kMerge, patch, ""));
   }
   if (!busy) of.busy.erase(name);
-  return Settle(ns, of);
+  return Settle(ns, name, of);
 }
 
 Status BusyBudget::Forget(const std::string& ns, const std::string& pod) {
   Namespace& of = Of(ns);
   of.busy.erase(pod);
-  return Settle(ns, of);
+  return Settle(ns, pod, of);
 }
 
 }  // namespace longshore::controller

@@ -38,7 +38,7 @@ class BusyBudget {
   };
   Namespace& Of(const std::string& ns);
   Status Ask(const std::string& ns, Namespace& of, int pods);
-  Status Settle(const std::string& ns, Namespace& of);
+  Status Settle(const std::string& ns, const std::string& pod, Namespace& of);
 
   Environment& env_;
   std::map<std::string, Namespace> namespaces_;

@@ -53,6 +53,17 @@ class Cluster {
   // Past the caches: for secrets, ConfigMaps, and to be certain that something is gone.
   virtual Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
                                   const std::string& name) = 0;
+  // The same, waited for while the API server is away: what depends on the answer cannot be made up
+  // for later.
+  virtual Result<api::Json> FetchSurely(const kube::Resource& resource, const std::string& ns,
+                                        const std::string& name) {
+    return Fetch(resource, ns, name);
+  }
+  // Names of all of the namespace that carry the label of a request's UID.
+  virtual Result<std::vector<std::string>> FetchNames(const kube::Resource& resource,
+                                                      const std::string& ns) = 0;
+  // What an earlier leader had on its way is refused when this one has begun: rows and Pods that it
+  // creates, labels of Pods that it patches.
   virtual Result<api::Json> Create(const kube::Resource& resource, const std::string& ns,
                                    const api::Json& object) = 0;
   // Writes the status only; kConflict when the object changed since it was read.

@@ -1,15 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/kube_cluster.h"
 
+#include <chrono>
+#include <thread>
+
 namespace longshore::controller {
+namespace {
+
+// A restart of the API server. Nothing could be written meanwhile anyway.
+constexpr std::chrono::seconds kLongestAway{15};
+constexpr std::chrono::milliseconds kAskAgain{250};
+
+}  // namespace
 
 KubeCluster::KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder,
-                         std::function<bool()> leading)
-    : client_(client), state_(state), recorder_(recorder), leading_(std::move(leading)) {}
+                         std::function<bool()> leading,
+                         std::function<std::optional<int64_t>()> term)
+    : client_(client),
+      state_(state),
+      recorder_(recorder),
+      leading_(std::move(leading)),
+      term_(std::move(term)) {}
 
 Status KubeCluster::MayWrite() const {
   if (leading_()) return {};
   return FailedPrecondition("not certain to be the leader: nothing is written");
+}
+
+api::Json KubeCluster::Stamped(const kube::Resource& resource, api::Json object) const {
+  const bool ours =
+      resource.plural == kube::kPods.plural || resource.plural == kube::kBackupPods.plural;
+  const auto term = ours ? term_() : std::nullopt;
+  if (term && object.contains("/metadata/labels"_json_pointer)) {
+    object["metadata"]["labels"][api::kLabelTerm] = std::to_string(*term);
+  }
+  return object;
 }
 
 kube::Informer* KubeCluster::InformerOf(const kube::Resource& resource) const {
@@ -78,10 +103,32 @@ Result<api::Json> KubeCluster::Fetch(const kube::Resource& resource, const std::
   return client_.Get(resource, ns, name);
 }
 
+Result<api::Json> KubeCluster::FetchSurely(const kube::Resource& resource, const std::string& ns,
+                                           const std::string& name) {
+  const auto end = std::chrono::steady_clock::now() + kLongestAway;
+  while (true) {
+    auto found = client_.Get(resource, ns, name);
+    const bool away = !found && (found.error().code == Code::kUnavailable ||
+                                 found.error().code == Code::kDeadlineExceeded);
+    if (!away || std::chrono::steady_clock::now() >= end) return found;
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+Result<std::vector<std::string>> KubeCluster::FetchNames(const kube::Resource& resource,
+                                                         const std::string& ns) {
+  LS_ASSIGN_OR_RETURN(
+      const kube::ListResult found,
+      client_.List(resource, ns, {.label_selector = api::kLabelRequestUid, .field_selector = ""}));
+  std::vector<std::string> names;
+  for (const api::Json& object : found.items) names.emplace_back(kube::NameOf(object));
+  return names;
+}
+
 Result<api::Json> KubeCluster::Create(const kube::Resource& resource, const std::string& ns,
                                       const api::Json& object) {
   LS_RETURN_IF_ERROR(MayWrite());
-  return Observed(resource, client_.Create(resource, ns, object));
+  return Observed(resource, client_.Create(resource, ns, Stamped(resource, object)));
 }
 
 Result<api::Json> KubeCluster::UpdateStatus(const kube::Resource& resource, const std::string& ns,
@@ -94,7 +141,8 @@ Result<api::Json> KubeCluster::Patch(const kube::Resource& resource, const std::
                                      const std::string& name, kube::PatchType type,
                                      const api::Json& patch, const std::string& subresource) {
   LS_RETURN_IF_ERROR(MayWrite());
-  return Observed(resource, client_.Patch(resource, ns, name, type, patch, subresource));
+  return Observed(resource,
+                  client_.Patch(resource, ns, name, type, Stamped(resource, patch), subresource));
 }
 
 Status KubeCluster::Delete(const kube::Resource& resource, const std::string& ns,

@@ -15,9 +15,9 @@ namespace longshore::controller {
 class KubeCluster : public Cluster {
  public:
   // All of them outlive this. Unless `leading()` says so at that moment, nothing is written:
-  // kFailedPrecondition.
+  // kFailedPrecondition. `term()` is what rows and Pods are labelled with; empty: no election.
   KubeCluster(kube::Client& client, ClusterState& state, kube::EventRecorder& recorder,
-              std::function<bool()> leading);
+              std::function<bool()> leading, std::function<std::optional<int64_t>()> term);
 
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;
@@ -32,6 +32,10 @@ class KubeCluster : public Cluster {
   std::shared_ptr<const placement::View> View() const override;
   Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
                           const std::string& name) override;
+  Result<api::Json> FetchSurely(const kube::Resource& resource, const std::string& ns,
+                                const std::string& name) override;
+  Result<std::vector<std::string>> FetchNames(const kube::Resource& resource,
+                                              const std::string& ns) override;
   Result<api::Json> Create(const kube::Resource& resource, const std::string& ns,
                            const api::Json& object) override;
   Result<api::Json> UpdateStatus(const kube::Resource& resource, const std::string& ns,
@@ -48,12 +52,15 @@ class KubeCluster : public Cluster {
   // Null for a resource without an informer, and for the rows, which are not held as JSON.
   kube::Informer* InformerOf(const kube::Resource& resource) const;
   Status MayWrite() const;
+  // A row or a Pod, or a patch of a Pod's labels, with the term it is written in.
+  api::Json Stamped(const kube::Resource& resource, api::Json object) const;
   Result<api::Json> Observed(const kube::Resource& resource, Result<api::Json> written);
 
   kube::Client& client_;
   ClusterState& state_;
   kube::EventRecorder& recorder_;
   const std::function<bool()> leading_;
+  const std::function<std::optional<int64_t>()> term_;
 };
 
 }  // namespace longshore::controller

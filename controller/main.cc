@@ -53,7 +53,11 @@ class Controller {
         recorder_(client, "longshore.dev/controller", "longshore-controller"),
         leadership_(client, {.lease = options.lease, .pod = options.pod},
                     {.began = [this](int64_t epoch) { Begin(epoch); }, .replaced = &End}),
-        cluster_(client, state_, recorder_, [this] { return leadership_.leading(); }),
+        cluster_(
+            client, state_, recorder_, [this] { return leadership_.leading(); },
+            [this, elected = !options.lease.empty()] {
+              return elected ? std::optional(leadership_.epoch()) : std::nullopt;
+            }),
         usage_(Clock::Real()),
         gate_(Clock::Real()),
         live_(cluster_, usage_, pressure_, verdicts_, workers_, scaling_, gate_, Clock::Real()),

@@ -10,24 +10,48 @@
 #include "controller/shared_caps.h"
 
 namespace longshore::controller {
+namespace {
 
-// Rows of other requests of the namespace that may exist though no cache has them: the reply to
-// their creation was lost.
+constexpr std::chrono::milliseconds kSeenAllAgain{250};
+
+}  // namespace
+
+// Whether the caches hold all that earlier leaders have made in the namespace. Once what those have
+// on its way is refused, one look past the caches is enough for as long as this one leads.
+bool RequestReconciler::SeenAll(const std::string& ns) {
+  if (seen_all_.contains(ns)) return true;
+  if (env_.clock.Monotonic() - env_.started < env_.settings.term_settles) return false;
+  const Cluster& cluster = env_.cluster;
+  const auto rows = env_.cluster.FetchNames(kube::kBackupPods, ns);
+  const auto pods = env_.cluster.FetchNames(kube::kPods, ns);
+  const bool seen =
+      rows && pods &&
+      std::ranges::all_of(*rows, [&](const auto& n) { return cluster.Row(ns, n) != nullptr; }) &&
+      std::ranges::all_of(
+          *pods, [&](const auto& n) { return cluster.Get(kube::kPods, ns, n) != nullptr; });
+  if (seen) seen_all_.insert(ns);
+  return seen;
+}
+
+// Whether there is a row that may exist though no cache has it: the reply to its creation was lost.
+bool RequestReconciler::AwaitsRow(Memory& memory) {
+  const auto& [ns, row] = memory.unanswered;
+  if (row.empty()) return false;
+  if (env_.cluster.Row(ns, row) == nullptr) {
+    const auto made = env_.cluster.Fetch(kube::kBackupPods, ns, row);
+    if (made || made.error().code != Code::kNotFound) return true;
+  }
+  memory.unanswered = {};
+  return false;
+}
+
+// Such rows of other requests of the namespace.
 int RequestReconciler::Unanswered(const Visit& visit) {
   int count = 0;
   for (auto& [uid, memory] : memory_) {
-    const auto& [ns, row] = memory.unanswered;
-    // Its own is asked for again, under the same name.
-    if (uid == visit.request.metadata.uid || ns != visit.request.metadata.ns ||
-        env_.cluster.Row(ns, row) != nullptr) {
-      continue;
-    }
-    const auto made = env_.cluster.Fetch(kube::kBackupPods, ns, row);
-    if (!made && made.error().code == Code::kNotFound) {
-      memory.unanswered = {};
-    } else {
-      ++count;
-    }
+    const bool counts = uid != visit.request.metadata.uid &&
+                        memory.unanswered.first == visit.request.metadata.ns;
+    if (counts && AwaitsRow(memory)) ++count;
   }
   return count;
 }
@@ -44,11 +68,15 @@ void RequestReconciler::FindRoom(Visit& visit) {
   const auto next = pods->Next(visit.request, desired);
   const auto own = next.find(meta.name);
   visit.room = own == next.end() ? 0 : own->second;
-  if (counting + visit.room >= desired) return;
-  visit.memory->held = true;
-  visit.held = NamespaceLimit(*pods, meta.ns, counting + visit.room);
-  api::ScalingDecision& decision = visit.request.status.last_decision;
-  if (visit.decided && !decision.limit) decision.limit = visit.held;
+  if (counting + visit.room < desired) {
+    visit.memory->held = true;
+    visit.held = NamespaceLimit(*pods, meta.ns, counting + visit.room);
+    api::ScalingDecision& decision = visit.request.status.last_decision;
+    if (visit.decided && !decision.limit) decision.limit = visit.held;
+  }
+  if (SeenAll(meta.ns)) return;
+  visit.room = 0;
+  env_.Wake(kRequestKey, meta.ns, meta.name, kSeenAllAgain);
 }
 
 // Whoever waits for the place looks by itself every few seconds only.

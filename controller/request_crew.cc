@@ -175,6 +175,10 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
   if (visit.crew.Counting() >= request.status.desired_pods && visit.crew.OnTheirWay() == 0) {
     pace_.Recovered(request.metadata);
   }
+  // The next one might get another name, since rows before it have gone meanwhile.
+  if (visit.crew.Counting() < request.status.desired_pods && AwaitsRow(*visit.memory)) {
+    return Again(kSoon);
+  }
   for (; visit.crew.Counting() < request.status.desired_pods &&
          visit.crew.MayRun() < request.spec.pods.max && visit.room > 0 &&
          pace_.MayPlan(request.metadata);

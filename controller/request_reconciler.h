@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/scaling/deadline.h"
@@ -79,6 +80,8 @@ class RequestReconciler {
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
 
   // request_caps.cc
+  bool SeenAll(const std::string& ns);
+  bool AwaitsRow(Memory& memory);
   int Unanswered(const Visit& visit);
   void FindRoom(Visit& visit);
   void WakeNext(Visit& visit);
@@ -102,6 +105,7 @@ class RequestReconciler {
     MonotonicTime time;
   };
   std::map<std::string, CaWritten> ca_written_;  // by namespace
+  std::set<std::string> seen_all_;               // namespaces
 };
 
 }  // namespace longshore::controller

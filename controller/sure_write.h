@@ -18,7 +18,7 @@ Status WriteStatusSurely(Cluster& cluster, T& object) {
   const bool open = error.code == Code::kDeadlineExceeded ||
                     (error.code == Code::kUnavailable && !error.retry_after);
   if (!open) return written;
-  const auto found = cluster.Fetch(ResourceOf<T>(), object.metadata.ns, object.metadata.name);
+  const auto found = cluster.FetchSurely(ResourceOf<T>(), object.metadata.ns, object.metadata.name);
   if (!found) return written;
   auto now = api::ReadJson<T>(*found);
   const bool applied = now && now->metadata.uid == object.metadata.uid &&

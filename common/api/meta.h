@@ -24,6 +24,9 @@ inline constexpr char kLabelSource[] = "longshore.dev/source";  // BackupSource'
 inline constexpr char kLabelSlot[] = "longshore.dev/slot";
 inline constexpr char kLabelAttempt[] = "longshore.dev/attempt";
 inline constexpr char kLabelPurpose[] = "longshore.dev/purpose";
+// Transitions of the Lease under which the leader led that made the object, or labelled the Pod
+// last. The API server refuses smaller ones (manifests/base/controller/term.yaml).
+inline constexpr char kLabelTerm[] = "longshore.dev/term";
 // Annotation on what the storage manager API creates: the user it was created for. Nobody else may
 // set it (manifests/base/operations-policy.yaml).
 inline constexpr char kAnnotationCreatedBy[] = "longshore.dev/created-by";

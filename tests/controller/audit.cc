@@ -141,12 +141,14 @@ void Audit::CheckRows() {
     }
   }
   int all = 0;
+  std::string names;
   for (const kube::ObjectPtr& request : world_.cluster.Objects(kube::kComputeRequests)) {
     const std::string uid(kube::UidOf(*request));
     int& most = most_pods_[uid];
     most = std::max(most, request->at("spec").at("pods").value("max", 0));
     const int count = static_cast<int>(exist[uid].size());
     all += count;
+    for (const std::string& name : exist[uid]) names += " " + name;
     if (count > most) {
       Violate("I3: " + std::string(kube::NameOf(*request)) + " has " + std::to_string(count) +
               " pods of " + std::to_string(most));
@@ -155,7 +157,8 @@ void Audit::CheckRows() {
   for (const kube::ObjectPtr& policy : world_.cluster.Objects(kube::kPodPolicies)) {
     const int cap = policy->at("spec").value("maxPodsPerNamespace", world_.max_pods);
     if (cap <= world_.max_pods && world_.max_pods < 100 && all > cap) {
-      Violate("I3: the namespace has " + std::to_string(all) + " pods of " + std::to_string(cap));
+      Violate("I3: the namespace has " + std::to_string(all) + " pods of " + std::to_string(cap) +
+              ":" + names);
     }
   }
 }

@@ -10,16 +10,6 @@ using api::Json;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-// Off until all seeds are clean with them. With rows deleted and images away, 3 of 250 are not: one
-// row too many in a namespace with a cap (6), and the label of a busy pod that a leader of before
-// writes late (11, 230). TroubleTest has each by itself.
-constexpr bool kDeletesRows = false, kImagesStayAway = false;
-constexpr bool kNodesStayLost = false;  // as for ever: Pods there are never collected
-// What a leader of before makes when the next has given its place to another: a row
-// (Scenario.DISABLED_F6_ARowOfTheLeaderBeforePassesNoSharedCap), a Pod whose row has ended, which
-// is deleted at once.
-constexpr bool kLateCreates = false;
-
 }  // namespace
 
 bool Chaos::Hit(int weight, const char* what) {
@@ -89,7 +79,7 @@ bool Chaos::HitStreams() {
   if (Hit(5, "agent restarts")) return world_.RestartAgent(), true;
   if (Hit(15, "kubelets stop or go on")) return world_.kubelets_work = !world_.kubelets_work, true;
   if (Hit(4, "node lost")) return LoseNode(), true;
-  if (!world_.lost_nodes.empty() && !kNodesStayLost && Hit(40, "node back")) {
+  if (!world_.lost_nodes.empty() && Hit(40, "node back")) {
     return world_.ReturnNode(*world_.lost_nodes.begin()), true;
   }
   return false;
@@ -105,8 +95,8 @@ bool Chaos::HitPod(const std::string& pod) {
   if (Hit(8, "pod deleted")) return world_.cluster.UserDelete(kube::kPods, kNs, pod), true;
   if (Hit(8, "pod evicted")) return Evict(pod), true;
   if (Hit(40, "row touched")) return TouchRow(pod), true;
-  if (kDeletesRows && Hit(6, "row deleted")) return DeleteRow(pod), true;
-  if (kImagesStayAway && Hit(6, "no image")) return world_.without_image.insert(pod), true;
+  if (Hit(6, "row deleted")) return DeleteRow(pod), true;
+  if (Hit(6, "no image")) return world_.without_image.insert(pod), true;
   return false;
 }
 
@@ -134,8 +124,7 @@ bool Chaos::HitWorker(FakeWorker& worker) {
 
 void Chaos::LandLate() {
   LogInfo("fault", {{"what", "late " + world_.cluster.late()}, {"step", step_}});
-  const bool creates = world_.cluster.late().starts_with("create");
-  if (kLateCreates || !creates) world_.cluster.LandLate();
+  world_.cluster.LandLate();
 }
 
 const kube::Resource& Chaos::AnyResource() {
@@ -242,9 +231,7 @@ void Chaos::CalmDown() {
   world_.unmeasured.clear();
   world_.without_image.clear();
   world_.cpu.clear();
-  while (!kNodesStayLost && !world_.lost_nodes.empty()) {
-    world_.ReturnNode(*world_.lost_nodes.begin());
-  }
+  while (!world_.lost_nodes.empty()) world_.ReturnNode(*world_.lost_nodes.begin());
   for (const std::string& pod : world_.PodNames()) {
     FakeWorker* worker = world_.WorkerOf(pod);
     if (worker != nullptr && worker->connection == 9999) worker->connection = 0;

@@ -8,6 +8,8 @@ using api::Json;
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kTermKnownAfter{500};
+
 const Json kNothing;
 const Json& At(const Json& json, const char* pointer) {
   const Json::json_pointer path(pointer);
@@ -76,6 +78,16 @@ Result<Json> FakeCluster::Write(const kube::Resource& resource, const std::strin
 void FakeCluster::LandLate() {
   late_what_.clear();
   if (const Do write = std::exchange(late_, nullptr)) (void)write(By::kDead);
+}
+
+void FakeCluster::BeginTerm() {
+  ++term_;
+  term_known_ = clock_.Monotonic() + kTermKnownAfter;
+}
+
+Status FakeCluster::AllowedIn(int64_t term) const {
+  if (term == term_ || clock_.Monotonic() < term_known_) return {};
+  return Error{Code::kPermissionDenied, "another leads"};
 }
 
 bool FakeCluster::troubled() const {
@@ -309,9 +321,26 @@ Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::strin
   return *object;
 }
 
+Result<std::vector<std::string>> FakeCluster::FetchNames(const kube::Resource& resource,
+                                                         const std::string& ns) {
+  if (crashed_) return Unavailable("crashed");
+  if (refuse_read_) {
+    if (auto refused = refuse_read_(resource)) return *std::move(refused);
+  }
+  std::vector<std::string> names;
+  for (const kube::ObjectPtr& object : Objects(resource)) {
+    const bool ours = !kube::LabelOf(*object, api::kLabelRequestUid).empty();
+    if (ours && kube::NamespaceOf(*object) == ns) names.emplace_back(kube::NameOf(*object));
+  }
+  return names;
+}
+
 Result<Json> FakeCluster::Create(const kube::Resource& resource, const std::string& ns,
                                  const Json& given) {
-  return Write(resource, "create", [this, &resource, ns, given](By by) -> Result<Json> {
+  const auto create = [this, &resource, ns, given, term = term_](By by) -> Result<Json> {
+    const bool fenced =
+        resource.plural == kube::kPods.plural || resource.plural == kube::kBackupPods.plural;
+    if (fenced) LS_RETURN_IF_ERROR(AllowedIn(term));
     Json object = given;
     const std::string name = object["metadata"].value("name", "");
     if (Object(resource, ns, name)) return Error{Code::kAlreadyExists, name + " already exists"};
@@ -323,7 +352,8 @@ Result<Json> FakeCluster::Create(const kube::Resource& resource, const std::stri
     // The status is a subresource: what a create sends of it is dropped.
     if (resource.group == "longshore.dev") object.erase("status");
     return Store(resource, std::move(object), by);
-  });
+  };
+  return Write(resource, "create", create);
 }
 
 Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std::string& ns,
@@ -344,9 +374,11 @@ Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std
 Result<Json> FakeCluster::Patch(const kube::Resource& resource, const std::string& ns,
                                 const std::string& name, kube::PatchType type, const Json& patch,
                                 const std::string&) {
-  return Write(resource, "patch", [this, &resource, ns, name, type, patch](By by) -> Result<Json> {
+  const auto apply = [this, &resource, ns, name, type, patch, term = term_](By by) -> Result<Json> {
     const kube::ObjectPtr object = Object(resource, ns, name);
     if (!object) return NotFound(name + " not found");
+    const bool labels = type == kube::PatchType::kMerge && !At(patch, "/metadata/labels").is_null();
+    if (labels && resource.plural == kube::kPods.plural) LS_RETURN_IF_ERROR(AllowedIn(term));
     Json changed = *object;
     if (type == kube::PatchType::kMerge) {
       changed.merge_patch(patch);
@@ -361,7 +393,8 @@ Result<Json> FakeCluster::Patch(const kube::Resource& resource, const std::strin
       }
     }
     return Apply(resource, *object, changed, by);
-  });
+  };
+  return Write(resource, "patch", apply);
 }
 
 Status FakeCluster::Delete(const kube::Resource& resource, const std::string& ns,

@@ -68,6 +68,9 @@ class FakeCluster : public Cluster {
   // The write that is on its way, "create pods"; empty: none.
   const std::string& late() const { return late_what_; }
   void LandLate();
+  // Another leader begins. Some time later the API server knows, and refuses what those before it
+  // create and label (manifests/base/controller/term.yaml).
+  void BeginTerm();
   int writes() const { return writes_; }
 
   // While they lag, the caches hold what the controller itself has written and of everything else
@@ -130,6 +133,8 @@ class FakeCluster : public Cluster {
   std::shared_ptr<const placement::View> View() const override { return view_; }
   Result<api::Json> Fetch(const kube::Resource& resource, const std::string& ns,
                           const std::string& name) override;
+  Result<std::vector<std::string>> FetchNames(const kube::Resource& resource,
+                                              const std::string& ns) override;
   Result<api::Json> Create(const kube::Resource& resource, const std::string& ns,
                            const api::Json& object) override;
   Result<api::Json> UpdateStatus(const kube::Resource& resource, const std::string& ns,
@@ -153,6 +158,7 @@ class FakeCluster : public Cluster {
   api::Json Store(const kube::Resource& resource, api::Json object, By by);
   Result<api::Json> Apply(const kube::Resource& resource, api::Json object, api::Json changed,
                           By by);
+  Status AllowedIn(int64_t term) const;
   struct Told {
     MonotonicTime due;
     Key key;
@@ -181,6 +187,8 @@ class FakeCluster : public Cluster {
   int writes_ = 0, crash_in_ = 0;
   Fate fate_ = Fate::kLost;
   bool crashed_ = false;
+  int64_t term_ = 0;
+  MonotonicTime term_known_{};
   Do late_;
   std::string late_what_;
   std::vector<std::string> deleted_pods_, created_pods_, events_;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "common/base/clock.h"
 #include "common/kube/config.h"
 #include "common/kube/informer.h"
 #include "controller/leadership.h"
@@ -71,6 +72,39 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
   bool LabelIsOn(const std::string& pod) {
     return Eventually([&] { return Labelled() == std::vector<std::string>{pod}; });
   }
+  // As the controller's own ServiceAccount, which may do this to Pods of the namespace.
+  std::unique_ptr<kube::Client> Controller(const Json& verbs) {
+    MustCreate(kube::kServiceAccounts, {{"metadata", {{"name", "longshore-controller"}}}});
+    MustCreate(kRoles,
+               {{"metadata", {{"name", "r"}}},
+                {"rules",
+                 Json::array({{{"apiGroups", {""}}, {"resources", {"pods"}}, {"verbs", verbs}}})}});
+    MustCreate(
+        kRoleBindings,
+        {{"metadata", {{"name", "r"}}},
+         {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
+         {"subjects", Json::array({{{"kind", "ServiceAccount"},
+                                    {"name", "longshore-controller"},
+                                    {"namespace", ns_}}})}});
+    const auto token = client_->Post(
+        kube::ResourcePath(kube::kServiceAccounts, ns_, "longshore-controller", "token"),
+        {{"apiVersion", "authentication.k8s.io/v1"},
+         {"kind", "TokenRequest"},
+         {"spec", {{"expirationSeconds", 600}}}});
+    EXPECT_TRUE(token.has_value()) << token.error().ToString();
+    kube::Config config = client_->config();
+    config.client_certificate_pem = config.client_key_pem = "";
+    config.token = kube::StringAt(*token, "/status/token");
+    return *kube::Client::Create(config, "longshore-test");
+  }
+  // Of manifests/base/controller, with what `edit` (of sed) makes of it.
+  static void Apply(const std::string& manifest, const std::string& edit = "") {
+    const char* root = std::getenv("LONGSHORE_SOURCE_DIR");
+    ASSERT_NE(root, nullptr) << "run it through ctest";
+    const std::string command = "sed '" + edit + "' " + root + "/manifests/base/controller/" +
+                                manifest + " | kubectl apply -f - >/dev/null";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+  }
   void SetHolder(const std::string& holder) {
     ASSERT_TRUE(Eventually([&] {
       Json lease = *client_->Get(kube::kLeases, ns_, "controller");
@@ -109,6 +143,38 @@ TEST_F(LeadershipIntegrationTest, TheHeirTakesTheLabelFromTheDead) {
   EXPECT_TRUE(LabelIsOn("heir"));
 }
 
+// As deployed: a leader that dies without a word, just after it has renewed, is replaced within 5
+// s.
+TEST_F(LeadershipIntegrationTest, TheHeirLeadsWithinFiveSecondsOfADeath) {
+  MakePod("heir");
+  const auto heir = std::make_unique<Replica>();
+  heir->leadership = std::make_unique<Leadership>(
+      *client_, LeadershipOptions{.lease = ns_ + "/controller", .pod = "heir"},
+      Leadership::Callbacks{.began = [at = heir.get()](int64_t epoch) { at->began = epoch; },
+                            .replaced = [] {}});
+  const auto renew = [&] {
+    const Json spec = {{"holderIdentity", "dead"},
+                       {"leaseDurationSeconds", 4},
+                       {"leaseTransitions", 7},
+                       {"renewTime", FormatTime(Clock::Real().Now())}};
+    return client_->Patch(kube::kLeases, ns_, "controller", kube::PatchType::kMerge,
+                          {{"spec", spec}});
+  };
+  MustCreate(kube::kLeases, {{"metadata", {{"name", "controller"}}}});
+  ASSERT_TRUE(renew());
+  ASSERT_TRUE(heir->leadership->Start().has_value());
+  for (int i = 0; i < 6; ++i) {
+    std::this_thread::sleep_for(milliseconds(1000));
+    ASSERT_TRUE(renew());
+  }
+  const auto died = std::chrono::steady_clock::now();
+  EXPECT_EQ(heir->began, -1);
+  ASSERT_TRUE(Eventually([&] { return heir->began == 8; }));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - died;
+  EXPECT_GE(took.count(), 3.5) << "the dead one might have written until then";
+  EXPECT_LE(took.count(), 5.0);
+}
+
 // A container that was started again finds its predecessor's label on its Pod.
 TEST_F(LeadershipIntegrationTest, ACandidateCarriesNoLabel) {
   MakePod("again");
@@ -145,36 +211,10 @@ TEST_F(LeadershipIntegrationTest, OptionsThatContradictEachOtherAreRefused) {
 
 // manifests/base/controller/leadership.yaml, as the API server reads it.
 TEST_F(LeadershipIntegrationTest, ThePolicyAllowsTheLabelAndNothingElse) {
-  const char* root = std::getenv("LONGSHORE_SOURCE_DIR");
-  ASSERT_NE(root, nullptr) << "run it through ctest";
-  ASSERT_EQ(std::system(("kubectl apply -f " + std::string(root) +
-                         "/manifests/base/controller/leadership.yaml >/dev/null")
-                            .c_str()),
-            0);
+  Apply("leadership.yaml");
   MakePod("ours");
   MakePod("other", "longshore-nodeagent");
-  MustCreate(kube::kServiceAccounts, {{"metadata", {{"name", "longshore-controller"}}}});
-  MustCreate(kRoles, {{"metadata", {{"name", "r"}}},
-                      {"rules", Json::array({{{"apiGroups", {""}},
-                                              {"resources", {"pods"}},
-                                              {"verbs", {"get", "patch"}}}})}});
-  MustCreate(
-      kRoleBindings,
-      {{"metadata", {{"name", "r"}}},
-       {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
-       {"subjects", Json::array({{{"kind", "ServiceAccount"},
-                                  {"name", "longshore-controller"},
-                                  {"namespace", ns_}}})}});
-  const auto token = client_->Post(
-      kube::ResourcePath(kube::kServiceAccounts, ns_, "longshore-controller", "token"),
-      {{"apiVersion", "authentication.k8s.io/v1"},
-       {"kind", "TokenRequest"},
-       {"spec", {{"expirationSeconds", 600}}}});
-  ASSERT_TRUE(token.has_value()) << token.error().ToString();
-  kube::Config config = client_->config();
-  config.client_certificate_pem = config.client_key_pem = "";
-  config.token = kube::StringAt(*token, "/status/token");
-  const auto controller = *kube::Client::Create(config, "longshore-test");
+  const auto controller = Controller({"get", "patch"});
   const auto patch = [&](const std::string& pod, const Json& merge) {
     const auto done = controller->Patch(kube::kPods, ns_, pod, kube::PatchType::kMerge, merge);
     return done ? std::string("done") : done.error().message;
@@ -200,6 +240,59 @@ TEST_F(LeadershipIntegrationTest, ThePolicyAllowsTheLabelAndNothingElse) {
   EXPECT_THAT(patch("other", label), HasSubstr("for Pods of the controller"));
   EXPECT_EQ(patch("ours", label), "done");
   EXPECT_EQ(patch("ours", {{"metadata", {{"labels", {{kLeaderLabel, nullptr}}}}}}), "done");
+}
+
+// manifests/base/controller/term.yaml: what a leader of before still has on its way.
+TEST_F(LeadershipIntegrationTest, ThePolicyRefusesWhatALeaderOfBeforeCreatesAndLabels) {
+  // By names of its own, so that a cluster with the manifests keeps theirs.
+  Apply("term.yaml", "s/longshore-term/longshore-term-test/; s/namespace: .*/namespace: " + ns_ +
+                         "/; s/name: longshore-controller/name: controller/");
+  const auto controller = Controller({"create", "patch"});
+  const auto set_term = [&](int64_t term) {
+    const Json spec = {{"leaseTransitions", term}};
+    if (client_->Patch(kube::kLeases, ns_, "controller", kube::PatchType::kMerge, {{"spec", spec}}))
+      return;
+    MustCreate(kube::kLeases, {{"metadata", {{"name", "controller"}}}, {"spec", spec}});
+  };
+  const auto create = [&](const std::string& name, const std::string& term) {
+    Json pod = {{"apiVersion", "v1"},
+                {"kind", "Pod"},
+                {"metadata", {{"name", name}, {"labels", {{"longshore.dev/term", term}}}}},
+                {"spec",
+                 {{"schedulerName", "nobody"},
+                  {"automountServiceAccountToken", false},
+                  {"containers", Json::array({{{"name", "c"}, {"image", "none.invalid/none"}}})}}}};
+    if (term.empty()) pod["metadata"].erase("labels");
+    const auto done = controller->Create(kube::kPods, ns_, pod);
+    return done ? std::string("done") : done.error().message;
+  };
+  const auto label = [&](const std::string& name, const std::string& term,
+                         const std::string& busy) {
+    const Json labels = {{"longshore.dev/term", term}, {"longshore.dev/busy", busy}};
+    const auto done = controller->Patch(kube::kPods, ns_, name, kube::PatchType::kMerge,
+                                        {{"metadata", {{"labels", labels}}}});
+    return done ? std::string("done") : done.error().message;
+  };
+  const auto refused = HasSubstr("another controller leads since");
+  set_term(3);
+  int tries = 0;  // a new policy is obeyed after a moment
+  ASSERT_TRUE(Eventually([&] { return create("try-" + std::to_string(++tries), "2") != "done"; }));
+  EXPECT_THAT(create("late", "2"), refused);
+  EXPECT_EQ(create("now", "3"), "done");
+  EXPECT_EQ(create("alone", ""), "done") << "of a controller that leads without a Lease";
+  EXPECT_EQ(label("now", "3", "true"), "done");
+  set_term(4);
+  ASSERT_TRUE(Eventually([&] { return create("try-" + std::to_string(++tries), "3") != "done"; }));
+  EXPECT_THAT(label("now", "3", "other"), refused);
+  const auto patched = controller->Patch(kube::kPods, ns_, "now", kube::PatchType::kMerge,
+                                         {{"metadata", {{"annotations", {{"a", "b"}}}}}});
+  EXPECT_TRUE(patched.has_value()) << "it was made in an earlier term, and its labels stay";
+  EXPECT_EQ(label("now", "4", "other"), "done");
+  ASSERT_TRUE(Eventually([&] {
+    return std::system(
+               "kubectl delete validatingadmissionpolicybinding/longshore-term-test "
+               "validatingadmissionpolicy/longshore-term-test >/dev/null") == 0;
+  }));
 }
 
 }  // namespace

@@ -116,48 +116,6 @@ TEST_F(Scenario, F5_AReadThatFailsSaysNothingOfWhatIsThere) {
   EXPECT_NE(PodOf("op"), busy);
 }
 
-// A leader sleeps in the middle of giving work; its write is on the way for as long as the next one
-// needs to give the same work itself.
-TEST_F(Scenario, F6_AWriteOfTheLeaderBeforeGivesNothingTwice) {
-  Begin(2, 2);
-  world.seconds_of_work = 20;
-  world.cluster.CrashAtWrite(2, FakeCluster::Fate::kLate);  // the row's lease; Queued is the first
-  world.AddOperation("op", "r");
-  ASSERT_TRUE(world.RunUntil([&] { return !world.cluster.late().empty(); }));
-  world.Restart();
-  ASSERT_TRUE(Reaches("op", api::kRunning));
-  const std::string pod = PodOf("op");
-  world.cluster.LandLate();
-  world.Run(seconds(5));
-  EXPECT_EQ(world.InState("r", api::kAssigned), 1);
-  EXPECT_TRUE(Reaches("op", api::kSucceeded));
-  EXPECT_EQ(PodOf("op"), pod);
-  EXPECT_EQ(AttemptOf("op"), 1);
-}
-
-// Nothing looks at the cap again between a row and its Pod.
-TEST_F(Scenario, DISABLED_F6_ARowOfTheLeaderBeforePassesNoSharedCap) {
-  world.AddBasics();
-  world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
-                     [](Json& object) { object["spec"]["maxPodsPerNamespace"] = 1; });
-  world.max_pods = 1;
-  world.AddRequest("a", 1, 1, 100'000);
-  while (world.cluster.late() != "create backuppods") {
-    world.cluster.LandLate();
-    world.Restart();
-    world.cluster.CrashAtWrite(1, FakeCluster::Fate::kLate);
-    ASSERT_TRUE(world.RunUntil([&] { return world.cluster.crashed(); }));
-  }
-  world.cluster.Edit(kube::kComputeRequests, kNs, "a",
-                     [](Json& object) { object["spec"]["pods"]["initial"] = 0; });
-  world.Restart();
-  world.AddRequest("b", 1, 1, 100'000);
-  ASSERT_TRUE(WorldTest::Available("b", 1));
-  world.cluster.LandLate();
-  world.Run(seconds(5));
-  EXPECT_EQ(world.cluster.created_pods().size(), 1u);
-}
-
 TEST_F(Scenario, F7_StepsOfTheWallClockEndNothing) {
   Begin(1, 1);
   Start(60);
@@ -238,6 +196,69 @@ TEST_F(Scenario, F10_WhatWasDeletedWhileNobodyLedIsReleasedByTheNext) {
   EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
   EXPECT_EQ(State("op"), api::kSucceeded) << "a busy pod finishes first";
   EXPECT_EQ(world.LivePods(), 0);
+}
+
+// All there is goes at once, secrets and work too, and nothing new may be made.
+TEST_F(Scenario, F10_ADeletedNamespaceLeavesNothing) {
+  for (int quarter = 0; quarter < 24; ++quarter) {
+    SCOPED_TRACE(quarter);
+    World one;
+    one.AddBasics();
+    one.AddRequest("r", 2, 2, 100'000);
+    one.AddOperation("op", "r");
+    one.Run(std::chrono::milliseconds(250) * quarter);
+    one.cluster.RefuseWrites([](const kube::Resource&, const std::string& verb) {
+      return verb == "create" ? std::optional(Error{Code::kPermissionDenied, "it is terminating"})
+                              : std::nullopt;
+    });
+    for (const auto* resource :
+         {&kube::kSecrets, &kube::kConfigMaps, &kube::kPodDisruptionBudgets, &kube::kPodPolicies,
+          &kube::kBackupRepositories, &kube::kBackupSources, &kube::kOperations, &kube::kBackupPods,
+          &kube::kComputeRequests, &kube::kPods}) {
+      for (const kube::ObjectPtr& object : one.cluster.Objects(*resource)) {
+        one.cluster.UserDelete(*resource, kNs, std::string(kube::NameOf(*object)));
+      }
+    }
+    EXPECT_TRUE(one.RunUntil(
+        [&] {
+          return one.LivePods() == 0 && one.cluster.Objects(kube::kBackupPods).empty() &&
+                 one.cluster.Objects(kube::kComputeRequests).empty();
+        },
+        seconds(120)))
+        << one.LivePods() << " pods, " << one.cluster.Objects(kube::kBackupPods).size() << " rows, "
+        << one.cluster.Objects(kube::kComputeRequests).size() << " requests";
+    EXPECT_THAT(one.violations, ::testing::IsEmpty());
+  }
+}
+
+// As the garbage collector does it: rows and Pods are deleted with their request, which waits for
+// them. SIGTERM leaves work its time; what is cut off says by whom.
+TEST_F(Scenario, F11_ARequestDeletedInTheForegroundLeavesNothing) {
+  for (const bool cut_off : {false, true}) {
+    SCOPED_TRACE(cut_off);
+    World one;
+    one.AddBasics();
+    one.AddRequest("r", 2, 2, 100'000);
+    one.seconds_of_work = 20;
+    one.AddOperation("op", "r");
+    const auto state = [&] { return one.Operation("op")->status.state; };
+    ASSERT_TRUE(one.RunUntil([&] { return state() == api::kRunning; }));
+    const std::string pod = one.Operation("op")->status.pod;
+    for (const auto* resource : {&kube::kComputeRequests, &kube::kBackupPods, &kube::kPods}) {
+      for (const kube::ObjectPtr& object : one.cluster.Objects(*resource)) {
+        one.cluster.UserDelete(*resource, kNs, std::string(kube::NameOf(*object)));
+      }
+    }
+    one.Run(seconds(5));
+    EXPECT_EQ(state(), api::kRunning);
+    EXPECT_TRUE(one.Request("r")) << "it waits for the work";
+    if (cut_off) one.cluster.Remove(kube::kPods, kNs, pod);  // its time to finish is over
+    ASSERT_TRUE(one.RunUntil([&] { return !one.Request("r") && one.LivePods() == 0; }));
+    EXPECT_TRUE(one.cluster.Objects(kube::kBackupPods).empty());
+    EXPECT_EQ(state(), cut_off ? api::kCancelled : api::kSucceeded);
+    EXPECT_EQ(one.Operation("op")->status.attempt, 1);
+    EXPECT_THAT(one.violations, ::testing::IsEmpty());
+  }
 }
 
 TEST_F(Scenario, F11_ARequestDeletedAtAnyMomentLeavesNothing) {

@@ -39,6 +39,7 @@ World::World(uint32_t seed) : seed_(seed) {
 World::~World() = default;
 
 void World::Boot() {
+  cluster.BeginTerm();
   brain_ = std::make_unique<Brain>(*this);
   brain_->events.BeginTerm(term_++);
   audit_->OnBoot();
