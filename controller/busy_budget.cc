@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/api/meta.h"
+#include "controller/pod_template.h"
 
 namespace longshore::controller {
 namespace {
@@ -94,10 +95,13 @@ Status BusyBudget::Sync(const api::Json& pod, bool busy) {
   }
   // One that we have labelled, or may have: what is cached may be older than that.
   if (IsLabelled(pod) != busy || (!busy && of.busy.contains(name))) {
-    const api::Json patch = {
-        {"metadata",
-         {{"uid", kube::UidOf(pod)},
-          {"labels", {{kLabelBusy, busy ? api::Json("true") : api::Json(nullptr)}}}}}};
+    const api::Json yes_or_none = busy ? api::Json("true") : api::Json(nullptr);
+    const api::Json patch = {{"metadata",
+                              {{"uid", kube::UidOf(pod)},
+                               {"labels", {{kLabelBusy, yes_or_none}}},
+                               {"annotations",
+                                {{kAnnotationSafeToEvict, busy ? "false" : "true"},
+                                 {kAnnotationDoNotDisrupt, yes_or_none}}}}}};
     LS_RETURN_IF_ERROR(
         env_.cluster.Patch(kube::kPods, ns, name, kube::PatchType::kMerge, patch, ""));
   }

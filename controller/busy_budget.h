@@ -16,6 +16,8 @@ namespace longshore::controller {
 
 inline constexpr char kLabelBusy[] = "longshore.dev/busy";
 inline constexpr char kBusyBudget[] = "longshore-busy";
+// For Karpenter, beside kAnnotationSafeToEvict: neither should choose the node of a busy pod.
+inline constexpr char kAnnotationDoNotDisrupt[] = "karpenter.sh/do-not-disrupt";
 
 class BusyBudget {
  public:

@@ -29,7 +29,7 @@ std::map<std::string, std::string> Labels(const api::BackupPodSpec& row,
 // What the extender is told about the pod, beside its source.
 std::map<std::string, std::string> Annotations(const PodTemplateInput& in) {
   std::map<std::string, std::string> annotations = {
-      {api::kAnnotationSourceNamespace, in.source.metadata.ns}};
+      {api::kAnnotationSourceNamespace, in.source.metadata.ns}, {kAnnotationSafeToEvict, "true"}};
   if (!in.row.spec.placement_mode.empty()) {
     annotations[api::kAnnotationPlacementMode] = in.row.spec.placement_mode;
   }

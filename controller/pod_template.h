@@ -19,6 +19,9 @@ inline constexpr char kCaKey[] = "ca.crt";
 // Audience of the workers' projected tokens.
 inline constexpr char kAudience[] = "longshore-controller";
 inline constexpr char kWorkerServiceAccount[] = "longshore-worker";
+// Cluster Autoscaler keeps nodes with pods of a controller that it does not know, or with
+// emptyDirs, unless they say this: idle pods may go with their node.
+inline constexpr char kAnnotationSafeToEvict[] = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
 struct PodTemplateInput {
   const api::BackupPod& row;

@@ -52,6 +52,8 @@ TEST(PodTemplateTest, PodIsOwnedByItsRowAndCarriesItsLabels) {
   EXPECT_EQ(pod["metadata"]["ownerReferences"][0]["uid"], "row-uid");
   EXPECT_EQ(pod["metadata"]["labels"]["longshore.dev/source"], "orders");
   EXPECT_EQ(pod["metadata"]["annotations"]["longshore.dev/source-namespace"], "backup");
+  EXPECT_EQ(pod["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"],
+            "true");
   EXPECT_TRUE(MadeFor(pod, "row-uid"));
   EXPECT_FALSE(MadeFor(pod, "uid of a row that had the same name"));
 }

@@ -3,6 +3,7 @@
 // Operations that neither get on nor end, and pods that must not be evicted while they work.
 #include "controller/busy_budget.h"
 #include "controller/pod_reconciler.h"
+#include "controller/pod_template.h"
 #include "tests/controller/world_test.h"
 
 namespace longshore::controller {
@@ -153,6 +154,24 @@ TEST_F(BusyTest, ANewLeaderLowersTheBudgetLateOnly) {
   EXPECT_EQ(Asked(), 7);
   world.Run(seconds(36));
   EXPECT_EQ(Asked(), 1);
+}
+
+// Autoscalers leave the node of a busy pod alone, and may take that of an idle one.
+TEST_F(BusyTest, AutoscalersAreToldWhichPodsMayGo) {
+  const std::string busy = Worker().pod;
+  const auto said = [&](const std::string& pod, const char* name) {
+    const auto& all = world.cluster.Get(kube::kPods, kNs, pod)->at("metadata").at("annotations");
+    return all.value(name, "");
+  };
+  for (const std::string& pod : world.PodNames()) {
+    EXPECT_EQ(said(pod, kAnnotationSafeToEvict), pod == busy ? "false" : "true");
+    EXPECT_EQ(said(pod, kAnnotationDoNotDisrupt), pod == busy ? "true" : "");
+  }
+  Worker().steps_left = 0;
+  ASSERT_TRUE(world.RunUntil([&] { return State() == api::kSucceeded; }));
+  world.Run(seconds(1));
+  EXPECT_EQ(said(busy, kAnnotationSafeToEvict), "true");
+  EXPECT_EQ(said(busy, kAnnotationDoNotDisrupt), "");
 }
 
 }  // namespace
