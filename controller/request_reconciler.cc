@@ -25,11 +25,23 @@ constexpr seconds kSecretsAgain{15};
 constexpr seconds kPruneAgain{60};
 // Between two writes of which pods' usage is not fresh, and from the last such pod to its end.
 constexpr seconds kSilentToldAgain{60}, kSilentOver{10};
+// Least between two writes of nothing but counts.
+constexpr seconds kCountsAgain{1};
 
 Again Sooner(Again a, Again b) {
   if (!a) return b;
   if (!b) return a;
   return std::min(*a, *b);
+}
+
+// Whether nothing has changed but how many pods are in which state, and what is said with it.
+bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatus& now) {
+  before.pods = now.pods;
+  for (api::Condition& condition : before.conditions) {
+    const api::Condition* is = api::FindCondition(now.conditions, condition.type);
+    if (is != nullptr) condition.message = is->message;
+  }
+  return before == now;
 }
 
 }  // namespace
@@ -57,12 +69,12 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
     FindRoom(visit);
   }
   // The decision is durable before anything is done about it.
-  LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
+  LS_ASSIGN_OR_RETURN(const Again unwritten, WriteStatusIfChanged(visit, before));
   AnnounceChanges(visit, before);
   if (!accepted) {
     // Pods from before may go on; what waits for new ones is told.
     LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
-    return Sooner(dispatched, Again(kSecretsAgain));
+    return Sooner(Sooner(dispatched, unwritten), Again(kSecretsAgain));
   }
   LS_RETURN_IF_ERROR(DrainSurplus(visit));
   LS_RETURN_IF_ERROR(ReplaceOutdated(visit));
@@ -70,7 +82,7 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   Prune(visit, false);
   LS_RETURN_IF_ERROR(EnsureCheck(visit));
   LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
-  return Sooner(Sooner(provisioned, dispatched), Again(kLookAgain));
+  return Sooner(Sooner(provisioned, dispatched), Sooner(unwritten, Again(kLookAgain)));
 }
 
 Result<bool> RequestReconciler::EnsureFinalizer(api::ComputeRequest& request) {
@@ -141,10 +153,10 @@ Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) 
                                 why,        "",      meta.generation};
   visit.request.status.desired_pods = 0;
   if (working || !meta.deleting()) {
-    LS_RETURN_IF_ERROR(WriteStatusIfChanged(visit, before));
-    if (working) return Again(seconds(2));
+    LS_ASSIGN_OR_RETURN(const Again unwritten, WriteStatusIfChanged(visit, before));
+    if (working) return Sooner(unwritten, Again(seconds(2)));
     Prune(visit, true);
-    return visit.crew.members.empty() ? Again() : Again(kPruneAgain);
+    return Sooner(unwritten, visit.crew.members.empty() ? Again() : Again(kPruneAgain));
   }
   LS_RETURN_IF_ERROR(Release(visit.request));
   return Again();
@@ -214,8 +226,9 @@ void RequestReconciler::HoldSignalsMissing(const Visit& visit, api::Condition& c
   }
 }
 
-Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
-                                               const api::ComputeRequestStatus& before) {
+// A pod that comes passes several states within a second: none of them is worth a write by itself.
+Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
+                                                      const api::ComputeRequestStatus& before) {
   api::ComputeRequestStatus& status = visit.request.status;
   const int64_t generation = visit.request.metadata.generation;
   status.observed_generation = generation;
@@ -252,8 +265,15 @@ Status RequestReconciler::WriteStatusIfChanged(Visit& visit,
     condition.observed_generation = generation;
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
-  if (status == before) return {};
-  return WriteStatusSurely(env_.cluster, visit.request);
+  if (status == before) return Again();
+  const MonotonicTime now = env_.clock.Monotonic();
+  const MonotonicTime due = visit.memory->status_written + kCountsAgain;
+  if (now < due && OnlyCounts(before, status)) {
+    return Again(std::chrono::ceil<milliseconds>(due - now));
+  }
+  LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, visit.request));
+  visit.memory->status_written = now;
+  return Again();
 }
 
 void RequestReconciler::AnnounceChanges(const Visit& visit,

@@ -31,7 +31,8 @@ class RequestReconciler {
  private:
   // By request UID.
   struct Memory {
-    MonotonicTime settled;       // since when no pod has been on its way
+    MonotonicTime settled;  // since when no pod has been on its way
+    MonotonicTime status_written;
     MonotonicTime secrets_read;  // the last look at the secrets, and for which generation
     int64_t secrets_generation = -1;
     std::string secret_missing;  // what was wrong with them
@@ -76,7 +77,8 @@ class RequestReconciler {
   void EstimateFinish(Visit& visit);
   void EvaluateUsage(Visit& visit);
   void HoldSignalsMissing(const Visit& visit, api::Condition& condition) const;
-  Status WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
+  // When to come back for what is not written yet.
+  Result<Again> WriteStatusIfChanged(Visit& visit, const api::ComputeRequestStatus& before);
   void AnnounceChanges(const Visit& visit, const api::ComputeRequestStatus& before);
 
   // request_caps.cc
