@@ -56,6 +56,30 @@ TEST(GrowthTest, WhatBringsNextToNothingStopsIt) {
   EXPECT_THAT(verdict.limit->message, HasSubstr("from 2 to 3 pods"));
 }
 
+// A pod has come, and no work for it: another one would wait beside it.
+TEST(GrowthTest, NothingGrowsBesideAPodWithoutWork) {
+  auto in = Input(
+      {Pod("works", Samples(kHot), /*idle=*/false), Pod("free", Samples({5, 5, 5, 5}), true, 1)});
+  const auto verdict = EvaluateScaling(in);
+  EXPECT_FALSE(verdict.change);
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->reason, "GrowthFutile");
+  EXPECT_THAT(verdict.limit->message, HasSubstr("free is free and no operation waits"));
+  in.queued = 1;
+  in.work_waiting = true;
+  EXPECT_EQ(EvaluateScaling(in).decision.to, 3) << "an operation waits, whatever keeps it";
+  in.queued = 0;
+  in.work_waiting = false;
+  in.demand = 1;
+  EXPECT_EQ(EvaluateScaling(in).decision.to, 3) << "more is announced";
+}
+
+// Who works the pods by itself makes no operations: whether one is free, we cannot know.
+TEST(GrowthTest, CrewsWithoutAnyOperationGrowByWhatTheyUse) {
+  const auto in = Input({Pod("a", Samples(kHot)), Pod("b", Samples({5, 5, 5, 5}), true, 1)});
+  EXPECT_EQ(EvaluateScaling(in).decision.to, 3);
+}
+
 TEST(GrowthTest, NothingIsJudgedBeforeItWasMeasured) {
   struct Case {
     const char* name;
