@@ -6,6 +6,7 @@
 
 #include "controller/operation_moves.h"
 #include "controller/pod_facts.h"
+#include "controller/steering.h"
 
 namespace longshore::controller {
 namespace {
@@ -133,6 +134,34 @@ int MaxConcurrent(const Cluster& cluster, const std::string& source) {
   return object ? IntAt(*object, "/spec/maxConcurrent", otherwise) : otherwise;
 }
 
+// What the nodes may have by the policy's maxPodsPerNode: the request's bound pods, and the places
+// that are left of those that others look for.
+std::optional<api::ScalingLimit> NodeLimit(const Cluster& cluster,
+                                           const api::ComputeRequest& request,
+                                           const References& references) {
+  const auto view = cluster.View();
+  const auto places = PlacesUnderNodeCap({references, request, *view, {}});
+  if (!places) return std::nullopt;
+  const auto is_own = [&](const api::BackupPod& row) {
+    return row.metadata.ns == request.metadata.ns &&
+           row.spec.request_ref.name == request.metadata.name;
+  };
+  int pods = *places;
+  for (const api::BackupPodPtr& row : cluster.RowsLooking()) {
+    if (!is_own(*row)) --pods;
+  }
+  for (const api::BackupPodPtr& row : cluster.RowsOf(request.metadata.ns, request.metadata.name)) {
+    if (!api::Ended(row->status.state) && !row->status.node_name.empty()) ++pods;
+  }
+  const api::PodPolicy& policy = references.policy;
+  return api::ScalingLimit{api::kLimitNode, std::max(0, pods),
+                           "PodPolicy " + policy.metadata.name + " has spec.maxPodsPerNode " +
+                               std::to_string(policy.spec.max_pods_per_node.value_or(0)) +
+                               ", and nodes that would do " + "have room for " +
+                               std::to_string(std::max(0, *places)) +
+                               " more: raise it, or add nodes"};
+}
+
 // Also of a request that has and wants nothing so far.
 scaling::Claim& Own(std::map<std::string, scaling::Claim>& claims,
                     const api::ComputeRequest& request) {
@@ -256,6 +285,7 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
                          "spec.maxWriters", writers, writers - share));
   }
   if (!others) return caps;
+  if (auto nodes = NodeLimit(cluster, request, references)) caps.push_back(*std::move(nodes));
   if (const auto pods = PodsOfNamespace(cluster, meta.ns)) {
     caps.push_back(NamespaceLimit(*pods, meta.ns, pods->Share(request, most)));
   }

@@ -87,6 +87,20 @@ std::optional<nanoseconds> RequirementLeft(const api::BackupSource& source, nano
   return std::max(nanoseconds(0), std::chrono::seconds(*timeout) - waited);
 }
 
+std::optional<int> PlacesUnderNodeCap(const SteerInput& in) {
+  const int cap = in.references.policy.spec.max_pods_per_node.value_or(0);
+  if (cap <= 0) return std::nullopt;
+  auto demand = Demand(in, /*relaxed=*/false);
+  demand.cpu_milli = demand.memory_bytes = demand.headroom_percent = 0;
+  const placement::Location location = placement::Locate(in.references.source, in.view);
+  int places = 0;
+  for (const auto& score :
+       placement::RankNodes(in.references.source, location, in.view, demand, in.pressure, {}, 0)) {
+    if (score.feasible) places += cap - in.view.Node(score.node)->backup_pods;
+  }
+  return places;
+}
+
 bool WiderExists(const SteerInput& in, const api::BackupPod& row) {
   if (row.spec.candidate_nodes.empty()) return false;
   const bool relaxed = !row.spec.placement_mode.empty();

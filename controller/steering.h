@@ -49,6 +49,10 @@ Steer SteerPod(const SteerInput& input, const Expected& expected, int widening, 
 std::optional<std::chrono::nanoseconds> RequirementLeft(const api::BackupSource& source,
                                                         std::chrono::nanoseconds waited);
 
+// How many more pods the nodes that would do may have by spec.maxPodsPerNode of the policy, those
+// that look for a node counted as if they had none yet. Empty: any number.
+std::optional<int> PlacesUnderNodeCap(const SteerInput& input);
+
 // Whether another attempt would be offered more than this row was.
 bool WiderExists(const SteerInput& input, const api::BackupPod& row);
 

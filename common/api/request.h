@@ -170,9 +170,10 @@ inline constexpr char kLimitMaxPods[] = "MaxPods";
 inline constexpr char kLimitSource[] = "SourceCap";
 inline constexpr char kLimitRepository[] = "RepositoryCap";
 inline constexpr char kLimitNamespace[] = "NamespaceCap";
+inline constexpr char kLimitNode[] = "NodeCap";
 inline constexpr const char* kLimitFutile = kCauseFutile;
-inline constexpr const char* kLimits[] = {kLimitMaxPods, kLimitSource, kLimitRepository,
-                                          kLimitNamespace, kLimitFutile};
+inline constexpr const char* kLimits[] = {kLimitMaxPods,   kLimitSource, kLimitRepository,
+                                          kLimitNamespace, kLimitNode,   kLimitFutile};
 
 // What has a say in how many pods there should be: ScalingCandidate.name.
 inline constexpr char kCandidateUsage[] = "Usage";

@@ -37,6 +37,26 @@ TEST_F(GrowthTest, NetworkBytesOfAPodBringAnotherOne) {
   EXPECT_EQ(Decision().inputs.at(0).value, std::to_string(40 << 20));
 }
 
+// Where each node has as many pods as it may, more would only wait for one.
+TEST_F(GrowthTest, ACapOfTheNodesIsSaidAsWhatLimitsGrowth) {
+  world.AddBasics();
+  world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
+                     [](Json& object) { object["spec"]["maxPodsPerNode"] = 2; });
+  world.AddRequest("r", 1, 4, 600);
+  ASSERT_TRUE(Available(1));
+  for (const char* node : {"node-1", "node-2"}) world.cluster.view().AddNode(node).backup_pods = 2;
+  world.cluster.view().AddNode("node-3").backup_pods = 1;
+  world.cpu[world.PodNames()[0]] = 180;
+  ASSERT_TRUE(Available(2));
+  world.cluster.view().AddNode("node-3").backup_pods = 2;
+  for (const std::string& pod : world.PodNames()) world.cpu[pod] = 180;
+  world.Run(seconds(20));
+  EXPECT_EQ(world.InState("r", api::kAvailable), 2);
+  const api::Condition* limited = world.Condition("r", "ScalingLimited");
+  EXPECT_EQ(limited->reason, "NodeCap");
+  EXPECT_THAT(limited->message, testing::HasSubstr("spec.maxPodsPerNode 2"));
+}
+
 // A node that cannot measure a signal: said, and nothing is decided by it.
 TEST_F(GrowthTest, SignalThatNoNodeMeasuresIsSaidAndHoldsTheCrew) {
   world.AddBasics();
