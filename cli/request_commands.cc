@@ -24,6 +24,14 @@ struct CreateFlags {
   std::string timeout = "5m";
 };
 
+constexpr char kDeadlineHelp[] =
+    "When the work must be done (2026-01-31T06:00:00Z), or that of each day (06:00Z)";
+
+// A time of the day has no date before it.
+const char* DeadlineField(const std::string& deadline) {
+  return deadline.find('T') == std::string::npos ? "dailyDeadline" : "deadline";
+}
+
 Table RequestTable(const Json& items, WallTime now) {
   Table table{{"NAME", "SOURCE", "PURPOSE", "DESIRED", "AVAILABLE", "ASSIGNED", "ACCEPTED", "AGE"},
               {}};
@@ -61,6 +69,7 @@ Table RequestDetails(const Json& request, WallTime now) {
   }
   add("states", Join(counts, ", "));
   add("deadline", Text(request, "/spec/deadline"));
+  add("daily deadline", Text(request, "/spec/dailyDeadline"));
   add("predicted end", Text(request, "/status/predictedFinishTime"));
   add("data", Text(request, "/status/location"));
   add("image", Text(request, "/status/image/name"));
@@ -84,7 +93,7 @@ Result<Json> CreateBody(Session& session, const CreateFlags& flags) {
                {"pods", {{"min", flags.min}, {"initial", flags.pods}, {"max", max}}}};
   if (source.ns != ns) spec["sourceRef"]["namespace"] = source.ns;
   if (flags.demand) spec["demand"] = *flags.demand;
-  if (!flags.deadline.empty()) spec["deadline"] = flags.deadline;
+  if (!flags.deadline.empty()) spec[DeadlineField(flags.deadline)] = flags.deadline;
   if (!flags.lifetime.empty()) {
     LS_ASSIGN_OR_RETURN(spec["lifetimeSeconds"], ParseSeconds(flags.lifetime));
   }
@@ -171,7 +180,10 @@ Status Scale(Session& session, const ScaleFlags& flags) {
   if (flags.initial) spec["pods"]["initial"] = *flags.initial;
   if (flags.max) spec["pods"]["max"] = *flags.max;
   if (flags.demand) spec["demand"] = *flags.demand;
-  if (!flags.deadline.empty()) spec["deadline"] = flags.deadline;
+  if (!flags.deadline.empty()) {
+    spec["deadline"] = spec["dailyDeadline"] = nullptr;
+    spec[DeadlineField(flags.deadline)] = flags.deadline;
+  }
   if (spec.empty()) {
     return InvalidArgument("nothing to change: give --pods, --min, --max, --demand or --deadline");
   }
@@ -204,7 +216,7 @@ void AddCreateFlags(CLI::App* command, CreateFlags& flags) {
                     "A pod for each operation that waits or is announced by --demand");
   command->add_option("--warm", flags.scaling.warm, "Pods kept free beside those that have work");
   command->add_option("--demand", flags.demand, "Operations that are waiting");
-  command->add_option("--deadline", flags.deadline, "When the work must be done (RFC 3339)");
+  command->add_option("--deadline", flags.deadline, kDeadlineHelp);
   command->add_option("--lifetime", flags.lifetime, "The request ends by itself after this");
   command->add_option("--idempotency-key", flags.key, "Same key, same request (default: random)")
       ->check(NotEmpty, "");
@@ -253,7 +265,7 @@ void AddScale(CLI::App* request, Session& session) {
   scale->add_option("--min", flags->min, "Never fewer pods: adds what is missing now");
   scale->add_option("--max", flags->max, "Never more pods: takes away what is free now");
   scale->add_option("--demand", flags->demand, "Operations that are waiting");
-  scale->add_option("--deadline", flags->deadline, "When the work must be done (RFC 3339)");
+  scale->add_option("--deadline", flags->deadline, kDeadlineHelp);
   scale->callback(
       [&session, flags] { session.action = [&session, flags] { return Scale(session, *flags); }; });
 }

@@ -100,24 +100,41 @@ std::optional<double> PastRate(const std::vector<api::Operation>& operations) {
   return sum / static_cast<double>(ended.size());
 }
 
+// Of what has to be done in time.
+bool IsLeft(const api::Operation& operation) {
+  return !api::Terminal(operation.status.state) && !operation.spec.cancel &&
+         operation.spec.type != api::kCheck;
+}
+
 }  // namespace
+
+std::optional<WallTime> DeadlineOf(const api::ComputeRequestSpec& spec,
+                                   const std::vector<api::Operation>& operations, WallTime now) {
+  if (!spec.deadline.empty()) {
+    const auto deadline = ParseTime(spec.deadline);
+    return deadline ? std::optional(*deadline) : std::nullopt;
+  }
+  WallTime since = now;
+  for (const api::Operation& operation : operations) {
+    const auto made = ParseTime(operation.metadata.creation_timestamp);
+    if (made && IsLeft(operation)) since = std::min(since, *made);
+  }
+  return scaling::NextDaily(spec.daily_deadline, since);
+}
 
 scaling::DeadlineInput RemainingWork(const Environment& env, const api::ComputeRequest& request,
                                      const std::vector<api::Operation>& operations,
                                      const Crew& crew, const api::ScalingLimit& limit) {
   scaling::DeadlineInput in;
   in.now = env.clock.Now();
-  in.deadline = ParseTime(request.spec.deadline).value_or(in.now);
+  in.deadline = DeadlineOf(request.spec, operations, in.now).value_or(in.now);
   in.pods = crew.Counting();
   in.limit = limit.pods;
   in.limit_message = limit.message;
   in.past_rate = PastRate(operations);
   const CopySizes sizes(env.cluster);
   for (const api::Operation& operation : operations) {
-    if (api::Terminal(operation.status.state) || operation.spec.cancel ||
-        operation.spec.type == api::kCheck) {
-      continue;
-    }
+    if (!IsLeft(operation)) continue;
     scaling::Work work{operation.metadata.name, Active(operation), sizes.Of(operation), {}};
     if (work.running) {
       const api::OperationProgress progress = ProgressOf(env, operation, crew);

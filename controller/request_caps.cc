@@ -49,8 +49,8 @@ bool RequestReconciler::AwaitsRow(Memory& memory) {
 int RequestReconciler::Unanswered(const Visit& visit) {
   int count = 0;
   for (auto& [uid, memory] : memory_) {
-    const bool counts = uid != visit.request.metadata.uid &&
-                        memory.unanswered.first == visit.request.metadata.ns;
+    const bool counts =
+        uid != visit.request.metadata.uid && memory.unanswered.first == visit.request.metadata.ns;
     if (counts && AwaitsRow(memory)) ++count;
   }
   return count;
@@ -62,7 +62,7 @@ void RequestReconciler::FindRoom(Visit& visit) {
   const api::ObjectMeta& meta = visit.request.metadata;
   const int counting = visit.crew.Counting(), desired = visit.request.status.desired_pods;
   if (counting >= desired) return;
-  auto pods = PodsOfNamespace(env_.cluster, meta.ns);
+  auto pods = PodsOfNamespace(env_.cluster, meta.ns, env_.clock.Now());
   if (!pods) return;
   pods->free -= Unanswered(visit);
   const auto next = pods->Next(visit.request, desired);
@@ -84,7 +84,7 @@ void RequestReconciler::WakeNext(Visit& visit) {
   const int before = std::exchange(visit.memory->may_run, visit.crew.MayRun());
   if (visit.memory->may_run >= before) return;
   const api::ObjectMeta& meta = visit.request.metadata;
-  const auto pods = PodsOfNamespace(env_.cluster, meta.ns);
+  const auto pods = PodsOfNamespace(env_.cluster, meta.ns, env_.clock.Now());
   if (!pods) return;
   for (const auto& [request, places] : scaling::DivideFairly(pods->claims, pods->free)) {
     if (request != meta.name) env_.Wake(kRequestKey, meta.ns, request);

@@ -102,7 +102,8 @@ api::Condition ScalingLimited(const ConditionInput& in) {
 api::Condition DeadlineAtRisk(const ConditionInput& in) {
   const scaling::DeadlineEstimate& estimate = in.deadline;
   if (!in.has_deadline) {
-    return Make("DeadlineAtRisk", "False", "NotConfigured", "spec.deadline is not set");
+    return Make("DeadlineAtRisk", "False", "NotConfigured",
+                "neither spec.deadline nor spec.dailyDeadline is set");
   }
   if (estimate.reason.empty() || estimate.reason == scaling::kNoEstimate) {
     return Make("DeadlineAtRisk", "Unknown", scaling::kNoEstimate, estimate.message);

@@ -34,6 +34,10 @@ Again Sooner(Again a, Again b) {
   return std::min(*a, *b);
 }
 
+bool HasDeadline(const api::ComputeRequestSpec& spec) {
+  return !spec.deadline.empty() || !spec.daily_deadline.empty();
+}
+
 // Whether nothing has changed but how many pods are in which state, and what is said with it.
 bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatus& now) {
   before.pods = now.pods;
@@ -253,10 +257,10 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
           env_.clock.Monotonic() - env_.started;
   const bool accepted = visit.acceptance.references.has_value();
   const bool has_rules = accepted && !visit.acceptance.references->scaling.rules.empty();
-  for (api::Condition& condition : MakeConditions(
-           {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
-            !visit.request.spec.deadline.empty(), visit.memory->deadline, std::move(copies_apart),
-            visit.no_node, visit.held, env_.clock.Now()})) {
+  for (api::Condition& condition :
+       MakeConditions({visit.crew, visit.scaling, accepted, has_rules, restarted,
+                       status.desired_pods, HasDeadline(visit.request.spec), visit.memory->deadline,
+                       std::move(copies_apart), visit.no_node, visit.held, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   for (api::Condition& condition : conditions) {

@@ -93,7 +93,8 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
 void RequestReconciler::EstimateFinish(Visit& visit) {
   Memory& memory = *visit.memory;
   api::ComputeRequestStatus& status = visit.request.status;
-  const std::string& deadline = visit.request.spec.deadline;
+  const api::ComputeRequestSpec& spec = visit.request.spec;
+  const std::string& deadline = spec.deadline.empty() ? spec.daily_deadline : spec.deadline;
   if (deadline.empty()) {
     memory.deadline = {};
     memory.deadline_of.clear();

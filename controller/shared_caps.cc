@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/scaling/deadline.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_facts.h"
 #include "controller/steering.h"
@@ -32,10 +33,12 @@ std::string SourceOf(const api::Json& object) {
          std::string(StringAt(object, "/spec/sourceRef/name"));
 }
 
-scaling::Claim ClaimOf(const api::Json& request) {
+scaling::Claim ClaimOf(const api::Json& request, WallTime now) {
   scaling::Claim claim;
   claim.source = SourceOf(request);
-  claim.deadline = ParseTime(StringAt(request, "/spec/deadline")).value_or(WallTime::max());
+  claim.deadline = ParseTime(StringAt(request, "/spec/deadline"))
+                       .value_or(scaling::NextDaily(StringAt(request, "/spec/dailyDeadline"), now)
+                                     .value_or(WallTime::max()));
   claim.since = ParseTime(StringAt(request, "/metadata/creationTimestamp")).value_or(WallTime());
   return claim;
 }
@@ -164,9 +167,9 @@ std::optional<api::ScalingLimit> NodeLimit(const Cluster& cluster,
 
 // Also of a request that has and wants nothing so far.
 scaling::Claim& Own(std::map<std::string, scaling::Claim>& claims,
-                    const api::ComputeRequest& request) {
+                    const api::ComputeRequest& request, WallTime now) {
   const auto [own, made] = claims.try_emplace(request.metadata.name);
-  if (made) own->second = ClaimOf(api::WriteJson(request));
+  if (made) own->second = ClaimOf(api::WriteJson(request), now);
   return own->second;
 }
 
@@ -174,19 +177,21 @@ scaling::Claim& Own(std::map<std::string, scaling::Claim>& claims,
 
 std::map<std::string, int> SharedCap::Next(const api::ComputeRequest& request, int wants) const {
   auto wanted = claims;
-  Own(wanted, request).wants = wants;
+  Own(wanted, request, now).wants = wants;
   return scaling::DivideFairly(wanted, free);
 }
 
 int SharedCap::Share(const api::ComputeRequest& request, int wants) const {
   auto wanted = claims;
-  Own(wanted, request).wants = wants;
+  Own(wanted, request, now).wants = wants;
   for (auto& [name, claim] : wanted) claim.has = 0;
   return scaling::DivideFairly(wanted, cap)[request.metadata.name];
 }
 
-std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::string& ns) {
+std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::string& ns,
+                                         WallTime now) {
   SharedCap pods;
+  pods.now = now;
   for (const ObjectPtr& policy : cluster.List(kube::kPodPolicies)) {
     const int most = IntAt(*policy, "/spec/maxPodsPerNamespace", 0);
     if (kube::NamespaceOf(*policy) != ns || most <= 0) continue;
@@ -198,7 +203,7 @@ std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::stri
   pods.free = pods.cap;
   for (const ObjectPtr& request : cluster.List(kube::kComputeRequests)) {
     if (kube::NamespaceOf(*request) != ns) continue;
-    pods.claims[std::string(kube::NameOf(*request))] = ClaimOf(*request);
+    pods.claims[std::string(kube::NameOf(*request))] = ClaimOf(*request, now);
   }
   for (const api::BackupPodPtr& row : cluster.Rows(ns)) {
     const std::string& state = row->status.state;
@@ -235,7 +240,7 @@ SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int 
       backups.waiting.emplace(kube::NameOf(*operation));
     }
   }
-  SharedCap writers{max_writers, max_writers, "", {}};
+  SharedCap writers{max_writers, max_writers, "", {}, now};
   for (auto& [name, backups] : by_request) {
     const int told = backups.active;
     for (const api::BackupPodPtr& row : cluster.RowsOf(ns, name)) {
@@ -244,7 +249,7 @@ SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int 
     writers.free -= backups.active;
     const ObjectPtr request = cluster.Get(kube::kComputeRequests, ns, name);
     if (!request) continue;
-    scaling::Claim& claim = writers.claims[name] = ClaimOf(*request);
+    scaling::Claim& claim = writers.claims[name] = ClaimOf(*request, now);
     on_source[claim.source] += backups.active - told;
     claim.has = backups.active;
     if (backups.free_pods > 0) claim.since = backups.free_since;
@@ -286,7 +291,7 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
   }
   if (!others) return caps;
   if (auto nodes = NodeLimit(cluster, request, references)) caps.push_back(*std::move(nodes));
-  if (const auto pods = PodsOfNamespace(cluster, meta.ns)) {
+  if (const auto pods = PodsOfNamespace(cluster, meta.ns, now)) {
     caps.push_back(NamespaceLimit(*pods, meta.ns, pods->Share(request, most)));
   }
   return caps;

@@ -21,6 +21,7 @@ struct SharedCap {
   int free = 0;                                  // less than none where the cap was lowered
   std::string set_by;                            // the PodPolicy, of a namespace's
   std::map<std::string, scaling::Claim> claims;  // by the request's name
+  WallTime now;
 
   // The free places, by request, to those who are next: if this one wants so many in all.
   std::map<std::string, int> Next(const api::ComputeRequest& request, int wants) const;
@@ -31,7 +32,8 @@ struct SharedCap {
 // The least spec.maxPodsPerNamespace of the namespace's PodPolicies, and the pods that exist or may
 // exist. A request that cannot make pods now, whatever the reason, claims no more than it has.
 // Empty: any number.
-std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::string& ns);
+std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::string& ns,
+                                         WallTime now);
 
 // Whether the Pod of that UID can be given work at this moment.
 using UsablePod = std::function<bool(const std::string& pod_uid)>;

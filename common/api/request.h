@@ -89,6 +89,7 @@ struct ComputeRequestSpec {
   Scaling scaling;
   std::optional<int> demand;                // operations the manager says are still to come
   std::string deadline;                     // RFC 3339
+  std::string daily_deadline;               // "06:00Z" or "06:00+02:00": on each day
   std::optional<int64_t> lifetime_seconds;  // ends by itself after this
 };
 template <class A>
@@ -100,6 +101,7 @@ void Describe(A& a, ComputeRequestSpec& v) {
   a("scaling", v.scaling);
   a("demand", v.demand);
   a("deadline", v.deadline);
+  a("dailyDeadline", v.daily_deadline);
   a("lifetimeSeconds", v.lifetime_seconds);
 }
 

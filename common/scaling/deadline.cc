@@ -50,6 +50,21 @@ std::string Pods(int number) { return std::to_string(number) + (number == 1 ? " 
 
 }  // namespace
 
+std::optional<WallTime> NextDaily(std::string_view time, WallTime after) {
+  constexpr size_t kHourAndMinute = 5;
+  if (time.size() <= kHourAndMinute) return std::nullopt;
+  const std::string clock = "T" + std::string(time.substr(0, kHourAndMinute)) + ":00" +
+                            std::string(time.substr(kHourAndMinute));
+  // Where the clock is ahead it may be tomorrow there already, or still yesterday.
+  for (int day = -1; day <= 2; ++day) {
+    const std::string date = FormatTimeSeconds(after + std::chrono::hours(24) * day).substr(0, 10);
+    const auto at = ParseTime(date + clock);
+    if (!at) return std::nullopt;
+    if (*at > after) return *at;
+  }
+  return std::nullopt;
+}
+
 DeadlineEstimate EstimateDeadline(const DeadlineInput& in) {
   if (in.work.empty()) return {kOnTrack, "no operation is left", std::nullopt, 0};
   const double time_left = std::chrono::duration<double>(in.deadline - in.now).count();

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -41,6 +42,10 @@ struct DeadlineEstimate {
   std::optional<WallTime> finish;  // predicted, with the pods of now
   int wanted = 0;                  // pods; 0: no more than there are
 };
+
+// The first time after `after` at which a day's clock shows `time` ("06:00Z", "06:00+02:00").
+// Empty: that is no time.
+std::optional<WallTime> NextDaily(std::string_view time, WallTime after);
 
 DeadlineEstimate EstimateDeadline(const DeadlineInput& in);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // /v1/requests: what the storage manager asks for.
+#include "common/scaling/deadline.h"
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
 
@@ -23,6 +24,10 @@ Result<api::ComputeRequestSpec> ReadRequestSpec(const Json& body) {
   }
   if (!read.deadline.empty() && !ParseTime(read.deadline)) {
     return InvalidArgument("spec.deadline: expected a time such as 2026-01-31T06:00:00Z");
+  }
+  const std::string& daily = read.daily_deadline;
+  if (!daily.empty() && !scaling::NextDaily(daily, WallTime())) {
+    return InvalidArgument("spec.dailyDeadline: expected a time of the day such as 06:00Z");
   }
   return read;
 }
@@ -79,7 +84,7 @@ Result<http::Response> GetRequest(ApiContext& api, const Caller& caller,
   return JsonResponse(ObjectView(object));
 }
 
-// A merge patch (RFC 7396) of the view, limited to what may change: spec.pods, demand, deadline.
+// A merge patch (RFC 7396) of the view, limited to what may change: spec.pods, demand, deadlines.
 Result<http::Response> PatchRequest(ApiContext& api, const Caller& caller,
                                     const http::Request& request) {
   LS_RETURN_IF_ERROR(CheckQuery(request, {}));
@@ -89,10 +94,12 @@ Result<http::Response> PatchRequest(ApiContext& api, const Caller& caller,
   LS_ASSIGN_OR_RETURN(const api::ComputeRequestSpec read, ReadRequestSpec(body));
   static_cast<void>(read);  // types and times are checked; the API server checks the merged whole
   for (const auto& [field, value] : body.at("spec").items()) {
-    if (field != "pods" && field != "demand" && field != "deadline") {
+    const bool may =
+        field == "pods" || field == "demand" || field == "deadline" || field == "dailyDeadline";
+    if (!may) {
       return InvalidArgument("spec." + field +
-                             ": cannot be changed; pods, demand and deadline can. Make a new "
-                             "request for anything else");
+                             ": cannot be changed; pods, demand, deadline and dailyDeadline can. "
+                             "Make a new request for anything else");
     }
   }
   LS_RETURN_IF_ERROR(

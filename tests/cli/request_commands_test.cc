@@ -164,6 +164,14 @@ TEST_F(CliTest, ScalePatchesOnlyWhatIsGiven) {
            {"status", {{"desiredPods", 4}}}});
   EXPECT_EQ(Longshore("request scale req-1 --max 6 --demand 3"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"max":6},"demand":3}})"));
+  // One takes the other's place.
+  EXPECT_EQ(Longshore("request scale req-1 --deadline 06:00Z"), 0) << err_.str();
+  EXPECT_EQ(api_.asked().back().body,
+            *api::ParseJson(R"({"spec":{"dailyDeadline":"06:00Z","deadline":null}})"));
+  EXPECT_EQ(Longshore("request scale req-1 --deadline 2026-01-31T06:00:00Z"), 0) << err_.str();
+  EXPECT_EQ(
+      api_.asked().back().body,
+      *api::ParseJson(R"({"spec":{"dailyDeadline":null,"deadline":"2026-01-31T06:00:00Z"}})"));
   EXPECT_EQ(Longshore("request scale req-1 --pods 5"), 0) << err_.str();
   EXPECT_EQ(api_.asked().back().body, *api::ParseJson(R"({"spec":{"pods":{"initial":5}}})"));
   // min <= initial <= max always holds, so it becomes what is wanted now: --min takes nothing away.

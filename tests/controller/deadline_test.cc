@@ -44,6 +44,30 @@ class DeadlineTest : public WorldTest {
   }
 };
 
+// The same time on each day: what is left of a night is late when it has passed, and the next night
+// has its own.
+TEST_F(DeadlineTest, ADailyDeadlineIsHeldOnEachDay) {
+  world.AddRequest("r", 1, 6, 100'000);
+  CopyOnce();
+  const auto set_daily = [&](seconds in) {
+    const std::string at = FormatTimeSeconds(world.clock.Now() + in);
+    world.cluster.Edit(kube::kComputeRequests, kNs, "r", [&](Json& object) {
+      object["spec"]["dailyDeadline"] = at.substr(11, 5) + "Z";
+    });
+  };
+  set_daily(std::chrono::hours(23));
+  EXPECT_TRUE(Comes("False OnTrack", seconds(15)));
+  Queue(6);
+  set_daily(seconds(185 + 60));  // whole minutes
+  ASSERT_TRUE(Comes("True PredictedLate", seconds(30)));
+  ASSERT_TRUE(world.RunUntil([&] { return Desired() >= 2; }, seconds(30)));
+  EXPECT_EQ(world.Request("r")->status.last_decision.cause, "DeadlineAtRisk");
+  EXPECT_TRUE(Comes("False OnTrack", seconds(300)));
+  set_daily(seconds(-60));
+  world.Run(seconds(15));
+  EXPECT_EQ(Says(), "False OnTrack") << "of today nothing is left, and tomorrow is a day off";
+}
+
 TEST_F(DeadlineTest, CrewGrowsAsFarAsTheDeadlineTakesAndNoFurther) {
   world.AddRequest("r", 1, 6, 600);
   EXPECT_TRUE(Comes("False NotConfigured"));

@@ -17,6 +17,22 @@ const WallTime kWall = WallTime(seconds(1'790'000'000));
 Work Running(double left, std::optional<double> rate) { return {"runs", true, left, rate}; }
 Work Queued(std::optional<double> left) { return {"waits", false, left, std::nullopt}; }
 
+TEST(NextDailyTest, IsTheNextTimeThatTheClockShowsIt) {
+  const auto next = [](const char* time, const char* after) {
+    const auto at = NextDaily(time, *ParseTime(after));
+    return at ? FormatTimeSeconds(*at) : std::string("never");
+  };
+  EXPECT_EQ(next("06:00Z", "2026-01-31T05:59:59Z"), "2026-01-31T06:00:00Z");
+  EXPECT_EQ(next("06:00Z", "2026-01-31T06:00:00Z"), "2026-02-01T06:00:00Z");
+  EXPECT_EQ(next("00:00Z", "2026-12-31T12:00:00Z"), "2027-01-01T00:00:00Z");
+  EXPECT_EQ(next("06:00+02:00", "2026-01-31T03:00:00Z"), "2026-01-31T04:00:00Z");
+  EXPECT_EQ(next("01:00+14:00", "2026-01-31T12:00:00Z"), "2026-02-01T11:00:00Z");
+  EXPECT_EQ(next("23:00-12:00", "2026-01-31T10:00:00Z"), "2026-01-31T11:00:00Z");
+  for (const char* none : {"", "06:00", "6:00Z", "25:00Z", "at six"}) {
+    EXPECT_EQ(next(none, "2026-01-31T12:00:00Z"), "never") << none;
+  }
+}
+
 // One pod at 100 bytes a second, 1000 s to go.
 DeadlineInput Input(std::vector<Work> work) {
   DeadlineInput in;

@@ -65,11 +65,12 @@ TEST_F(RequestsTest, NamesTheFieldOfBadInput) {
     const char* detail;
   };
   Json unknown = RequestBody(), wrong = RequestBody(), no_source = RequestBody();
-  Json deadline = RequestBody(), ns = RequestBody(), escape = RequestBody();
+  Json deadline = RequestBody(), daily = RequestBody(), ns = RequestBody(), escape = RequestBody();
   unknown["spec"]["podz"] = 1;
   wrong["spec"]["pods"]["max"] = "four";
   no_source["spec"].erase("sourceRef");
   deadline["spec"]["deadline"] = "tomorrow";
+  daily["spec"]["dailyDeadline"] = "at six";
   ns["namespace"] = std::string(64, 'a');
   escape["spec"]["sourceRef"]["name"] = "../../secrets/x";
   const Case cases[] = {
@@ -79,6 +80,7 @@ TEST_F(RequestsTest, NamesTheFieldOfBadInput) {
       {"wrong type", wrong.dump(), "spec.pods.max: expected an integer"},
       {"no source", no_source.dump(), "spec.sourceRef.name: is required"},
       {"bad time", deadline.dump(), "spec.deadline: expected a time"},
+      {"bad time of the day", daily.dump(), "spec.dailyDeadline: expected a time of the day"},
       {"long namespace", ns.dump(), "namespace: longer than 63"},
       {"path in a name", escape.dump(), "spec.sourceRef.name:"},
       {"no spec", R"({"namespace":"backup"})", "spec: is required"},
