@@ -32,8 +32,7 @@ T Read(const Json& json) {
 std::shared_ptr<const placement::View> ViewOf(const Json& nodes) {
   placement::SnapshotBuilder builder;
   for (const Json& node : nodes) builder.Node(nullptr, &node);
-  return builder.Build(
-      {.nodes = true, .pods = true, .slices = true, .claims = true, .volumes = true});
+  return builder.Build(placement::Listed::Everything());
 }
 
 api::ComputeRequest RequestFor(const api::BackupSource& source) {
