@@ -19,8 +19,8 @@ void Describe(A& a, Taint& v) {
 template <class A>
 void Describe(A& a, NodeInfo& v) {
   auto& [name, rack, zone, region, ready, schedulable, taints, labels, cpu_allocatable,
-         memory_allocatable, cpu_requested, memory_requested, pods, max_pods, backup_pods,
-         images] = v;
+         memory_allocatable, cpu_requested, memory_requested, pods, max_pods, backup_pods, images] =
+      v;
   a("name", name);
   a("rack", rack);
   a("zone", zone);
@@ -85,8 +85,7 @@ void Describe(A& a, SeenCluster::Volume& v) {
 }
 template <class A>
 void Describe(A& a, SeenCluster& v) {
-  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to, unlisted,
-         with_image] = v;
+  auto& [nodes, all_nodes, places, volumes, attached_nodes, attached_to, unlisted, with_image] = v;
   a("nodes", nodes);
   a("allNodes", all_nodes);
   a("places", places);

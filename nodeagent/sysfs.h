@@ -5,7 +5,8 @@
 //
 // A container's own /sys shows the interfaces of its network namespace, not the node's: for those
 // the host's /sys has to be mounted. Block devices are the same in every /sys.
-// Cost: 4 reads an interface and one a block device each sample; the lists are made anew once a minute.
+// Cost: 4 reads an interface and one a block device each sample; the lists are made anew once a
+// minute.
 #pragma once
 
 #include <chrono>
@@ -54,8 +55,8 @@ class BlockDevices {
  public:
   explicit BlockDevices(std::string sysfs) : sysfs_(std::move(sysfs)) {}
   const BlockDevice& Get(DeviceId id, MonotonicTime now);
-  // Requests that the device has at this moment, by the kernel's own count: ours doesn't hear of all
-  // completions. Nothing where sysfs isn't mounted.
+  // Requests that the device has at this moment, by the kernel's own count: ours doesn't hear of
+  // all completions. Nothing where sysfs isn't mounted.
   std::optional<uint64_t> InFlight(DeviceId id);
 
  private:

@@ -122,20 +122,21 @@ TEST(LocateTest, SaysWhereAndHowThatIsKnown) {
     "ranking": [{"node": "node-1", "tier": "Node", "feasible": true, "score": 95,
                  "localityPoints": 84, "pressurePoints": 5, "roomPoints": 6, "imagePoints": 0,
                  "reasons": ["the data is on this node (+84)"]}]})j");
-  EXPECT_EQ(RenderLocation(located),
-            "source    backup/orders\n"
-            "data      node-1\n"
-            "topology  rack r1, zone z1\n"
-            "wanted    Require Rack\n"
-            "\n"
-            "How that is known:\n"
-            "  TRIED      FOUND  WHY\n"
-            "  podLabels  no     no running pod in db has labels role=leader\n"
-            "  service    yes    pod db/pg-0 on node-1 (service db/pg)\n"
-            "\n"
-            "How the nodes rank now:\n"
-            "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
-            "  node-1  Node  95     84        5         6     0      the data is on this node (+84)\n");
+  EXPECT_EQ(
+      RenderLocation(located),
+      "source    backup/orders\n"
+      "data      node-1\n"
+      "topology  rack r1, zone z1\n"
+      "wanted    Require Rack\n"
+      "\n"
+      "How that is known:\n"
+      "  TRIED      FOUND  WHY\n"
+      "  podLabels  no     no running pod in db has labels role=leader\n"
+      "  service    yes    pod db/pg-0 on node-1 (service db/pg)\n"
+      "\n"
+      "How the nodes rank now:\n"
+      "  NODE    TIER  SCORE  LOCALITY  PRESSURE  ROOM  IMAGE  WHY\n"
+      "  node-1  Node  95     84        5         6     0      the data is on this node (+84)\n");
 }
 
 TEST(LocateTest, SaysWhenNothingSaysWhere) {

@@ -33,15 +33,14 @@ class Program {
     folder_.Write("ca.crt", authority_.ca_pem());
     WriteCertificate("tls", authority_.IssueLocalhost());
     WriteCertificate("scheduler", authority_.Issue("longshore-scheduler"));
-    std::vector<std::string> words = {
-        path,
-        "--port=0",
-        "--health-port=0",
-        "--tls-dir=" + folder_.path(),
-        "--client-ca-file=" + Path("ca.crt"),
-        "--ca-file=" + Path("ca.crt"),
-        "--token-file=" + Path("ca.crt"),
-        "--controller=127.0.0.1:1"};
+    std::vector<std::string> words = {path,
+                                      "--port=0",
+                                      "--health-port=0",
+                                      "--tls-dir=" + folder_.path(),
+                                      "--client-ca-file=" + Path("ca.crt"),
+                                      "--ca-file=" + Path("ca.crt"),
+                                      "--token-file=" + Path("ca.crt"),
+                                      "--controller=127.0.0.1:1"};
     words.insert(words.end(), more.begin(), more.end());
     Start(words);
   }
@@ -90,11 +89,11 @@ class Program {
   // As kube-scheduler calls it, and as people do.
   Result<http::ClientResponse> Call(http::ClientRequest request) {
     if (client_ == nullptr) {
-      LS_ASSIGN_OR_RETURN(client_, http::Client::Create(
-                                       {.base_url = "https://127.0.0.1:" + std::to_string(port()),
-                                        .ca_pem = authority_.ca_pem(),
-                                        .client_certificate_pem = *ReadFile(Path("scheduler.crt")),
-                                        .client_key_pem = *ReadFile(Path("scheduler.key"))}));
+      LS_ASSIGN_OR_RETURN(
+          client_, http::Client::Create({.base_url = "https://127.0.0.1:" + std::to_string(port()),
+                                         .ca_pem = authority_.ca_pem(),
+                                         .client_certificate_pem = *ReadFile(Path("scheduler.crt")),
+                                         .client_key_pem = *ReadFile(Path("scheduler.key"))}));
     }
     return client_->Send(std::move(request));
   }

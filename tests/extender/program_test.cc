@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The whole program against an API server that denies, or does not answer.
+#include "tests/extender/program.h"
+
 #include <gmock/gmock.h>
 
 #include <chrono>
@@ -11,7 +13,6 @@
 #include "tests/common/kube/fake_api.h"
 #include "tests/common/kube/fake_lists.h"
 #include "tests/extender/fakes.h"
-#include "tests/extender/program.h"
 
 namespace longshore::extender {
 namespace {

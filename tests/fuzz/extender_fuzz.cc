@@ -7,10 +7,10 @@
 
 #include "tests/fuzz/extender_checks.h"
 
+using longshore::kMostRequested;
 using longshore::extender::CheckFilterReply;
 using longshore::extender::CheckScores;
 using longshore::extender::FilterReply;
-using longshore::kMostRequested;
 using longshore::extender::NodeOutcome;
 using longshore::extender::Outcome;
 using longshore::extender::PrioritizeReply;

@@ -63,7 +63,8 @@ Outcome Try(TestCgroups& cgroups, uid_t uid, std::initializer_list<int> capabili
   const pid_t agent = ::fork();
   if (agent == 0) {
     if (!Become(uid, capabilities)) ::_exit(kCannotBecome);
-    // As libbpf does, but once a process only, and it has done so for our parent. It may be refused.
+    // As libbpf does, but once a process only, and it has done so for our parent. It may be
+    // refused.
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     (void)::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     const auto host = BpfHost::Load(ConfigFor(layout));
