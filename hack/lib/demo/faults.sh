@@ -335,8 +335,9 @@ namespace: $1
 components: [$(realpath --relative-to="$overlay" "$LONGSHORE_ROOT/manifests/components/backup-namespace")]
 END
   kubectl apply -k "$overlay" >/dev/null
-  kb get secrets,configmaps,backuprepositories,podpolicies,backupsource/orders -o json |
+  kb get secrets,configmaps,backuprepositories,podpolicies,backupsources -o json |
     jq '.items |= [.[] | select(.metadata.name | startswith("kube-root") | not)
+      | select(.kind != "BackupSource" or .metadata.name == "orders")
       | {apiVersion, kind, metadata: {name: .metadata.name}} + (if .spec then {spec} else {data, type} | with_entries(select(.value)) end)]' |
     kubectl -n "$1" apply -f - >/dev/null
 }
