@@ -73,8 +73,9 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
     return Eventually([&] { return Labelled() == std::vector<std::string>{pod}; });
   }
   // As the controller's own ServiceAccount, which may do this to Pods of the namespace.
-  std::unique_ptr<kube::Client> Controller(const Json& verbs) {
-    MustCreate(kube::kServiceAccounts, {{"metadata", {{"name", "longshore-controller"}}}});
+  std::unique_ptr<kube::Client> Controller(const Json& verbs,
+                                           const std::string& account = "longshore-controller") {
+    MustCreate(kube::kServiceAccounts, {{"metadata", {{"name", account}}}});
     MustCreate(kRoles,
                {{"metadata", {{"name", "r"}}},
                 {"rules",
@@ -84,10 +85,10 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
         {{"metadata", {{"name", "r"}}},
          {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
          {"subjects", Json::array({{{"kind", "ServiceAccount"},
-                                    {"name", "longshore-controller"},
+                                    {"name", account},
                                     {"namespace", ns_}}})}});
     const auto token = client_->Post(
-        kube::ResourcePath(kube::kServiceAccounts, ns_, "longshore-controller", "token"),
+        kube::ResourcePath(kube::kServiceAccounts, ns_, account, "token"),
         {{"apiVersion", "authentication.k8s.io/v1"},
          {"kind", "TokenRequest"},
          {"spec", {{"expirationSeconds", 600}}}});
@@ -244,10 +245,11 @@ TEST_F(LeadershipIntegrationTest, ThePolicyAllowsTheLabelAndNothingElse) {
 
 // manifests/base/controller/term.yaml: what a leader of before still has on its way.
 TEST_F(LeadershipIntegrationTest, ThePolicyRefusesWhatALeaderOfBeforeCreatesAndLabels) {
-  // By names of its own, so that a cluster with the manifests keeps theirs.
+  // By names of its own, so that a cluster with the manifests keeps theirs, and they let this be.
   Apply("term.yaml", "s/longshore-term/longshore-term-test/; s/namespace: .*/namespace: " + ns_ +
-                         "/; s/name: longshore-controller/name: controller/");
-  const auto controller = Controller({"create", "patch"});
+                         "/; s/name: longshore-controller/name: controller/" +
+                         "; s/:longshore-controller/:term-test/");
+  const auto controller = Controller({"create", "patch"}, "term-test");
   const auto set_term = [&](int64_t term) {
     const Json spec = {{"leaseTransitions", term}};
     if (client_->Patch(kube::kLeases, ns_, "controller", kube::PatchType::kMerge, {{"spec", spec}}))

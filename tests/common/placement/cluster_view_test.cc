@@ -181,7 +181,8 @@ TEST_F(ClusterViewTest, LocatesASourceAndFollowsIt) {
   source.spec.location.persistent_volume_claim = "data";
   AddVolume();
   StartAndSync();
-  EXPECT_EQ(Locate(source, *Snapshot()).method, "PersistentVolume");
+  EXPECT_EQ(Locate(source, *Snapshot()).method, "PersistentVolume")
+      << Locate(source, *Snapshot()).reason;
   AddLeader();
   ASSERT_TRUE(Eventually([&] { return Locate(source, *Snapshot()).method == "Pod"; }));
   EXPECT_THAT(Locate(source, *Snapshot()).reason, HasSubstr("pg-0 on " + node_));
