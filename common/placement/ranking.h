@@ -52,7 +52,7 @@ struct PodDemand {
 };
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
-inline constexpr int kUnknownPoints = 10, kNonePoints = 0;
+inline constexpr int kUnknownPoints = 11, kNonePoints = 0;
 inline constexpr int kMaxPressurePoints = 8, kNeutralPressurePoints = 4, kMaxRoomPoints = 6;
 inline constexpr int kImagePoints = 2;         // the image is there already
 inline constexpr int kMaxReservedPenalty = 4;  // one for each pod just placed

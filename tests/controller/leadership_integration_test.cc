@@ -84,14 +84,13 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
         kRoleBindings,
         {{"metadata", {{"name", "r"}}},
          {"roleRef", {{"apiGroup", "rbac.authorization.k8s.io"}, {"kind", "Role"}, {"name", "r"}}},
-         {"subjects", Json::array({{{"kind", "ServiceAccount"},
-                                    {"name", account},
-                                    {"namespace", ns_}}})}});
-    const auto token = client_->Post(
-        kube::ResourcePath(kube::kServiceAccounts, ns_, account, "token"),
-        {{"apiVersion", "authentication.k8s.io/v1"},
-         {"kind", "TokenRequest"},
-         {"spec", {{"expirationSeconds", 600}}}});
+         {"subjects",
+          Json::array({{{"kind", "ServiceAccount"}, {"name", account}, {"namespace", ns_}}})}});
+    const auto token =
+        client_->Post(kube::ResourcePath(kube::kServiceAccounts, ns_, account, "token"),
+                      {{"apiVersion", "authentication.k8s.io/v1"},
+                       {"kind", "TokenRequest"},
+                       {"spec", {{"expirationSeconds", 600}}}});
     EXPECT_TRUE(token.has_value()) << token.error().ToString();
     kube::Config config = client_->config();
     config.client_certificate_pem = config.client_key_pem = "";

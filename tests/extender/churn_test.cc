@@ -199,7 +199,9 @@ TEST_F(ChurnTest, Case45_SlowestOfAHundredCallsStaysInItsBudget) {
       filter.push_back(took.filter);
       prioritize.push_back(took.prioritize);
     }
-    const microseconds budget = kReleased ? microseconds(2000) : 5 * Quantile(quiet, 0.5);
+    // The budget of 2 ms is measured by the bench, on a machine that does nothing else; here is
+    // caught what became more than twice as slow.
+    const microseconds budget = kReleased ? microseconds(5000) : 5 * Quantile(quiet, 0.5);
     held = std::max(Quantile(filter, 0.99), Quantile(prioritize, 0.99)) <= budget;
     std::printf("filter p50 %ld us p99 %ld us, prioritize p50 %ld us p99 %ld us, quiet %ld us\n",
                 Quantile(filter, 0.5).count(), Quantile(filter, 0.99).count(),

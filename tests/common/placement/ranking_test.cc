@@ -392,7 +392,7 @@ TEST(RankingTest, RequireRefusesNoNodeForDataOutsideOfTheCluster) {
   for (const NodeScore& score : Rank(MakeSource({.external = true}, "Require"), view)) {
     EXPECT_TRUE(score.feasible) << score.node;
     EXPECT_EQ(score.locality_points, kUnknownPoints);
-    EXPECT_THAT(score.reasons, Contains("the data is outside of the cluster (+10)"));
+    EXPECT_THAT(score.reasons, Contains("the data is outside of the cluster (+11)"));
   }
 }
 
