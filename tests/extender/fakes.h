@@ -79,6 +79,9 @@ struct World {
   Service service{cluster, pressure, sink, clock, registry};
 };
 
+// The nodes of placement::OneNodePerTier.
+inline const std::vector<std::string> kAll{"n1", "n2", "n3", "n4", "n5"};
+
 // {"Pod": a pod of source db/orders, "NodeNames": names}
 inline std::string RequestBody(const std::vector<std::string>& names, const std::string& uid = "u1",
                                const std::string& source = "orders") {

@@ -19,8 +19,6 @@
 
 namespace longshore::extender {
 
-inline const std::vector<std::string> kAll{"n1", "n2", "n3", "n4", "n5"};
-
 inline std::string WithAnnotation(std::string body, const std::string& key,
                                   const std::string& value) {
   const std::string annotations = R"("annotations":{)";
@@ -44,12 +42,7 @@ inline std::string WithClaims(std::string body, const std::vector<std::string>& 
 class RecordedCalls : public testing::Test {
  protected:
   RecordedCalls() : folder_("/tmp/longshore-replay-test-" + RandomId(8)) {
-    auto& view = *world_.cluster.view;
-    view.AddNode("n1", "r1", "za", "eu");
-    view.AddNode("n2", "r1", "za", "eu");
-    view.AddNode("n3", "r3", "za", "eu");
-    view.AddNode("n4", "r4", "zb", "eu");
-    view.AddNode("n5", "r5", "zc", "us");
+    *world_.cluster.view = placement::OneNodePerTier();
     world_.cluster.SetSource(placement::MakeSource({.node_name = "n1"}));
     StartWith({});
   }

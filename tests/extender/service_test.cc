@@ -23,18 +23,11 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-const std::vector<std::string> kAll{"n1", "n2", "n3", "n4", "n5"};
-
 // n1 holds the data of db/orders; the others are one tier further away each.
 class ServiceTest : public testing::Test {
  protected:
   ServiceTest() {
-    auto& view = *world_.cluster.view;
-    view.AddNode("n1", "r1", "za", "eu");
-    view.AddNode("n2", "r1", "za", "eu");
-    view.AddNode("n3", "r3", "za", "eu");
-    view.AddNode("n4", "r4", "zb", "eu");
-    view.AddNode("n5", "r5", "zc", "us");
+    *world_.cluster.view = placement::OneNodePerTier();
     world_.cluster.SetSource(MakeSource({.node_name = "n1"}));
   }
 

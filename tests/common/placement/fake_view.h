@@ -114,6 +114,17 @@ class FakeView : public View {
   std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();  // shared by copies of a view
 };
 
+// n1 holds the data; the others are one tier further away each.
+inline FakeView OneNodePerTier() {
+  FakeView view;
+  view.AddNode("n1", "r1", "za", "eu");
+  view.AddNode("n2", "r1", "za", "eu");
+  view.AddNode("n3", "r3", "za", "eu");
+  view.AddNode("n4", "r4", "zb", "eu");
+  view.AddNode("n5", "r5", "zc", "us");
+  return view;
+}
+
 inline api::BackupSource MakeSource(const api::SourceLocation& location,
                                     const std::string& mode = "Prefer",
                                     const std::string& tier = "Node") {

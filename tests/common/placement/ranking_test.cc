@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/placement/ranking.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
+#include <map>
 #include <random>
+#include <string>
+#include <tuple>
 
-#include "tests/common/placement/fake_view.h"
+#include "tests/common/placement/made_ranking.h"
 
 namespace longshore::placement {
 namespace {
@@ -18,47 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-// n1 holds the data; the others are one tier further away each.
-FakeView OneNodePerTier() {
-  FakeView view;
-  view.AddNode("n1", "r1", "za", "eu");
-  view.AddNode("n2", "r1", "za", "eu");
-  view.AddNode("n3", "r3", "za", "eu");
-  view.AddNode("n4", "r4", "zb", "eu");
-  view.AddNode("n5", "r5", "zc", "us");
-  return view;
-}
-
-api::BackupSource OnN1(const std::string& mode = "Prefer", const std::string& tier = "Node") {
-  return MakeSource({.node_name = "n1"}, mode, tier);
-}
-
-const PodDemand kSmall{250, int64_t{256} << 20, {}};
-
-std::vector<std::string> Names(const std::vector<NodeScore>& ranked) {
-  std::vector<std::string> names;
-  for (const NodeScore& score : ranked) names.push_back(score.node);
-  return names;
-}
-
-std::vector<NodeScore> Rank(const api::BackupSource& source, const View& view,
-                            const PressureMap& pressure = {},
-                            const std::map<std::string, int>& reserved = {},
-                            const PodDemand& demand = kSmall) {
-  return RankNodes(source, Locate(source, view), view, demand, pressure, reserved);
-}
-
-Pressure Busy(int64_t age_ms = 500) {
-  return {.cpu_used_milli = 4000,
-          .cpu_capacity_milli = 4000,
-          .psi_io_permille = 900,
-          .psi_valid = true,
-          .age_ms = age_ms};
-}
-Pressure Calm(int64_t age_ms = 500) {
-  return {.cpu_used_milli = 0, .cpu_capacity_milli = 4000, .psi_valid = true, .age_ms = age_ms};
-}
 
 TEST(RankingTest, NearerIsBetter) {
   const FakeView view = OneNodePerTier();
@@ -215,187 +174,6 @@ INSTANTIATE_TEST_SUITE_P(
                 kMaxPressurePoints}),
     [](const auto& info) { return info.param.name; });
 
-struct FitCase {
-  const char* name;
-  void (*change)(NodeInfo& node);
-  int reserved;
-  const char* reason;
-};
-
-class FeasibilityTest : public testing::TestWithParam<FitCase> {};
-
-TEST_P(FeasibilityTest, SaysWhyNot) {
-  FakeView view;
-  GetParam().change(view.AddNode("n1"));
-  const auto source = OnN1();
-  const auto score =
-      ScoreNode(source, Locate(source, view), *view.Node("n1"), kSmall, {}, GetParam().reserved);
-  EXPECT_FALSE(score.feasible);
-  EXPECT_FALSE(score.unresolvable);
-  EXPECT_EQ(score.score, 0);
-  EXPECT_THAT(score.reasons, Contains(HasSubstr(GetParam().reason)));
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Obstacles, FeasibilityTest,
-    testing::Values(
-        FitCase{"NotReady", [](NodeInfo& n) { n.ready = false; }, 0, "not ready"},
-        FitCase{"Cordoned", [](NodeInfo& n) { n.schedulable = false; }, 0, "cordoned"},
-        FitCase{"Cpu", [](NodeInfo& n) { n.cpu_requested_milli = 3800; }, 0,
-                "too little CPU: 250m wanted, 200m free"},
-        FitCase{"Memory", [](NodeInfo& n) { n.memory_requested_bytes = int64_t{8} << 30; }, 0,
-                "too little memory: 256 MiB wanted"},
-        FitCase{"Pods", [](NodeInfo& n) { n.pods = 110; }, 0, "has its 110 pods"},
-        FitCase{"CpuTakenByPodsJustPlaced", [](NodeInfo& n) { n.cpu_requested_milli = 3400; }, 2,
-                "too little CPU: 250m wanted, 100m free"},
-        FitCase{"PodsJustPlaced", [](NodeInfo& n) { n.pods = 108; }, 2, "has its 110 pods"}),
-    [](const auto& info) { return info.param.name; });
-
-// Drained, not ready or gone: steering goes to the next tier, and does not wait for it to come
-// back.
-TEST(RankingTest, Case34_NodeOfTheDataThatTakesNothingLeavesTheNextTier) {
-  const auto source = OnN1();
-  for (const auto& change : std::vector<std::function<void(NodeInfo&)>>{
-           [](NodeInfo& node) { node.schedulable = false; },
-           [](NodeInfo& node) { node.ready = false; },
-           [](NodeInfo& node) { node.schedulable = node.ready = false; }}) {
-    FakeView view = OneNodePerTier();
-    change(view.AddNode("n1", "r1", "za", "eu"));
-    const auto ranked = Rank(source, view);
-    EXPECT_THAT(SteeringCandidates(ranked, 3), ElementsAre("n2"));
-    EXPECT_EQ(ranked.back().node, "n1");
-  }
-  FakeView view = OneNodePerTier();
-  view.by_labels[{"db", {{"role", "leader"}}}] = {{"pg-0", "n1", true, ""}};
-  view.RemoveNode("n1");  // its pod is not gone yet, but its labels are: none is near for sure
-  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}), view);
-  for (const NodeScore& score : ranked) EXPECT_EQ(score.tier, Tier::kUnknown) << score.node;
-}
-
-TEST(RankingTest, Case29_PodGoesWhereItsVolumeIs) {
-  FakeView view;
-  view.AddNode("n1");
-  view.AddNode("n2");
-  const auto source = MakeSource({.node_name = "n1"});
-  PodDemand demand;
-  demand.attached_to = "n2";
-  const auto ranked = RankNodes(source, Locate(source, view), view, demand, {}, {});
-  EXPECT_EQ(ranked[0].node, "n2");
-  EXPECT_FALSE(ranked[1].feasible);
-  EXPECT_FALSE(ranked[1].unresolvable);
-  EXPECT_EQ(ranked[1].reasons[0], "its volume can be on one node at a time and is attached to n2");
-}
-
-TEST(RankingTest, NodeWithItsBackupPodsTakesNoMore) {
-  FakeView view;
-  view.AddNode("n1").backup_pods = 2;
-  view.AddNode("n2").backup_pods = 1;
-  const auto source = MakeSource({.node_name = "n1"});
-  PodDemand demand;
-  demand.max_backup_pods = 2;
-  const auto ranked = RankNodes(source, Locate(source, view), view, demand, {}, {});
-  EXPECT_EQ(ranked[0].node, "n2");
-  EXPECT_FALSE(ranked[1].feasible);
-  EXPECT_THAT(ranked[1].reasons[0], HasSubstr("2 of at most 2 backup pods"));
-  // One that was just placed there counts.
-  EXPECT_FALSE(RankNodes(source, Locate(source, view), view, demand, {}, {{"n2", 1}})[0].feasible);
-}
-
-TEST(RankingTest, ExactFitFits) {
-  FakeView view;
-  view.AddNode("n1").cpu_requested_milli = 3750;
-  EXPECT_TRUE(Rank(OnN1(), view)[0].feasible);
-}
-
-TEST(RankingTest, NodeSelectorIsUnresolvable) {
-  FakeView view;
-  view.AddNode("n1").labels["disk"] = "hdd";
-  const auto ranked = Rank(OnN1(), view, {}, {}, {100, 100, {{"disk", "ssd"}}});
-  EXPECT_FALSE(ranked[0].feasible);
-  EXPECT_TRUE(ranked[0].unresolvable);
-}
-
-TEST(RankingTest, TaintedNodeIsForPodsThatTolerateIt) {
-  FakeView view;
-  view.AddNode("n1").taints = {{"dedicated", "db", "NoSchedule"}};
-  view.AddNode("n2");
-  PodDemand demand = kSmall;
-  demand.tolerations.emplace();
-  auto ranked = Rank(OnN1(), view, {}, {}, demand);
-  EXPECT_EQ(ranked[0].node, "n2");
-  EXPECT_FALSE(ranked[1].feasible);
-  EXPECT_TRUE(ranked[1].unresolvable);
-  EXPECT_EQ(ranked[1].reasons[0],
-            "the node has the taint dedicated=db:NoSchedule, which the pod's policy does not "
-            "tolerate");
-  demand.tolerations->push_back({"dedicated", "", "db", "NoSchedule"});
-  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
-  // kube-scheduler has looked at them before it asks.
-  demand.tolerations.reset();
-  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
-}
-
-struct RequireCase {
-  const char* tier;
-  std::vector<std::string> feasible;
-};
-
-class RequireTest : public testing::TestWithParam<RequireCase> {};
-
-TEST_P(RequireTest, RefusesWhatIsFurtherAwayWithAReason) {
-  const FakeView view = OneNodePerTier();
-  std::vector<std::string> feasible;
-  for (const NodeScore& score : Rank(OnN1("Require", GetParam().tier), view)) {
-    if (score.feasible) {
-      feasible.push_back(score.node);
-    } else {
-      EXPECT_TRUE(score.unresolvable);
-      EXPECT_THAT(score.reasons,
-                  Contains(HasSubstr(std::string("placement requires tier ") + GetParam().tier)));
-    }
-  }
-  EXPECT_THAT(feasible, testing::UnorderedElementsAreArray(GetParam().feasible));
-}
-
-INSTANTIATE_TEST_SUITE_P(Tiers, RequireTest,
-                         testing::Values(RequireCase{"Node", {"n1"}},
-                                         RequireCase{"Rack", {"n1", "n2"}},
-                                         RequireCase{"Zone", {"n1", "n2", "n3"}},
-                                         RequireCase{"Region", {"n1", "n2", "n3", "n4"}}),
-                         [](const auto& info) { return info.param.tier; });
-
-// The leader may come back in a second: not "never", so not unresolvable; and not "anywhere".
-TEST(RankingTest, RequireWaitsWhileTheLocationIsUnknown) {
-  const FakeView view = OneNodePerTier();
-  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}, "Require"), view);
-  for (const NodeScore& score : ranked) {
-    EXPECT_FALSE(score.feasible);
-    EXPECT_FALSE(score.unresolvable);
-  }
-  EXPECT_THAT(SteeringCandidates(ranked, 3), IsEmpty());
-}
-
-// Edge case 30: no deadlock with WaitForFirstConsumer.
-TEST(RankingTest, RequireDoesNotVetoWhileTheClaimIsUnbound) {
-  FakeView view = OneNodePerTier();
-  view.volume_nodes.insert_or_assign(
-      {"db", "data"}, Result<std::vector<std::string>>(FailedPrecondition("not bound yet")));
-  for (const NodeScore& score :
-       Rank(MakeSource({.persistent_volume_claim = "data"}, "Require"), view)) {
-    EXPECT_TRUE(score.feasible);
-  }
-}
-
-// No node is nearer to it than another, and that will not change by waiting.
-TEST(RankingTest, RequireRefusesNoNodeForDataOutsideOfTheCluster) {
-  const FakeView view = OneNodePerTier();
-  for (const NodeScore& score : Rank(MakeSource({.external = true}, "Require"), view)) {
-    EXPECT_TRUE(score.feasible) << score.node;
-    EXPECT_EQ(score.locality_points, kUnknownPoints);
-    EXPECT_THAT(score.reasons, Contains("the data is outside of the cluster (+11)"));
-  }
-}
-
 // `tier` says what is near enough: within it, nearness no longer counts.
 TEST(RankingTest, NearerThanWantedIsNotBetter) {
   const FakeView view = OneNodePerTier();
@@ -405,7 +183,6 @@ TEST(RankingTest, NearerThanWantedIsNotBetter) {
   EXPECT_EQ(ranked[1].tier, Tier::kNode);
 }
 
-// Edge case 39: equals get equal scores, the scheduler picks one at random.
 TEST(RankingTest, ExplainsTheFirstAndRanksAll) {
   FakeView view = OneNodePerTier();
   view.AddNode("n0", "r3", "za", "eu").ready = false;
@@ -424,6 +201,7 @@ TEST(RankingTest, ExplainsTheFirstAndRanksAll) {
   }
 }
 
+// Edge case 39: equals get equal scores, the scheduler picks one at random.
 TEST(RankingTest, EqualNodesScoreTheSame) {
   FakeView view;
   for (int i = 0; i < 50; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
