@@ -19,9 +19,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// They keep what is freed, and a shadow of everything.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kSanitizerFactor = 64;
+// Sanitizers keep what is freed, and a shadow of everything. Clang says so in another way than GCC.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LONGSHORE_SANITIZED
+#endif
+#endif
+#if defined(LONGSHORE_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kSanitizerFactor = 16;
 #else
 constexpr size_t kSanitizerFactor = 1;
 #endif
