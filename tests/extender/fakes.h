@@ -94,5 +94,10 @@ inline std::string RequestBody(const std::vector<std::string>& names, const std:
   for (size_t i = 0; i < names.size(); ++i) body += (i > 0 ? ",\"" : "\"") + names[i] + '"';
   return body + "]}";
 }
+// The pod's container runs this image.
+inline std::string WithImage(std::string body, const std::string& image) {
+  const std::string container = R"("containers":[{)";
+  return body.insert(body.find(container) + container.size(), R"("image":")" + image + R"(",)");
+}
 
 }  // namespace longshore::extender

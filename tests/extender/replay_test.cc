@@ -164,10 +164,8 @@ TEST_F(ReplayTest, GivesTheSameBytesForAttachedVolumes) {
 TEST_F(ReplayTest, GivesTheSameBytesWhereNodesHaveTheImage) {
   world_.cluster.view->AddNode("n3", "r3", "za", "eu").images =
       placement::ImageSet().With("reg/pg:1").With("reg/other:1");
-  std::string body = RequestBody(kAll);
-  const std::string containers = R"("containers":[{)";
-  body.insert(body.find(containers) + containers.size(), R"("image":"reg/pg:1",)");
-  Recording recording = ExpectSameBytes(Verb::kPrioritize, body);
+  Recording recording =
+      ExpectSameBytes(Verb::kPrioritize, WithImage(RequestBody(kAll), "reg/pg:1"));
   using With = std::map<std::string, std::vector<std::string>>;
   EXPECT_EQ(recording.cluster.with_image, (With{{"reg/pg:1", {"n3"}}}));
   const auto image_points = [&] {

@@ -184,7 +184,6 @@ TEST_F(ServerTest, ExplainsWhatItDecided) {
       json::parse(scheduler->Send({.path = "/v1/verdicts?namespace=x"})->body)["items"].size(), 0u);
 }
 
-// Snapshots are read by all connections at once while the cluster moves on.
 // Not only of the best twenty, and not only of those that were offered.
 TEST_F(ServerTest, ExplainsAnyNodeOfTheLastCalls) {
   auto& view = *world_.cluster.view;
@@ -224,6 +223,7 @@ TEST_F(ServerTest, ExplainsAnyNodeOfTheLastCalls) {
   EXPECT_THAT(ExplainPod(other, log_).body, HasSubstr("no call about it is kept"));
 }
 
+// Snapshots are read by all connections at once while the cluster moves on.
 TEST_F(ServerTest, AnswersInParallel) {
   const auto certificate = authority_.Issue("longshore-scheduler");
   std::vector<std::jthread> threads;

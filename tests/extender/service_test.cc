@@ -384,9 +384,7 @@ TEST_F(ServiceTest, NodeThatHasTheImageScoresMore) {
     info.images = ImageSet().With(image);
   };
   images("e2");
-  std::string body = RequestBody({"e1", "e2"});
-  const std::string containers = R"("containers":[{)";
-  body.insert(body.find(containers) + containers.size(), R"("image":")" + image + R"(",)");
+  const std::string body = WithImage(RequestBody({"e1", "e2"}), image);
   Prioritize(body);
   EXPECT_EQ(Last().nodes(0).node(), "e2");
   EXPECT_EQ(Last().nodes(0).image_points(), 2u);
