@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nodeagent/bpf_cells.h"
 
+#include <algorithm>
+
 namespace longshore::nodeagent {
 namespace {
 
 void Add(Histogram& to, const __u64 (&buckets)[AGENT_BUCKETS]) {
   for (size_t i = 0; i < AGENT_BUCKETS; ++i) to.buckets[i] += Load64(buckets[i]);
 }
-
-}  // namespace
 
 void AddTo(Counters& sum, const agent_counters& cell) {
   const agent_task_counters& used = cell.used;
@@ -31,6 +31,21 @@ void AddTo(Counters& sum, const agent_counters& cell) {
   sum.network_receive_bytes += Load64(cell.network_receive_bytes);
   sum.network_send_bytes += Load64(cell.network_send_bytes);
   Add(sum.run_queue_wait, cell.run_queue_wait);
+}
+
+}  // namespace
+
+bool EverRan(const agent_slot& cpu) {
+  return std::ranges::any_of(cpu.costs,
+                             [](const agent_cost& cost) { return Load64(cost.runs) > 0; });
+}
+
+Counters SumOf(const agent_counters* cells, size_t stride, std::span<const agent_slot> cpus) {
+  Counters sum;
+  for (size_t cpu = 0; cpu < cpus.size(); ++cpu) {
+    if (EverRan(cpus[cpu])) AddTo(sum, cells[cpu * stride]);
+  }
+  return sum;
 }
 
 void AddTo(Counters& sum, const agent_stalls& cell) {

@@ -6,7 +6,9 @@
 
 #include <linux/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "nodeagent/bpf/agent.h"
 #include "nodeagent/kernel_counters.h"
@@ -17,7 +19,11 @@ static_assert(Histogram::kBuckets == AGENT_BUCKETS);
 
 inline uint64_t Load64(const __u64& cell) { return __atomic_load_n(&cell, __ATOMIC_RELAXED); }
 
-void AddTo(Counters& sum, const agent_counters& cell);
+// False of a CPU that has been offline since the programs were attached: it has counted nothing.
+// There may be far more possible CPUs than there are, and each has cells of its own.
+bool EverRan(const agent_slot& cpu);
+// What the CPUs have counted, in cells that lie `stride` apart; those that never ran are not read.
+Counters SumOf(const agent_counters* cells, size_t stride, std::span<const agent_slot> cpus);
 void AddTo(Counters& sum, const agent_stalls& cell);
 DeviceCounters FromKernel(const agent_device& cell);
 

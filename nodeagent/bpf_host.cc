@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -81,6 +82,8 @@ Status BpfHost::Open() {
 }
 
 const std::vector<std::string>& BpfHost::degraded() const { return object_->degraded(); }
+
+bool BpfHost::AttachLate() { return object_->AttachLate(); }
 
 bool BpfHost::WaitUntil(std::chrono::steady_clock::time_point deadline) {
   const auto left = deadline - std::chrono::steady_clock::now();
@@ -213,7 +216,6 @@ void BpfHost::Forget(uint32_t index) {
     Zero(object_->devices()[i]);
     retired.cells.push_back({i, key});
   }
-  if (watched_) ForgetPreemptions(index);
   Watch(index, false);
   retired_.push_back(std::move(retired));
 }
@@ -222,6 +224,7 @@ void BpfHost::Recycle() {
   const auto& maps = object_->skeleton().maps;
   const auto now = std::chrono::steady_clock::now();
   size_t done = 0;
+  if (!retired_.empty() && now - retired_.front().since >= kRest) ForgetPreemptions();
   for (; done < retired_.size() && now - retired_[done].since >= kRest; ++done) {
     const Retired& retired = retired_[done];
     for (const auto& [cell, key] : retired.cells) {
@@ -232,6 +235,7 @@ void BpfHost::Recycle() {
       (void)bpf_map_update_elem(bpf_map__fd(maps.free_cells), nullptr, &cell, BPF_ANY);
     }
     for (int cpu = 0; cpu < object_->cpus(); ++cpu) {
+      if (!EverRan(object_->slots()[cpu])) continue;  // else its page would become resident
       std::memset(&object_->counters()[size_t{config_.max_cgroups} * cpu + retired.index], 0,
                   sizeof(agent_counters));
     }
@@ -244,18 +248,15 @@ void BpfHost::Recycle() {
 std::vector<std::pair<uint64_t, Member>> BpfHost::ListMembers(Tree tree) {
   std::vector<std::pair<uint64_t, Member>> out;
   const int members = bpf_map__fd(object_->members(tree));
-  uint64_t id = 0, next = 0;
-  const uint64_t* previous = nullptr;
-  // An entry that is added or removed meanwhile may be missed or make the walk restart: the cap
-  // ends it, and the next rescan sees the rest.
-  for (uint32_t step = 0; step < 8 * config_.max_cgroups; ++step) {
-    if (bpf_map_get_next_key(members, previous, &next) != 0) break;
-    id = next;
-    previous = &id;
-    agent_member value{};
-    if (bpf_map_lookup_elem(members, &id, &value) == 0) {
-      out.emplace_back(id, FromKernel(value, true));
-    }
+  std::array<uint64_t, 256> ids{};  // far more than there are in one bucket, which come together
+  std::array<agent_member, 256> values{};
+  __u32 batch = 0;
+  __u32* from = nullptr;
+  for (int error = 0; error == 0; from = &batch) {
+    __u32 count = ids.size();
+    error = bpf_map_lookup_batch(members, from, &batch, ids.data(), values.data(), &count, nullptr);
+    if (error != 0 && errno != ENOENT) break;  // ENOENT: these were the last
+    for (__u32 i = 0; i < count; ++i) out.emplace_back(ids[i], FromKernel(values[i], true));
   }
   return out;
 }
@@ -274,10 +275,8 @@ void BpfHost::Flush() {
 
 Counters BpfHost::Read(uint32_t index) const {
   LS_CHECK(index < config_.max_cgroups);
-  Counters sum;
-  for (int cpu = 0; cpu < object_->cpus(); ++cpu) {
-    AddTo(sum, object_->counters()[size_t{config_.max_cgroups} * cpu + index]);
-  }
+  Counters sum = SumOf(object_->counters() + index, config_.max_cgroups,
+                       {object_->slots(), static_cast<size_t>(object_->cpus())});
   AddTo(sum, object_->stalls()[index]);
   return sum;
 }
@@ -313,7 +312,7 @@ void BpfHost::Watch(uint32_t index, bool watched) {
   }
 }
 
-std::vector<PreemptionRow> BpfHost::ReadPreemptions() const {
+std::vector<PreemptionRow> BpfHost::ReadPairs() const {
   std::vector<PreemptionRow> rows;
   if (!watched_) return rows;
   std::vector<agent_pair> pairs(AGENT_PREEMPTIONS);
@@ -329,10 +328,24 @@ std::vector<PreemptionRow> BpfHost::ReadPreemptions() const {
   return rows;
 }
 
-void BpfHost::ForgetPreemptions(uint32_t index) {
+// Of an index that rests: it counts for no one.
+bool BpfHost::Rests(const PreemptionRow& row) const {
+  return std::ranges::any_of(retired_, [&](const Retired& retired) {
+    return row.victim == retired.index || row.offender == retired.index;
+  });
+}
+
+std::vector<PreemptionRow> BpfHost::ReadPreemptions() const {
+  std::vector<PreemptionRow> rows = ReadPairs();
+  std::erase_if(rows, [this](const PreemptionRow& row) { return Rests(row); });
+  return rows;
+}
+
+// Once for all that rest: reading takes as long as forgetting a hundred.
+void BpfHost::ForgetPreemptions() {
   const int map = bpf_map__fd(object_->skeleton().maps.preemptions);
-  for (const PreemptionRow& row : ReadPreemptions()) {
-    if (row.victim != index && row.offender != index) continue;
+  for (const PreemptionRow& row : ReadPairs()) {
+    if (!Rests(row)) continue;
     const agent_pair pair{row.victim, row.offender};
     (void)bpf_map_delete_elem(map, &pair);
   }
@@ -377,6 +390,7 @@ LostUpdates BpfHost::Lost() const {
     lost.internal += Load64(cells[AGENT_LOST_INTERNAL]);
     lost.devices += Load64(cells[AGENT_LOST_DEVICE]);
     lost.preemptions += Load64(cells[AGENT_LOST_PREEMPTION]);
+    lost.stalls += Load64(cells[AGENT_LOST_STALL]);
   }
   lost.recursion = RecursionMisses();
   return lost;

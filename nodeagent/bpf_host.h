@@ -58,6 +58,9 @@ class BpfHost final : public KernelCounters {
   // Signals that this kernel doesn't give: "block-io", "block-latency", "file-io", "fsync",
   // "network", "oom-kills", "reclaim", "run-queue-wait".
   const std::vector<std::string>& degraded() const;
+  // Tries "fsync" again if it is one of them: its tracepoints may be of a module that was not
+  // loaded yet. True when it is measured from now on.
+  bool AttachLate();
 
  private:
   struct Retired;
@@ -67,7 +70,9 @@ class BpfHost final : public KernelCounters {
   void GiveBack(const Member& member);
   Member Promote(Tree tree, uint64_t id, const Member& member, const Member& parent);
   void Forget(uint32_t index);
-  void ForgetPreemptions(uint32_t index);
+  std::vector<PreemptionRow> ReadPairs() const;
+  bool Rests(const PreemptionRow& row) const;
+  void ForgetPreemptions();
   void Recycle();
   uint64_t RecursionMisses() const;
   static int OnEvent(void* context, void* data, size_t size);

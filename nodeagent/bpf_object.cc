@@ -67,6 +67,13 @@ Error Explain(Error error, const std::string& words) {
   return Annotate(std::move(error), "BPF programs");
 }
 
+// The verifier says EACCES of a program that it refuses; what a missing capability says is EPERM.
+Error LoadError(int error) {
+  Error said = ErrnoError(error, "load");
+  if (error != EPERM) said.code = Code::kFailedPrecondition;
+  return said;
+}
+
 // What the running kernel's type information says, whatever its version is.
 class KernelTypes {
  public:
@@ -212,7 +219,7 @@ Status BpfObject::Open(const BpfConfig& config, const Parts& parts) {
   bpf_program__set_autoload(programs.on_oom_victim, parts.oom_victim == OomVictim::kTask);
   bpf_program__set_autoload(programs.on_oom_victim_pid, parts.oom_victim == OomVictim::kPid);
   skeleton_->rodata->oom_victim_is_pid = parts.oom_victim == OomVictim::kPid ? 1 : 0;
-  if (const int error = agent_bpf__load(skeleton_); error != 0) return ErrnoError(-error, "load");
+  if (const int error = agent_bpf__load(skeleton_); error != 0) return LoadError(-error);
   LS_RETURN_IF_ERROR(MapAll());
   return FillQueues(config);
 }
@@ -289,24 +296,34 @@ Status BpfObject::AttachRequired(const Parts& parts) {
 // Mostly raw tracepoints, found by name: a file system may be a module that isn't loaded.
 void BpfObject::AttachOptional(const Parts& parts) {
   const auto& programs = skeleton_->progs;
-  const auto attach = [&](const char* signal, const std::vector<bpf_program*>& optional) {
-    for (bpf_program* program : optional) {
-      if (!AttachProgram(program).has_value()) {
-        degraded_.push_back(signal);
-        return;
-      }
-    }
-  };
-  attach("fsync", {programs.on_fsync_exit, programs.on_fsync_enter});
-  attach("reclaim", {programs.on_direct_reclaim_end, programs.on_direct_reclaim_begin,
-                     programs.on_memcg_reclaim_end, programs.on_memcg_reclaim_begin});
+  (void)AttachFsync();
+  (void)AttachSignal("reclaim", {programs.on_direct_reclaim_end, programs.on_direct_reclaim_begin,
+                                 programs.on_memcg_reclaim_end, programs.on_memcg_reclaim_begin});
   if (parts.oom_victim == OomVictim::kUnknown) {
     degraded_.push_back("oom-kills");
   } else {
-    attach("oom-kills", {parts.oom_victim == OomVictim::kTask ? programs.on_oom_victim
-                                                              : programs.on_oom_victim_pid});
+    (void)AttachSignal("oom-kills",
+                       {parts.oom_victim == OomVictim::kTask ? programs.on_oom_victim
+                                                             : programs.on_oom_victim_pid});
   }
 }
+
+// False, and the signal is degraded, unless all are attached.
+bool BpfObject::AttachSignal(const char* signal, const std::vector<bpf_program*>& programs) {
+  for (bpf_program* program : programs) {
+    if (AttachProgram(program).has_value()) continue;
+    degraded_.push_back(signal);
+    return false;
+  }
+  return true;
+}
+
+bool BpfObject::AttachFsync() {
+  const auto& programs = skeleton_->progs;
+  return AttachSignal("fsync", {programs.on_fsync_exit, programs.on_fsync_enter});
+}
+
+bool BpfObject::AttachLate() { return std::erase(degraded_, "fsync") > 0 && AttachFsync(); }
 
 bool BpfObject::FlushCpu(int cpu) const {
   LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU,

@@ -62,6 +62,8 @@ class BpfObject {
   const std::vector<int>& program_fds() const { return program_fds_; }
   const std::vector<std::string>& degraded() const { return degraded_; }
 
+  bool AttachLate();  // as BpfHost's
+
   // Settles the task that runs there. False: it came in the middle of a program; try again.
   bool FlushCpu(int cpu) const;
 
@@ -85,6 +87,8 @@ class BpfObject {
   Status Attach(const Parts& parts);
   Status AttachRequired(const Parts& parts);
   void AttachOptional(const Parts& parts);
+  bool AttachSignal(const char* signal, const std::vector<bpf_program*>& programs);
+  bool AttachFsync();
   Status AttachProgram(bpf_program* program);
 
   int cpus_ = 0;

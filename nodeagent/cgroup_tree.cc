@@ -40,8 +40,9 @@ CgroupTree::CgroupTree(CgroupLayout layout, KernelCounters& kernel,
 
 CgroupTree::Node& CgroupTree::Insert(Tree tree, uint64_t id, const Member& member,
                                      const Node* parent, const std::string& name) {
-  Node node{.member = member};
+  Node node{.id = id, .member = member};
   if (parent != nullptr) {
+    node.parent_id = parent->id;
     node.relative_path = parent->relative_path + "/" + name;
     node.pod = parent->pod;
     node.container = parent->container;
@@ -137,7 +138,8 @@ void CgroupTree::ReadDevices() {
 }
 
 void CgroupTree::Expire(TimePoint now) {
-  for (const Tree tree : trees_) ExpireTree(tree, now);
+  std::optional<LastRows> last;  // read once, if at all
+  for (const Tree tree : trees_) ExpireTree(tree, now, last);
   for (auto pod = pods_.begin(); pod != pods_.end();) {
     std::erase_if(pod->second.containers,
                   [](const auto& entry) { return entry.second.cgroups == 0; });
@@ -157,9 +159,8 @@ void CgroupTree::Expire(TimePoint now) {
   }
 }
 
-void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
+void CgroupTree::ExpireTree(Tree tree, TimePoint now, std::optional<LastRows>& last) {
   Nodes& nodes = NodesOf(tree);
-  std::optional<std::vector<DeviceRow>> devices;  // read once, if at all
   for (auto entry = nodes.begin(); entry != nodes.end();) {
     const Node& node = entry->second;
     if (!node.removed_at || now - *node.removed_at < tombstone_) {
@@ -167,8 +168,8 @@ void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
       continue;
     }
     if (node.member.owns_index) {
-      if (!devices) devices = kernel_.ReadDevices();
-      Fold(node, *devices);
+      if (!last) last = {kernel_.ReadDevices(), kernel_.ReadPreemptions()};
+      Fold(node, *last);
     }
     kernel_.RemoveMember(tree, entry->first, node.member);
     if (node.pod != nullptr) --node.pod->cgroups;
@@ -179,17 +180,17 @@ void CgroupTree::ExpireTree(Tree tree, TimePoint now) {
 }
 
 // Takes the last values of a node whose index is about to be freed.
-void CgroupTree::Fold(const Node& node, const std::vector<DeviceRow>& devices) {
+void CgroupTree::Fold(const Node& node, LastRows& last) {
   const uint32_t index = node.member.index;
-  const Counters last = kernel_.Read(index);
+  const Counters counted = kernel_.Read(index);
   if (node.pod != nullptr) {
-    node.pod->gone += last;
+    node.pod->gone += counted;
   } else {
-    sum_gone_ += last;
+    sum_gone_ += counted;
   }
-  if (node.container != nullptr) node.container->gone += last;
-  FoldDevices(&node, index, devices);
-  FoldPreemptions(index);
+  if (node.container != nullptr) node.container->gone += counted;
+  FoldDevices(&node, index, last.devices);
+  FoldPreemptions(index, last.preemptions);
   owners_.erase(index);
 }
 
@@ -230,15 +231,17 @@ std::optional<CgroupTree::Pair> CgroupTree::PairOf(const PreemptionRow& row) con
   return pair;
 }
 
-void CgroupTree::FoldPreemptions(uint32_t index) {
-  for (const PreemptionRow& row : kernel_.ReadPreemptions()) {
-    if (row.victim != index && row.offender != index) continue;
-    const auto pair = PairOf(row);
-    if (!pair) continue;
-    Preemption& gone = preemptions_gone_[*pair];
-    gone.count += row.count;
-    gone.offender_ns += row.offender_ns;
-  }
+// Takes its rows out: both ends of one may be freed together.
+void CgroupTree::FoldPreemptions(uint32_t index, std::vector<PreemptionRow>& rows) {
+  std::erase_if(rows, [&](const PreemptionRow& row) {
+    if (row.victim != index && row.offender != index) return false;
+    if (const auto pair = PairOf(row)) {
+      Preemption& gone = preemptions_gone_[*pair];
+      gone.count += row.count;
+      gone.offender_ns += row.offender_ns;
+    }
+    return true;
+  });
 }
 
 void CgroupTree::ForgetPreemptionsOf(const std::string& uid) {

@@ -50,8 +50,9 @@ class CgroupTree {
   CgroupTree(CgroupLayout layout, KernelCounters& kernel, std::chrono::milliseconds tombstone);
 
   void Apply(const CgroupEvent& event, TimePoint now);
-  // Reads the directories: at start, and when an event was lost. What it finds and no event had
-  // told gets its base from the kernel's own totals. Errors: kNotFound when `kubepods` is gone.
+  // Looks at all directories, and lists those whose number of children isn't the known one; all
+  // when an event was lost since the last walk. What it finds and no event had told gets its base
+  // from the kernel's own totals. Errors: kNotFound when `kubepods` is gone.
   Status Walk(TimePoint now);
   // Folds in what has been gone for the tombstone's time.
   void Expire(TimePoint now);
@@ -75,6 +76,7 @@ class CgroupTree {
   // Cgroups that a walk found but that could not become members: what they use is for no one.
   uint64_t uncounted() const { return uncounted_; }
   size_t pods() const { return pods_.size(); }
+  size_t indexed_cgroups() const { return owners_.size(); }  // that are counted apart
   const CgroupLayout& layout() const { return layout_; }
 
  private:
@@ -99,6 +101,7 @@ class CgroupTree {
     bool unknown = false;  // some of what it used is not with it; the next walk may set this right
   };
   struct Node {
+    uint64_t id = 0, parent_id = 0;
     Member member;
     std::string relative_path;
     Pod* pod = nullptr;            // none: `kubepods` itself or a QoS level
@@ -109,6 +112,18 @@ class CgroupTree {
   using Nodes = std::unordered_map<uint64_t, Node>;
   using Ids = std::unordered_set<uint64_t>;
   using Pair = std::pair<std::string, std::string>;  // UIDs of victim and offender
+  // One walk of one tree.
+  struct Walking {
+    Tree tree;
+    bool list_all;
+    std::unordered_map<uint64_t, std::vector<uint64_t>> known{};  // children that exist, by parent
+    Ids seen{};
+  };
+  // What the tables of the kernel side hold of indices that are about to be freed.
+  struct LastRows {
+    std::vector<DeviceRow> devices;
+    std::vector<PreemptionRow> preemptions;
+  };
 
   Nodes& NodesOf(Tree tree) { return tree == Tree::kCpu ? cpu_nodes_ : io_nodes_; }
   const CgroupPlace& PlaceOf(Tree tree) const {
@@ -118,19 +133,18 @@ class CgroupTree {
                const std::string& name);
   void Own(Tree tree, const Node& node);
   void Retry(Tree tree, uint64_t id, const Member& parent, Node& node);
-  Status WalkTree(Tree tree, TimePoint now);
-  void WalkDirectory(Tree tree, uint64_t id, const Node* parent, const std::string& name,
-                     Ids& seen);
+  Status WalkTree(Tree tree, bool list_all, TimePoint now);
+  void WalkDirectory(Walking& walk, uint64_t id, const Node* parent, const std::string& name);
   void RemoveUnseen(Tree tree, const Ids& seen, TimePoint now);
   void RemoveOrphans(Tree tree);
   void ReadCounters();
   void ReadDevices();
   void SetBases();
   void SetBase(Account& account);
-  void ExpireTree(Tree tree, TimePoint now);
-  void Fold(const Node& node, const std::vector<DeviceRow>& devices);
+  void ExpireTree(Tree tree, TimePoint now, std::optional<LastRows>& last);
+  void Fold(const Node& node, LastRows& last);
   void FoldDevices(const Node* node, uint32_t index, const std::vector<DeviceRow>& devices);
-  void FoldPreemptions(uint32_t index);
+  void FoldPreemptions(uint32_t index, std::vector<PreemptionRow>& rows);
   void ForgetPreemptionsOf(const std::string& uid);
   std::optional<Pair> PairOf(const PreemptionRow& row) const;
 
@@ -141,7 +155,8 @@ class CgroupTree {
   std::map<std::string, Pod> pods_;  // by UID; nodes point into it
   Nodes cpu_nodes_, io_nodes_;
   std::unordered_map<uint32_t, const Node*> owners_;  // of indices
-  Ids suspects_[2];  // members without a node at the last walk, by tree
+  Ids suspects_[2];           // members without a node at the last walk, by tree
+  uint64_t events_lost_ = 0;  // at the last walk
   std::vector<PodTotals> ended_;
   Counters sum_gone_;  // of pods and levels that are no more
   Counters sum_;

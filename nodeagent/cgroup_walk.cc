@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of CgroupTree that reads directories: at start, and when an event was lost.
+// The part of CgroupTree that reads directories: at start, every 10 s, and when an event was lost.
+//
+// Cost: a stat of each directory. To list one is several times as dear: it is full of the kernel's
+// files, and has to be opened.
 #include <dirent.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <memory>
+#include <optional>
 
 #include "nodeagent/cgroup_tree.h"
 
@@ -34,6 +38,14 @@ Result<std::vector<Child>> ListCgroups(const std::string& path) {
   return children;
 }
 
+// How many cgroups are in a directory: on cgroup file systems each is a link to it, beside its own
+// two. Nothing when it is gone, or on a file system that doesn't count so.
+std::optional<size_t> CountCgroups(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0 || status.st_nlink < 2) return std::nullopt;
+  return status.st_nlink - 2;
+}
+
 Counters Less(const Counters& total, const Counters& counted) {
   const auto less = [](uint64_t a, uint64_t b) { return a > b ? a - b : 0; };
   Counters rest;
@@ -49,31 +61,39 @@ Counters Less(const Counters& total, const Counters& counted) {
 
 Status CgroupTree::Walk(TimePoint now) {
   for (auto& [uid, pod] : pods_) pod.missed = false;
-  for (const Tree tree : trees_) LS_RETURN_IF_ERROR(WalkTree(tree, now));
+  // Without a loss, events told of every change, and a number that is right stands for them all.
+  const uint64_t lost = kernel_.Lost().events;
+  for (const Tree tree : trees_) LS_RETURN_IF_ERROR(WalkTree(tree, lost != events_lost_, now));
+  events_lost_ = lost;
   SetBases();
   return {};
 }
 
-Status CgroupTree::WalkTree(Tree tree, TimePoint now) {
+Status CgroupTree::WalkTree(Tree tree, bool list_all, TimePoint now) {
   struct stat status{};
   const std::string& directory = PlaceOf(tree).directory;
   if (::stat(directory.c_str(), &status) != 0) return ErrnoError(errno, directory);
-  Ids seen;
-  WalkDirectory(tree, status.st_ino, nullptr, "", seen);
-  RemoveUnseen(tree, seen, now);
+  Walking walk{.tree = tree, .list_all = list_all};
+  for (const auto& [id, node] : NodesOf(tree)) {
+    if (!node.removed_at) walk.known[node.parent_id].push_back(id);
+  }
+  WalkDirectory(walk, status.st_ino, nullptr, "");
+  RemoveUnseen(tree, walk.seen, now);
   RemoveOrphans(tree);
   return {};
 }
 
 // First the directory becomes a member, then its children are read: a child made in between is told
 // by an event, so none can slip through.
-void CgroupTree::WalkDirectory(Tree tree, uint64_t id, const Node* parent, const std::string& name,
-                               Ids& seen) {
-  seen.insert(id);
+void CgroupTree::WalkDirectory(Walking& walk, uint64_t id, const Node* parent,
+                               const std::string& name) {
+  const Tree tree = walk.tree;
+  walk.seen.insert(id);
   Nodes& nodes = NodesOf(tree);
   auto found = nodes.find(id);
+  const bool is_new = found == nodes.end();
   const Member above = parent != nullptr ? parent->member : Member{};
-  if (found == nodes.end()) {
+  if (is_new) {
     const auto member = kernel_.AddMember(tree, id, above, parent == nullptr);
     if (!member.has_value()) {
       ++uncounted_;
@@ -90,9 +110,15 @@ void CgroupTree::WalkDirectory(Tree tree, uint64_t id, const Node* parent, const
     Retry(tree, id, above, found->second);
   }
   const Node self = found->second;  // a copy: children are inserted into the same table
-  const auto children = ListCgroups(PlaceOf(tree).directory + self.relative_path);
+  const std::string path = PlaceOf(tree).directory + self.relative_path;
+  const std::vector<uint64_t>& known = walk.known[id];
+  if (!walk.list_all && !is_new && CountCgroups(path) == known.size()) {
+    for (const uint64_t child : known) WalkDirectory(walk, child, &self, "");
+    return;
+  }
+  const auto children = ListCgroups(path);
   if (!children.has_value()) return;  // gone meanwhile
-  for (const Child& child : *children) WalkDirectory(tree, child.id, &self, child.name, seen);
+  for (const Child& child : *children) WalkDirectory(walk, child.id, &self, child.name);
 }
 
 // An index may be free by now.
@@ -131,15 +157,20 @@ void CgroupTree::RemoveOrphans(Tree tree) {
 }
 
 void CgroupTree::SetBases() {
-  // Tasks that run now were noted before their cgroup became a member.
-  kernel_.Flush();
-  ReadCounters();
+  bool any = false;
   for (auto& [uid, pod] : pods_) {
     if (pod.unknown && pod.overflowed == 0 && !pod.missed) {
       pod.unknown = false;
       pod.needs_base = true;
       for (auto& [id, container] : pod.containers) container.needs_base = true;
     }
+    any |= pod.needs_base;  // as soon as a container of it does
+  }
+  if (!any) return;
+  // Tasks that run now were noted before their cgroup became a member.
+  kernel_.Flush();
+  ReadCounters();
+  for (auto& [uid, pod] : pods_) {
     SetBase(pod);
     for (auto& [id, container] : pod.containers) SetBase(container);
   }

@@ -9,6 +9,12 @@
 #include "common/base/log.h"
 
 namespace longshore::nodeagent {
+namespace {
+
+// Between two flushes for tasks that were moved. Until then their time counts where they were.
+constexpr std::chrono::milliseconds kFlushesApart{5};
+
+}  // namespace
 
 Collector::Collector(CollectorOptions options, CgroupLayout layout, KernelCounters& kernel,
                      const Clock& clock)
@@ -31,17 +37,31 @@ void Collector::HandleEvents() {
   events_.clear();
   kernel_.DrainEvents(events_);
   const MonotonicTime now = clock_.Monotonic();
-  bool moved = false;
   for (const CgroupEvent& event : events_) {
-    moved |= event.kind == CgroupEvent::Kind::kTaskMoved;
+    moved_ |= event.kind == CgroupEvent::Kind::kTaskMoved;
     tree_.Apply(event, now);
   }
-  // A task that runs while it is moved would be counted where it was until it leaves the CPU.
-  if (moved) kernel_.Flush();
+}
+
+MonotonicTime Collector::NextFlush() const {
+  return moved_ ? last_flush_ + kFlushesApart : MonotonicTime::max();
+}
+
+// A task that runs while it is moved would be counted where it was until it leaves the CPU.
+void Collector::Flush() {
+  kernel_.Flush();
+  last_flush_ = clock_.Monotonic();
+  moved_ = false;
 }
 
 void Collector::WaitUntil(MonotonicTime deadline) {
-  while (kernel_.WaitUntil(deadline)) HandleEvents();
+  for (bool more = true; more;) {
+    const MonotonicTime until = std::min(deadline, NextFlush());
+    const bool events = kernel_.WaitUntil(until);
+    if (events) HandleEvents();
+    more = events || (until < deadline && clock_.Monotonic() >= until);
+    if (clock_.Monotonic() >= NextFlush()) Flush();
+  }
 }
 
 void Collector::WalkWhenDue(MonotonicTime now) {
@@ -123,13 +143,14 @@ std::vector<PodSample> Collector::TakePods(MonotonicTime now) {
     pods.push_back(std::move(pod));
   }
   if (auto audit = audit_.After(pods, now, clock_.Now())) last_audit_ = std::move(audit);
-  gauges_.Fill(pods, watched_, now);
+  gauges_.Fill(pods, now);
   return pods;
 }
 
 NodeUsage Collector::TakeNode(MonotonicTime now) {
   NodeUsage node;
   node.pods = tree_.sum();
+  node.pods_throttled_ns = gauges_.throttled_ns();
   node.system_cpu_ns = kernel_.ReadSystemCpuNs();
   node.cpu_capacity_milli =
       static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))) * 1000;
@@ -147,7 +168,7 @@ Sample Collector::Take() {
   TakeWatched();
   WalkWhenDue(clock_.Monotonic());
   BeginAuditWhenDue(clock_.Monotonic());
-  kernel_.Flush();
+  Flush();
   Sample sample;
   sample.start = last_take_;
   sample.end = last_take_ = clock_.Monotonic();

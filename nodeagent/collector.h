@@ -41,7 +41,8 @@ class Collector {
 
   // The first walk. Errors: kNotFound when the kubelet's directory is gone.
   Status Start();
-  // Handles events until the deadline; flushes the CPUs when a task was moved into a pod.
+  // Handles events until the deadline, or until the kernel side is woken; flushes the CPUs when
+  // tasks were moved into pods, at most every 5 ms, as each flush interrupts every busy CPU.
   void WaitUntil(MonotonicTime deadline);
   // Errors: none that lose the BPF counters; unreadable files leave their signal out.
   Sample Take();
@@ -51,9 +52,12 @@ class Collector {
   // Signals that no file tells here: "memory", "throttling", "pressure", "interfaces".
   std::vector<std::string> MissingGauges();
   size_t pods() const { return tree_.pods(); }
+  size_t indexed_cgroups() const { return tree_.indexed_cgroups(); }
 
  private:
   void HandleEvents();
+  void Flush();
+  MonotonicTime NextFlush() const;
   void WalkWhenDue(MonotonicTime now);
   void BeginAuditWhenDue(MonotonicTime now);
   void TakeWatched();
@@ -74,7 +78,8 @@ class Collector {
   bool taken_ = false;  // ever
   std::vector<CgroupEvent> events_;
   uint64_t events_lost_ = 0;
-  MonotonicTime last_walk_{}, last_take_{};
+  MonotonicTime last_walk_{}, last_take_{}, last_flush_{};
+  bool moved_ = false;  // a task, since the last flush
   bool walk_failed_ = false;
   std::unordered_set<std::string> watched_;
   Mutex mutex_;

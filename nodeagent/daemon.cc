@@ -23,6 +23,9 @@ constexpr int kHealthThreads = 1;  // each is memory on every node
 // Start-up pages are dropped after this sample, by when the controller has usually been called, and
 // again every so many: each new connection touches them.
 constexpr int kReleaseSample = 3, kReleaseEvery = 600;
+// No sample for so long, or for so many intervals, and only a restart helps.
+constexpr std::chrono::seconds kStuckAfter{30};
+constexpr int kStuckIntervals = 10;
 
 }  // namespace
 
@@ -38,7 +41,7 @@ Daemon::Daemon(Options options, const Clock& clock)
       metrics_(registry_),
       usage_(options_.metrics_pods, clock_),
       health_(options_.health_port,
-              {.stuck = {},
+              {.stuck = [this] { return Stuck(); },
                .unready = [this] { return Unready(); },
                .metrics = [this] { return registry_.Text() + usage_.Text(); }},
               kHealthThreads) {}
@@ -73,6 +76,20 @@ void Daemon::SetUnready(const std::string& reason) {
   unready_ = reason;
 }
 
+void Daemon::ShowLife() {
+  MutexLock lock(mutex_);
+  alive_ = clock_.Monotonic();
+}
+
+std::string Daemon::Stuck() {
+  MutexLock lock(mutex_);
+  if (!alive_) return "";
+  const auto silent = clock_.Monotonic() - *alive_;
+  if (silent <= std::max<nanoseconds>(kStuckAfter, kStuckIntervals * options_.interval)) return "";
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silent).count();
+  return "no sample for " + std::to_string(seconds) + " s";
+}
+
 // True when stopped meanwhile.
 bool Daemon::SleepFor(const std::stop_token& stop, std::chrono::milliseconds time) {
   const auto until = std::chrono::steady_clock::now() + time;
@@ -86,7 +103,7 @@ bool Daemon::SleepFor(const std::stop_token& stop, std::chrono::milliseconds tim
 std::unique_ptr<Measurement> Daemon::Prepare(const std::stop_token& stop) {
   std::string said;
   while (!stop.stop_requested()) {
-    auto started = Measurement::Start(options_.cgroup_root, options_.max_cgroups, clock_);
+    auto started = Measurement::Start(options_.measurement, clock_);
     if (started.has_value()) return *std::move(started);
     const Error& error = started.error();
     SetUnready(error.message);
@@ -98,14 +115,18 @@ std::unique_ptr<Measurement> Daemon::Prepare(const std::stop_token& stop) {
   return nullptr;
 }
 
-messages::AgentHello Daemon::Hello(const Measurement& measurement) const {
+std::string Daemon::Epoch() const {
+  const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
+  const auto started = clock_.Monotonic().time_since_epoch();
+  return std::string(boot.has_value() ? Trim(*boot) : "unknown-boot") + "/" +
+         std::to_string(std::chrono::duration_cast<nanoseconds>(started).count());
+}
+
+messages::AgentHello Daemon::Hello(const Measurement& measurement, const std::string& epoch) const {
   messages::AgentHello hello;
   hello.set_node(options_.node_name);
   hello.set_version(daemon::Version());
-  const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
-  const auto started = clock_.Monotonic().time_since_epoch();
-  hello.set_epoch(std::string(boot.has_value() ? Trim(*boot) : "unknown-boot") + "/" +
-                  std::to_string(std::chrono::duration_cast<nanoseconds>(started).count()));
+  hello.set_epoch(epoch);
   for (const std::string& signal : measurement.degraded()) hello.add_degraded(signal);
   return hello;
 }
@@ -139,8 +160,10 @@ MonotonicTime Daemon::FirstTick() const {
 }
 
 void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
+  ShowLife();
   Collector& collector = measurement.collector();
-  Reporter reporter(options_.controller, Hello(measurement),
+  const std::string epoch = Epoch();
+  Reporter reporter(options_.controller, Hello(measurement, epoch),
                     [&](std::vector<std::string> pods) { collector.Watch(std::move(pods)); });
   if (const Status started = reporter.Start(); !started.has_value()) {
     LogError("cannot report", {{"error", started.error().ToString()}});
@@ -156,11 +179,13 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
       metrics_.MissedTicks(static_cast<uint64_t>(late));
       tick += late * options_.interval;
     }
+    if (measurement.LookAgain(begin)) reporter.Renew(Hello(measurement, epoch));
     const auto sample = std::make_shared<const Sample>(collector.Take());
     reporter.Offer(sample);
     usage_.Update(sample, measurement.kernel().Costs());
     metrics_.AfterSample(*sample, clock_.Monotonic() - begin, reporter.counts());
     SetUnready("");
+    ShowLife();
     if (++samples % kReleaseEvery == kReleaseSample) {
       const Status released = ReleaseStartupPages();
       if (!released.has_value())

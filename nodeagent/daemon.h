@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -30,7 +31,8 @@ class Daemon {
   Daemon(Options options, const Clock& clock);
   ~Daemon();
   // Errors are of the configuration: the health port. A kernel that refuses our programs and a
-  // controller that is away are retried, and said at /readyz and in the metrics.
+  // controller that is away are retried, and said at /readyz and in the metrics. Once it measures,
+  // /healthz says when no sample came for 30 s (or ten intervals, where these are longer).
   Status Start();
   void Stop();  // idempotent
   int health_port() const { return health_.port(); }
@@ -40,9 +42,12 @@ class Daemon {
   std::unique_ptr<Measurement> Prepare(const std::stop_token& stop);
   void Measure(Measurement& measurement, const std::stop_token& stop);
   MonotonicTime FirstTick() const;
-  messages::AgentHello Hello(const Measurement& measurement) const;
+  std::string Epoch() const;
+  messages::AgentHello Hello(const Measurement& measurement, const std::string& epoch) const;
   void SetUnready(const std::string& reason);
   std::string Unready();
+  void ShowLife();
+  std::string Stuck();
   bool SleepFor(const std::stop_token& stop, std::chrono::milliseconds time);
 
   const Options options_;
@@ -54,7 +59,8 @@ class Daemon {
   Mutex mutex_;
   ConditionVariable stopped_;
   std::string unready_ LS_GUARDED_BY(mutex_) = "starting";
-  KernelCounters* waking_ LS_GUARDED_BY(mutex_) = nullptr;  // what Stop() must wake
+  std::optional<MonotonicTime> alive_ LS_GUARDED_BY(mutex_);  // when it began, then each sample
+  KernelCounters* waking_ LS_GUARDED_BY(mutex_) = nullptr;    // what Stop() must wake
   std::jthread thread_;
 };
 

@@ -5,22 +5,16 @@
 #include <tuple>
 #include <vector>
 
+#include "nodeagent/busiest.h"
+
 namespace longshore::nodeagent {
 namespace {
 
 constexpr size_t kMaxDevices = 4;  // of a pod: the busiest
 
-using Device = std::pair<DeviceId, const DeviceCounters*>;
-
-std::vector<Device> BusiestDevices(const Usage& usage) {
-  std::vector<Device> devices;
-  for (const auto& [id, counters] : usage.devices) devices.emplace_back(id, &counters);
-  const auto bytes = [](const Device& d) { return d.second->read_bytes + d.second->write_bytes; };
-  std::ranges::stable_sort(devices, std::greater(), bytes);
-  if (devices.size() > kMaxDevices) devices.resize(kMaxDevices);
-  return devices;
+uint64_t Bytes(const DeviceCounters& counters) {
+  return counters.read_bytes + counters.write_bytes;
 }
-
 uint64_t Grown(uint64_t before, uint64_t now) { return now - std::min(before, now); }
 
 }  // namespace
@@ -62,11 +56,10 @@ void Disturbances::AddTo(Exposition& out, const Sample& sample) const {
     out.Family(name, "counter", "Its part of the device's");
     for (const PodSample& pod : sample.pods) {
       if (!preempted_.contains(pod.uid)) continue;
-      for (const auto& [id, counters] : BusiestDevices(pod.usage)) {
-        const auto device = sample.node.devices.find(id);
-        const bool named = device != sample.node.devices.end() && !device->second.name.empty();
-        out.Value({{"pod_uid", pod.uid}, {"device", named ? device->second.name : id.ToString()}},
-                  static_cast<double>(counters->*field));
+      for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevices, Bytes)) {
+        const auto& [id, counters] = *device;
+        out.Value({{"pod_uid", pod.uid}, {"device", sample.node.NameOf(id)}},
+                  static_cast<double>(counters.*field));
       }
     }
   };

@@ -4,10 +4,10 @@
 // common/metrics does not know. Used by usage_metrics.cc.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "nodeagent/kernel_counters.h"
 
@@ -15,17 +15,19 @@ namespace longshore::nodeagent {
 
 class Exposition {
  public:
-  using Labels = std::vector<std::pair<std::string_view, std::string>>;
+  using Label = std::pair<std::string_view, std::string_view>;
+  using Labels = std::initializer_list<Label>;  // they live until the call is over
 
   // All values until the next call are of this metric. `type`: counter, gauge or histogram.
   void Family(std::string_view name, std::string_view type, std::string_view help);
-  void Value(const Labels& labels, double value) { Line("", labels, value); }
+  void Value(Labels labels, double value) { Line("", labels, "", value); }
   // With buckets in seconds, as kernel_counters.h has them.
-  void Distribution(const Labels& labels, const Histogram& histogram, double sum_seconds);
+  void Distribution(Labels labels, const Histogram& histogram, double sum_seconds);
   std::string Take() { return std::move(text_); }
 
  private:
-  void Line(std::string_view suffix, const Labels& labels, double value);
+  // `le`: of a bucket; empty elsewhere.
+  void Line(std::string_view suffix, Labels labels, std::string_view le, double value);
 
   std::string name_, text_;
 };

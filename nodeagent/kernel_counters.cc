@@ -15,11 +15,11 @@ std::optional<std::chrono::microseconds> Histogram::Quantile(double q) const {
   if (count == 0) return std::nullopt;
   const auto wanted = static_cast<uint64_t>(std::ceil(q * static_cast<double>(count)));
   uint64_t seen = 0;
-  for (size_t i = 0; i < kBuckets; ++i) {
+  for (size_t i = 0; i + 1 < kBuckets; ++i) {
     seen += buckets[i];
     if (seen >= wanted && seen > 0) return std::chrono::microseconds(uint64_t{1} << (i + 1));
   }
-  return std::chrono::microseconds(uint64_t{1} << kBuckets);
+  return kUnbounded;
 }
 
 Histogram& Histogram::operator+=(const Histogram& other) {

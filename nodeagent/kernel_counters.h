@@ -29,8 +29,10 @@ struct Histogram {
   std::array<uint64_t, kBuckets> buckets{};
 
   uint64_t Count() const;
-  // An upper bound of the given quantile (0 to 1): the end of the bucket it falls into. Nothing
-  // when the histogram is empty.
+  // An upper bound of the given quantile (0 to 1): the end of the bucket it falls into, kUnbounded
+  // for the last one, which holds kLongest and all above. Nothing when the histogram is empty.
+  static constexpr auto kUnbounded = std::chrono::microseconds::max();
+  static constexpr std::chrono::microseconds kLongest{uint64_t{1} << (kBuckets - 1)};
   std::optional<std::chrono::microseconds> Quantile(double q) const;
   Histogram& operator+=(const Histogram& other);
   // What came since `earlier`; a bucket that fell counts as zero.
@@ -133,10 +135,12 @@ struct LostUpdates {
   uint64_t internal = 0;     // a map refused an operation
   uint64_t devices = 0;      // block I/O that found the table of devices full; counted in sum only
   uint64_t preemptions = 0;  // that found the table of pairs full
+  uint64_t stalls = 0;       // fsyncs and reclaims that found the table of tasks in them full
   uint64_t recursion = 0;    // program runs that the kernel skipped; up to 10 s old
 
   uint64_t Total() const {
-    return no_index + events + owner + switches + internal + devices + preemptions + recursion;
+    return no_index + events + owner + switches + internal + devices + preemptions + stalls +
+           recursion;
   }
 };
 

@@ -25,12 +25,10 @@ int main(int argc, char** argv) {
   nodeagent::Options options;
   const daemon::Parsed parsed = nodeagent::ParseOptions(argc, argv, options);
   if (parsed == daemon::Parsed::kRun && options.command == nodeagent::Command::kTop) {
-    return nodeagent::top::RunTop(options.top, options.cgroup_root, options.max_cgroups,
-                                  options.interval);
+    return nodeagent::top::RunTop(options.top, options.measurement, options.interval);
   }
   if (parsed == daemon::Parsed::kRun && options.command == nodeagent::Command::kDoctor) {
-    return nodeagent::doctor::RunDoctor(options.cgroup_root, options.max_cgroups,
-                                        options.doctor_json);
+    return nodeagent::doctor::RunDoctor(options.measurement, options.doctor_json);
   }
   return daemon::Main("longshore-nodeagent", parsed, [&] { return nodeagent::RunDaemon(options); });
 }

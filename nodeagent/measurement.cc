@@ -8,17 +8,23 @@
 #include <utility>
 
 namespace longshore::nodeagent {
+namespace {
 
-Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgroup_root,
-                                                        uint32_t max_cgroups, const Clock& clock) {
+constexpr std::chrono::seconds kLookAgain{10};
+
+}  // namespace
+
+Result<std::unique_ptr<Measurement>> Measurement::Start(const MeasurementOptions& given,
+                                                        const Clock& clock) {
   auto made = std::unique_ptr<Measurement>(new Measurement);
   LayoutOptions where;
-  where.cgroup_root = cgroup_root;
+  where.cgroup_root = given.cgroup_root;
   LS_ASSIGN_OR_RETURN(made->layout_, DiscoverLayout(where));
   const CgroupLayout& layout = made->layout_;
 
   BpfConfig config;
-  config.max_cgroups = max_cgroups;
+  config.max_cgroups = given.max_cgroups;
+  config.max_device_cells = given.max_device_cells;
   config.cpu_hierarchy = layout.cpu.hierarchy;
   config.io_hierarchy = layout.io.hierarchy;
   config.cpu_from_cpuacct = !layout.cpu.v2;
@@ -26,7 +32,7 @@ Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgrou
 
   CollectorOptions options;
   // On the node itself, where the root has to be given, /sys is the host's.
-  if (cgroup_root != "auto" && ::access(options.host_sysfs.c_str(), F_OK) != 0) {
+  if (given.cgroup_root != "auto" && ::access(options.host_sysfs.c_str(), F_OK) != 0) {
     options.host_sysfs = "/sys";
   }
   made->collector_ = std::make_unique<Collector>(options, layout, *made->host_, clock);
@@ -43,7 +49,16 @@ Result<std::unique_ptr<Measurement>> Measurement::Start(const std::string& cgrou
   }
   // libbpf has parsed the kernel's type information (10 MB) and freed it: give it back.
   ::malloc_trim(0);
+  made->looked_ = clock.Monotonic();
   return made;
+}
+
+bool Measurement::LookAgain(MonotonicTime now) {
+  if (now - looked_ < kLookAgain) return false;
+  looked_ = now;
+  if (!host_->AttachLate()) return false;
+  std::erase(degraded_, "fsync");
+  return true;
 }
 
 }  // namespace longshore::nodeagent

@@ -14,11 +14,17 @@
 
 namespace longshore::nodeagent {
 
+struct MeasurementOptions {
+  std::string cgroup_root = "auto";
+  uint32_t max_cgroups = BpfConfig{}.max_cgroups;
+  uint32_t max_device_cells = BpfConfig{}.max_device_cells;
+};
+
 class Measurement {
  public:
   // Errors: kNotFound (no kubelet's cgroups yet), and those of BpfHost::Load.
-  static Result<std::unique_ptr<Measurement>> Start(const std::string& cgroup_root,
-                                                    uint32_t max_cgroups, const Clock& clock);
+  static Result<std::unique_ptr<Measurement>> Start(const MeasurementOptions& given,
+                                                    const Clock& clock);
 
   Collector& collector() { return *collector_; }
   BpfHost& kernel() { return *host_; }
@@ -26,6 +32,9 @@ class Measurement {
   // Signals that this kernel or container does not give: "block-io", "memory", "throttling",
   // "pressure", "interfaces".
   const std::vector<std::string>& degraded() const { return degraded_; }
+  // Tries again, every 10 s, what may come while the agent runs: ext4 may be a module. True when
+  // degraded() has changed.
+  bool LookAgain(MonotonicTime now);
 
  private:
   Measurement() = default;
@@ -34,6 +43,7 @@ class Measurement {
   std::unique_ptr<BpfHost> host_;
   std::unique_ptr<Collector> collector_;
   std::vector<std::string> degraded_;
+  MonotonicTime looked_{};
 };
 
 }  // namespace longshore::nodeagent

@@ -64,11 +64,12 @@ uint64_t KubeletWorkingSet(uint64_t usage_bytes, uint64_t inactive_file_bytes) {
   return usage_bytes > inactive_file_bytes ? usage_bytes - inactive_file_bytes : 0;
 }
 
-std::optional<MemoryGauges> MemoryFiles::Read(const std::string& directory) {
-  const auto usage = usage_.Read(directory + (v2_ ? "/memory.current" : "/memory.usage_in_bytes"));
+std::optional<MemoryGauges> MemoryFiles::Read(std::string_view directory, std::string_view below) {
+  const char* usage_file = v2_ ? "/memory.current" : "/memory.usage_in_bytes";
+  const auto usage = usage_.Read(directory, below, usage_file);
   if (!usage) return std::nullopt;
   const uint64_t usage_bytes = Number(*usage);
-  const auto stat = stat_.Read(directory + "/memory.stat");
+  const auto stat = stat_.Read(directory, below, "/memory.stat");
   if (!stat) return std::nullopt;
   MemoryGauges gauges = ParseMemoryStat(*stat, v2_);
   gauges.usage_bytes = usage_bytes;

@@ -24,8 +24,9 @@ uint64_t KubeletWorkingSet(uint64_t usage_bytes, uint64_t inactive_file_bytes);
 class MemoryFiles {
  public:
   MemoryFiles(bool v2, OpenFiles& open_files) : v2_(v2), usage_(open_files), stat_(open_files) {}
-  // Of the cgroup in `directory`, always the same one. Nothing when it is gone or cannot be read.
-  std::optional<MemoryGauges> Read(const std::string& directory);
+  // Of the cgroup `below` the directory, always the same one. Nothing when it is gone or cannot be
+  // read.
+  std::optional<MemoryGauges> Read(std::string_view directory, std::string_view below = "");
 
  private:
   bool v2_;

@@ -4,9 +4,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/base/files.h"
-#include "common/base/strings.h"
-
 namespace longshore::nodeagent {
 namespace {
 
@@ -17,12 +14,11 @@ double OwnCpuSeconds() {
          static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-double OwnResidentBytes() {
-  const auto statm = ReadFile("/proc/self/statm");
-  if (!statm.has_value()) return 0;
-  const auto fields = Split(*statm, ' ');
-  const auto pages = fields.size() > 1 ? ParseInt(fields[1]) : Result<int64_t>(Internal("statm"));
-  return pages.has_value() ? static_cast<double>(*pages * ::sysconf(_SC_PAGESIZE)) : 0;
+double OwnResidentBytes(KeptFile& statm) {
+  auto text = statm.Read("/proc/self/statm");  // "size resident …", in pages
+  if (!text) return 0;
+  TakeWord(*text);
+  return static_cast<double>(Number(*text)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
@@ -58,7 +54,7 @@ void AgentMetrics::AfterSample(const Sample& sample, std::chrono::nanoseconds to
   sample_seconds_.Observe(std::chrono::duration<double>(took).count());
   pods_.Set(static_cast<double>(sample.pods.size()));
   connected_.Set(reports.connected ? 1 : 0);
-  resident_bytes_.Set(OwnResidentBytes());
+  resident_bytes_.Set(OwnResidentBytes(statm_));
   cpu_seconds_.Follow(OwnCpuSeconds());
   sent_.Follow(static_cast<double>(reports.sent));
   replaced_.Follow(static_cast<double>(reports.replaced));

@@ -12,6 +12,7 @@
 #include "common/metrics/registry.h"
 #include "nodeagent/collector.h"
 #include "nodeagent/reporter.h"
+#include "nodeagent/text_scan.h"
 
 namespace longshore::nodeagent {
 
@@ -26,6 +27,8 @@ class AgentMetrics {
   void MissedTicks(uint64_t count);
 
  private:
+  OpenFiles open_files_{1};
+  KeptFile statm_{open_files_};
   metrics::Gauge& loaded_;
   metrics::Gauge& pods_;
   metrics::Gauge& connected_;

@@ -61,7 +61,7 @@ NodeFiles::NodeFiles(const std::string& proc, std::string pressure_directory)
       vmstat_path_(proc + "/vmstat"),
       pressure_path_(pressure_directory.empty() ? proc + "/pressure"
                                                 : std::move(pressure_directory)),
-      pressure_suffix_(pressure_path_ == proc + "/pressure" ? "" : ".pressure") {}
+      pressure_(open_files_, pressure_path_ == proc + "/pressure" ? "" : ".pressure") {}
 
 void NodeFiles::Read(NodeUsage& node) {
   static const auto ticks = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
@@ -77,7 +77,7 @@ void NodeFiles::Read(NodeUsage& node) {
   node.dirty_bytes = last_.dirty_bytes;
   node.writeback_bytes = last_.writeback_bytes;
   node.refaults = last_.refaults;
-  node.pressure = pressure_.Read(pressure_path_, pressure_suffix_);
+  node.pressure = pressure_.Read(pressure_path_);
 }
 
 }  // namespace longshore::nodeagent

@@ -33,10 +33,9 @@ class NodeFiles {
 
  private:
   const std::string meminfo_path_, stat_path_, vmstat_path_, pressure_path_;
-  const char* pressure_suffix_;
   OpenFiles open_files_{6};
   KeptFile meminfo_{open_files_}, stat_{open_files_}, vmstat_{open_files_};
-  PressureFiles pressure_{open_files_};
+  PressureFiles pressure_;
   NodeUsage last_;
 };
 

@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "nodeagent/busiest.h"
+
 namespace longshore::nodeagent {
 namespace {
 
@@ -19,15 +21,11 @@ double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 void AddPressure(Exposition& out, const NodeUsage& node) {
   if (!node.pressure) return;
-  const Pressure& p = *node.pressure;
   out.Family("pressure_seconds_total", "counter", "Time that some, or all, tasks stalled");
-  const auto add = [&](const char* resource, uint64_t some_us, uint64_t full_us) {
-    out.Value({{"resource", resource}, {"kind", "some"}}, static_cast<double>(some_us) / 1e6);
-    out.Value({{"resource", resource}, {"kind", "full"}}, static_cast<double>(full_us) / 1e6);
-  };
-  add("cpu", p.cpu_some_us, p.cpu_full_us);
-  add("io", p.io_some_us, p.io_full_us);
-  add("memory", p.memory_some_us, p.memory_full_us);
+  for (const PressureSeries& series : kPressureSeries) {
+    out.Value({{"resource", series.resource}, {"kind", series.kind}},
+              static_cast<double>((*node.pressure).*series.total_us) / 1e6);
+  }
 }
 
 void AddMachine(Exposition& out, const NodeUsage& node) {
@@ -46,50 +44,41 @@ void AddMachine(Exposition& out, const NodeUsage& node) {
   AddPressure(out, node);
 }
 
-using Device = std::pair<DeviceId, const NodeDevice*>;
-
-// The busiest, so that a node of many volumes stays within the bound.
-std::vector<Device> BusiestDevices(const NodeUsage& node) {
-  std::vector<Device> devices;
-  for (const auto& [id, device] : node.devices) devices.emplace_back(id, &device);
-  std::sort(devices.begin(), devices.end(), [](const Device& a, const Device& b) {
-    const auto ops = [](const Device& d) {
-      return d.second->counters.read_ops + d.second->counters.write_ops;
-    };
-    return ops(a) != ops(b) ? ops(a) > ops(b) : a.first < b.first;
-  });
-  if (devices.size() > kMaxDevices) devices.resize(kMaxDevices);
-  return devices;
+uint64_t Operations(const NodeDevice& device) {
+  return device.counters.read_ops + device.counters.write_ops;
 }
 
 void AddDevices(Exposition& out, const NodeUsage& node) {
-  const std::vector<Device> devices = BusiestDevices(node);
-  const auto label = [](const Device& d) {
-    const bool named = !d.second->name.empty();
-    return Exposition::Labels{{"device", named ? d.second->name : d.first.ToString()},
-                              {"stacked", d.second->stacked ? "true" : "false"}};
+  const auto devices = BusiestDevices(node.devices, kMaxDevices, Operations);
+  // `add` is called with the labels of each device, and with the device.
+  const auto each = [&](const auto& add) {
+    for (const auto* entry : devices) {
+      const auto& [id, device] = *entry;
+      const std::string name = node.NameOf(id);
+      add({{"device", name}, {"stacked", device.stacked ? "true" : "false"}}, device);
+    }
   };
   const auto family = [&](const char* name, const char* help, uint64_t DeviceCounters::* field) {
     out.Family(name, "counter", help);
-    for (const Device& d : devices) {
-      out.Value(label(d), static_cast<double>(d.second->counters.*field));
-    }
+    each([&](Exposition::Labels labels, const NodeDevice& device) {
+      out.Value(labels, static_cast<double>(device.counters.*field));
+    });
   };
   family("device_read_bytes_total", "All I/O of the device", &DeviceCounters::read_bytes);
   family("device_write_bytes_total", "All I/O of the device", &DeviceCounters::write_bytes);
   family("device_read_operations_total", "All I/O of the device", &DeviceCounters::read_ops);
   family("device_write_operations_total", "All I/O of the device", &DeviceCounters::write_ops);
   out.Family("device_in_flight_requests", "gauge", "Issued and not yet done");
-  for (const Device& d : devices) {
-    if (d.second->in_flight) out.Value(label(d), static_cast<double>(*d.second->in_flight));
-  }
+  each([&](Exposition::Labels labels, const NodeDevice& device) {
+    if (device.in_flight) out.Value(labels, static_cast<double>(*device.in_flight));
+  });
   out.Family("device_latency_seconds", "histogram", "From issued to completed");
-  for (const Device& d : devices) {
-    Histogram all = d.second->counters.read;
-    all += d.second->counters.write;
-    all += d.second->counters.flush;
-    out.Distribution(label(d), all, Seconds(d.second->counters.device_ns));
-  }
+  each([&](Exposition::Labels labels, const NodeDevice& device) {
+    Histogram all = device.counters.read;
+    all += device.counters.write;
+    all += device.counters.flush;
+    out.Distribution(labels, all, Seconds(device.counters.device_ns));
+  });
 }
 
 void AddInterfaces(Exposition& out, const NodeUsage& node) {
@@ -114,6 +103,7 @@ void AddLost(Exposition& out, const Sample& sample) {
                                             {"map_refused", &LostUpdates::internal},
                                             {"device_table_full", &LostUpdates::devices},
                                             {"pair_table_full", &LostUpdates::preemptions},
+                                            {"stall_table_full", &LostUpdates::stalls},
                                             {"recursion", &LostUpdates::recursion}};
   out.Family("lost_updates_total", "counter", "What could not be attributed, by reason");
   for (const LostReason& reason : kReasons) {
@@ -125,11 +115,11 @@ void AddLost(Exposition& out, const Sample& sample) {
 void AddCosts(Exposition& out, const std::vector<ProgramCost>& costs) {
   out.Family("program_runs_total", "counter", "Runs of each BPF program");
   for (const ProgramCost& cost : costs) {
-    out.Value({{"program", std::string(cost.program)}}, static_cast<double>(cost.runs));
+    out.Value({{"program", cost.program}}, static_cast<double>(cost.runs));
   }
   out.Family("program_seconds_total", "counter", "Time in each, from a sample of its runs");
   for (const ProgramCost& cost : costs) {
-    out.Value({{"program", std::string(cost.program)}},
+    out.Value({{"program", cost.program}},
               Seconds(cost.sampled_ns) * static_cast<double>(kRunsPerSample));
   }
 }

@@ -11,12 +11,16 @@
 namespace longshore::nodeagent {
 namespace {
 
-void AddWhere(CLI::App& app, Options& o) {
+void AddMeasurement(CLI::App& app, MeasurementOptions& o) {
   app.add_option("--cgroup-root", o.cgroup_root,
                  "the kubelet's cgroup root, e.g. / or /node-1; auto: that of the pod we run in")
       ->capture_default_str();
   app.add_option("--max-cgroups", o.max_cgroups, "cgroups that are counted apart")
       ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--max-device-cells", o.max_device_cells,
+                 "pairs of cgroup and block device that are counted apart; 800 bytes each")
+      ->check(CLI::Range(2, 4096))
       ->capture_default_str();
 }
 
@@ -32,7 +36,7 @@ void AddInterval(CLI::App& app, Options& o) {
 void AddRun(CLI::App& app, Options& o) {
   daemon::AddController(app, o.controller);
   app.add_option("--node-name", o.node_name, "this node's name in the cluster [$NODE_NAME]");
-  AddWhere(app, o);
+  AddMeasurement(app, o.measurement);
   AddInterval(app, o);
   daemon::AddHealthPort(app, o.health_port);
   app.add_option("--metrics-pods", o.metrics_pods,
@@ -56,7 +60,7 @@ Status CheckSort(const std::string& column) {
 }
 
 void AddTop(CLI::App& app, Options& o) {
-  AddWhere(app, o);
+  AddMeasurement(app, o.measurement);
   AddInterval(app, o);
   app.add_option("--sort", o.top.sort, "column to sort by: " + top::ColumnNames())
       ->capture_default_str();
@@ -109,7 +113,7 @@ daemon::Parsed ParseOptions(int argc, char** argv, Options& o) {
                              "what this kernel and this container allow; exit 0: all, "
                              "1: some signals are missing, 2: nothing can be measured",
                              Command::kDoctor);
-  AddWhere(*doctor, o);
+  AddMeasurement(*doctor, o.measurement);
   AddOutput(*doctor, o.doctor_json);
   return daemon::Parse(app, argc, argv, [&] { return Check(o); });
 }

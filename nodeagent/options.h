@@ -10,6 +10,7 @@
 
 #include "common/daemon/command_line.h"
 #include "common/streams/client.h"
+#include "nodeagent/measurement.h"
 #include "nodeagent/top/top_options.h"
 
 namespace longshore::nodeagent {
@@ -20,8 +21,7 @@ struct Options {
   Command command = Command::kRun;
 
   // Of all commands.
-  std::string cgroup_root = "auto";
-  uint32_t max_cgroups = 2048;
+  MeasurementOptions measurement;
   // Of run and top.
   std::chrono::milliseconds interval{1000};
   // Of run.

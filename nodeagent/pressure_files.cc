@@ -18,18 +18,24 @@ std::optional<PressureTotals> ParsePressure(std::string_view text) {
   return some ? std::optional(totals) : std::nullopt;
 }
 
-std::optional<Pressure> PressureFiles::Read(const std::string& directory, const char* suffix) {
+std::optional<Pressure> PressureFiles::Read(std::string_view directory, std::string_view below,
+                                            const Pressure* io_as_before) {
   Pressure pressure;
   const auto read = [&](KeptFile& file, const char* name, uint64_t& some, uint64_t& full) {
-    const auto text = file.Read(directory + name + suffix);
+    const auto text = file.Read(directory, below, name, suffix_);
     const auto totals = text ? ParsePressure(*text) : std::nullopt;
     if (!totals) return false;
     some = totals->some_us;
     full = totals->full_us;
     return true;
   };
+  if (io_as_before != nullptr) {
+    pressure.io_some_us = io_as_before->io_some_us;
+    pressure.io_full_us = io_as_before->io_full_us;
+  } else if (!read(io_, "/io", pressure.io_some_us, pressure.io_full_us)) {
+    return std::nullopt;
+  }
   if (!read(cpu_, "/cpu", pressure.cpu_some_us, pressure.cpu_full_us) ||
-      !read(io_, "/io", pressure.io_some_us, pressure.io_full_us) ||
       !read(memory_, "/memory", pressure.memory_some_us, pressure.memory_full_us)) {
     return std::nullopt;
   }
@@ -38,8 +44,8 @@ std::optional<Pressure> PressureFiles::Read(const std::string& directory, const 
 
 std::optional<Pressure> ReadPressure(const std::string& directory, const std::string& proc) {
   OpenFiles none(0);
-  PressureFiles files(none);
-  return directory.empty() ? files.Read(proc + "/pressure", "") : files.Read(directory);
+  if (directory.empty()) return PressureFiles(none, "").Read(proc, "/pressure");
+  return PressureFiles(none).Read(directory);
 }
 
 }  // namespace longshore::nodeagent

@@ -4,8 +4,8 @@
 // kernel's files, never the averages. Reading the file is what brings the total up to date: the
 // number behind it is up to 2 s old. Called by cgroup_gauges.cc and node_files.cc.
 //
-// Cost: 2.6 µs a file, three a pod, so it is read of pods only (a container's is that of its pod),
-// when something of the pod ran lately, while its tasks hang, or every 5 s (cgroup_gauges.h).
+// Cost: 2.6 µs a file, three a cgroup, so it is read of pods only, and of containers of those that
+// are watched; when something ran lately, while tasks hang, or every 5 s (cgroup_gauges.h).
 #pragma once
 
 #include <optional>
@@ -26,13 +26,15 @@ std::optional<PressureTotals> ParsePressure(std::string_view text);
 
 class PressureFiles {
  public:
-  explicit PressureFiles(OpenFiles& open_files)
-      : cpu_(open_files), io_(open_files), memory_(open_files) {}
-  // <directory>/cpu<suffix> …; always the same ones. Nothing unless all three are there: unknown
-  // must not look like no pressure.
-  std::optional<Pressure> Read(const std::string& directory, const char* suffix = ".pressure");
+  explicit PressureFiles(OpenFiles& open_files, const char* suffix = ".pressure")
+      : suffix_(suffix), cpu_(open_files), io_(open_files), memory_(open_files) {}
+  // <directory><below>/cpu<suffix> …; always the same ones. Nothing unless all three are there:
+  // unknown must not look like no pressure. The I/O part is not read if it is given.
+  std::optional<Pressure> Read(std::string_view directory, std::string_view below = "",
+                               const Pressure* io_as_before = nullptr);
 
  private:
+  const char* suffix_;
   KeptFile cpu_, io_, memory_;
 };
 

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kMayBeLost{15};
 }  // namespace
 
 Reporter::Reporter(streams::ClientOptions options, messages::AgentHello hello, Watch watch)
-    : hello_(std::move(hello)), watch_(std::move(watch)), client_(std::move(options), *this) {}
+    : watch_(std::move(watch)), hello_(std::move(hello)), client_(std::move(options), *this) {}
 
 Reporter::~Reporter() { Stop(); }
 
@@ -36,11 +36,28 @@ void Reporter::Stop() {
   client_.Stop();
 }
 
-void Reporter::OnOpen() {
+// False when the stream has just closed again: the next one says hello. Its queue may be full, too.
+bool Reporter::SayHello() {
   messages::AgentMessage message;
-  *message.mutable_hello() = hello_;
-  // A failure here means that the stream has just closed again: the next one says hello.
-  if (!client_.Send(message.SerializeAsString()).has_value()) return;
+  {
+    MutexLock lock(mutex_);
+    hello_is_new_ = false;
+    *message.mutable_hello() = hello_;
+  }
+  if (client_.Send(message.SerializeAsString()).has_value()) return true;
+  MutexLock lock(mutex_);
+  hello_is_new_ = true;
+  return false;
+}
+
+void Reporter::Renew(messages::AgentHello hello) {
+  MutexLock lock(mutex_);
+  hello_ = std::move(hello);
+  hello_is_new_ = true;
+}
+
+void Reporter::OnOpen() {
+  if (!SayHello()) return;
   {
     MutexLock lock(mutex_);
     greeted_ = true;
@@ -118,7 +135,13 @@ void Reporter::NoteSent(std::shared_ptr<const Sample> sample, bool complete, siz
   told_ = std::move(sample);
 }
 
+bool Reporter::hello_is_due() {
+  MutexLock lock(mutex_);
+  return greeted_ && hello_is_new_;
+}
+
 void Reporter::Offer(std::shared_ptr<const Sample> sample) {
+  if (hello_is_due()) (void)SayHello();
   // A report has some thousand small parts, and all go together.
   google::protobuf::ArenaOptions blocks;
   blocks.start_block_size = 32 * 1024;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Brings samples to the leader: says hello on each new stream, then what changed since the sample
-// that was last sent on it; all of it first and every 10 s. A sample that could not be sent is
-// replaced by the next one, which holds all of it (counters are cumulative) except the last records
-// of pods that have ended: those are kept and sent along, as many as fit into a message, again on
-// the next stream if this one may have lost them. Hands the leader's instructions on. Called by
-// daemon.cc.
+// Brings samples to the leader: says hello on each new stream, and again when that has changed;
+// then what changed since the sample that was last sent on it; all of it first and every 10 s. A
+// sample that could not be sent is replaced by the next one, which holds all of it (counters are
+// cumulative) except the last records of pods that have ended: those are kept and sent along, as
+// many as fit into a message, again on the next stream if this one may have lost them. Hands the
+// leader's instructions on. Called by daemon.cc.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,8 @@ class Reporter final : public streams::ClientHandler {
   Status Start();
   void Stop();  // idempotent
 
+  // What is said in the next hello, and before the next report. Called by the thread of Offer().
+  void Renew(messages::AgentHello hello);
   // Sends what is new in the sample, or keeps what must not be lost of it. Called by one thread.
   void Offer(std::shared_ptr<const Sample> sample);
   Counts counts() const;
@@ -61,9 +63,13 @@ class Reporter final : public streams::ClientHandler {
   void NoteSent(std::shared_ptr<const Sample> sample, bool complete, size_t finals)
       LS_REQUIRES(mutex_);
 
-  const messages::AgentHello hello_;
+  bool SayHello();
+  bool hello_is_due();
+
   const Watch watch_;
   mutable Mutex mutex_;  // never held while calling the client or `watch_`
+  messages::AgentHello hello_ LS_GUARDED_BY(mutex_);
+  bool hello_is_new_ LS_GUARDED_BY(mutex_) = false;  // not said on the present stream
   bool greeted_ LS_GUARDED_BY(mutex_) = false;
   bool said_unreachable_ LS_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ LS_GUARDED_BY(mutex_) = 0;  // of the last report that was sent

@@ -45,7 +45,7 @@ struct Usage {
   uint64_t throttled_ns = 0;  // by its own CPU quota
   uint64_t oom_kills = 0;
   MemoryGauges memory;
-  std::optional<Pressure> pressure;  // nothing: not counted here; a container's is its pod's
+  std::optional<Pressure> pressure;  // nothing: not known; containers of watched pods have it
 
   bool operator==(const Usage&) const = default;
 };
@@ -99,6 +99,7 @@ struct NodeUsage {
   // Since the programs were attached: all pods below the kubelet's root, those that ended included;
   // and the CPU time of everything else, kernel threads included.
   Counters pods;
+  std::optional<uint64_t> pods_throttled_ns;  // by their own quotas; nothing: not counted here
   uint64_t system_cpu_ns = 0;
   uint64_t cpu_capacity_milli = 0;
   // Of the machine, since it was booted.
@@ -109,6 +110,12 @@ struct NodeUsage {
   std::optional<Pressure> pressure;
   std::map<DeviceId, NodeDevice> devices;
   std::vector<NetworkInterface> interfaces;
+  // "vda"; "MAJOR:MINOR" of a device that has no name here.
+  std::string NameOf(const DeviceId& id) const {
+    const auto found = devices.find(id);
+    const bool named = found != devices.end() && !found->second.name.empty();
+    return named ? found->second.name : id.ToString();
+  }
 };
 
 // Our counters held against the kernel's, over the last minute (audit.h).

@@ -75,10 +75,9 @@ std::vector<NetworkInterface> NetworkInterfaces::Read(MonotonicTime now) {
   }
   std::vector<NetworkInterface> out;
   for (auto& [name, entry] : entries_) {
-    const std::string directory = sysfs_ + "/class/net/" + name + "/statistics/";
     bool there = true;
     const auto read = [&](KeptFile& file, const char* counter) {
-      const auto text = file.Read(directory + counter);
+      const auto text = file.Read(sysfs_, "/class/net/", name, "/statistics/", counter);
       there &= text.has_value();
       return text ? Number(*text) : 0;
     };

@@ -15,16 +15,16 @@ constexpr size_t kReadBytes = 32 * 1024;
 
 }  // namespace
 
-std::optional<std::string_view> KeptFile::Read(const std::string& path) {
+std::optional<std::string_view> KeptFile::OpenAndRead(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return std::nullopt;
+  if (!open_files_->Take()) return ReadFrom(file.get());
+  fd_ = std::move(file);
+  return ReadFrom(fd_.get());
+}
+
+std::optional<std::string_view> KeptFile::ReadFrom(int fd) {
   static thread_local std::vector<char> buffer(kReadBytes);
-  UniqueFd once;
-  int fd = fd_.get();
-  if (fd < 0) {
-    once.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!once.valid()) return std::nullopt;
-    fd = once.get();
-    if (open_files_->Take()) fd_ = std::move(once);
-  }
   const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
   if (got <= 0) {
     Close();

@@ -68,10 +68,19 @@ class KeptFile {
   ~KeptFile() { Close(); }
 
   // The content, valid until the next read of any kept file on this thread. Nothing when it cannot
-  // be read now (a cgroup that is gone): the next call opens it anew.
-  std::optional<std::string_view> Read(const std::string& path);
+  // be read now (a cgroup that is gone): the next call opens it anew. Always the same path, in
+  // pieces: they are put together only when it has to be opened.
+  template <class... Pieces>
+  std::optional<std::string_view> Read(const Pieces&... pieces) {
+    if (fd_.valid()) return ReadFrom(fd_.get());
+    std::string path;
+    (path += ... += pieces);
+    return OpenAndRead(path);
+  }
 
  private:
+  std::optional<std::string_view> OpenAndRead(const std::string& path);
+  std::optional<std::string_view> ReadFrom(int fd);
   void Close();
 
   OpenFiles* open_files_;

@@ -8,6 +8,22 @@
 #include "nodeagent/node_metrics.h"
 
 namespace longshore::nodeagent {
+namespace {
+
+struct MemoryFamily {
+  const char* name;
+  const char* help;
+  uint64_t MemoryGauges::* bytes;
+};
+constexpr MemoryFamily kMemoryFamilies[] = {
+    {"pod_memory_working_set_bytes", "What cannot be reclaimed", &MemoryGauges::working_set_bytes},
+    {"pod_memory_kubelet_working_set_bytes", "What evictions go by: usage less inactive file",
+     &MemoryGauges::kubelet_working_set_bytes},
+    {"pod_memory_anonymous_bytes", "Anonymous memory", &MemoryGauges::anon_bytes},
+    {"pod_memory_file_bytes", "Page cache and shmem", &MemoryGauges::file_bytes},
+};
+
+}  // namespace
 
 // Of each pod as `pod_…`; what the kernel side counts, also of all of them as `pods_…`.
 struct UsageMetrics::PodCounter {
@@ -116,38 +132,69 @@ void UsageMetrics::Update(std::shared_ptr<const Sample> sample, std::vector<Prog
 }
 
 void UsageMetrics::AddPods(Exposition& out) const {
-  const auto each = [&](auto value, double others) LS_REQUIRES(mutex_) {
-    for (size_t i = 0; i < tracked_.size(); ++i) {
-      const PodSample& pod = sample_->pods[i];
-      if (tracked_[i].shown) out.Value({{"pod_uid", pod.uid}}, value(pod.usage));
-    }
-    out.Value({{"pod_uid", "other"}}, others);
-  };
   for (size_t i = 0; i < kCounters; ++i) {
     const PodCounter& counter = kPodCounters[i];
     out.Family("pod_" + std::string(counter.name), "counter", counter.help);
-    each([&](const Usage& u) { return static_cast<double>(counter.Of(u)) / counter.scale; },
-         static_cast<double>(others_[i]) / counter.scale);
+    const auto add = [&](std::string_view uid, uint64_t value) {
+      out.Value({{"pod_uid", uid}}, static_cast<double>(value) / counter.scale);
+    };
+    for (size_t pod = 0; pod < tracked_.size(); ++pod) {
+      const PodSample& row = sample_->pods[pod];
+      if (tracked_[pod].shown) add(row.uid, counter.Of(row.usage));
+    }
+    add("other", others_[i]);
   }
-  uint64_t others_memory = 0;
+  AddMemory(out);
+  AddPressure(out);
+}
+
+void UsageMetrics::AddMemory(Exposition& out) const {
+  for (const MemoryFamily& family : kMemoryFamilies) {
+    out.Family(family.name, "gauge", family.help);
+    uint64_t others = 0;
+    for (size_t i = 0; i < tracked_.size(); ++i) {
+      const PodSample& pod = sample_->pods[i];
+      const uint64_t bytes = pod.usage.memory.*family.bytes;
+      if (tracked_[i].shown) {
+        out.Value({{"pod_uid", pod.uid}}, static_cast<double>(bytes));
+      } else {
+        others += bytes;
+      }
+    }
+    out.Value({{"pod_uid", "other"}}, static_cast<double>(others));
+  }
+}
+
+// There are no others: shares of time don't add up.
+void UsageMetrics::AddPressure(Exposition& out) const {
+  bool any = false;
   for (size_t i = 0; i < tracked_.size(); ++i) {
-    if (!tracked_[i].shown) others_memory += sample_->pods[i].usage.memory.working_set_bytes;
+    const PodSample& pod = sample_->pods[i];
+    if (!tracked_[i].shown || !pod.usage.pressure) continue;
+    if (!std::exchange(any, true)) {
+      out.Family("pod_pressure_seconds_total", "counter", "Time that some, or all, tasks stalled");
+    }
+    for (const PressureSeries& series : kPressureSeries) {
+      out.Value({{"pod_uid", pod.uid}, {"resource", series.resource}, {"kind", series.kind}},
+                static_cast<double>((*pod.usage.pressure).*series.total_us) / 1e6);
+    }
   }
-  out.Family("pod_memory_working_set_bytes", "gauge", "What cannot be reclaimed");
-  each([](const Usage& u) { return static_cast<double>(u.memory.working_set_bytes); },
-       static_cast<double>(others_memory));
 }
 
 void UsageMetrics::AddSums(Exposition& out) const {
-  const auto add = [&](const PodCounter& counter, uint64_t Counters::* field) LS_REQUIRES(mutex_) {
+  const NodeUsage& node = sample_->node;
+  const auto add = [&](const PodCounter& counter, uint64_t value) {
     out.Family("pods_" + std::string(counter.name), "counter",
                "All pods of the node: " + std::string(counter.help));
-    out.Value({}, static_cast<double>(sample_->node.pods.*field) / counter.scale);
+    out.Value({}, static_cast<double>(value) / counter.scale);
   };
   for (const PodCounter& counter : kPodCounters) {
-    if (counter.counted != nullptr) add(counter, counter.counted);
+    if (counter.counted != nullptr) add(counter, node.pods.*counter.counted);
     // Those that were seen: a file is its pod's alone.
-    if (counter.told == &Usage::oom_kills) add(counter, &Counters::oom_kills);
+    if (counter.told == &Usage::oom_kills) add(counter, node.pods.oom_kills);
+    if (counter.told == &Usage::throttled_ns && node.pods_throttled_ns) {
+      add(counter, *node.pods_throttled_ns);
+    }
   }
 }
 

@@ -53,6 +53,8 @@ class UsageMetrics {
   void ChooseAgain(const Sample& now) LS_REQUIRES(mutex_);
   void AddToOthers(Tracked& pod, const Usage& usage) LS_REQUIRES(mutex_);
   void AddPods(Exposition& out) const LS_REQUIRES(mutex_);
+  void AddMemory(Exposition& out) const LS_REQUIRES(mutex_);
+  void AddPressure(Exposition& out) const LS_REQUIRES(mutex_);
   void AddSums(Exposition& out) const LS_REQUIRES(mutex_);
 
   const size_t max_pods_;

@@ -100,6 +100,7 @@ void Fill(messages::Usage& out, const Usage& usage) {
 void Fill(messages::NodeCounters& out, const NodeUsage& node) {
   out.set_cpu_ns(node.pods.cpu_ns);
   Fill(*out.mutable_pods(), node.pods);
+  if (node.pods_throttled_ns) out.mutable_pods()->set_throttled_ns(*node.pods_throttled_ns);
   out.set_system_cpu_ns(node.system_cpu_ns);
   out.set_cpu_capacity_milli(node.cpu_capacity_milli);
   out.set_idle_cpu_ns(node.idle_cpu_ns);

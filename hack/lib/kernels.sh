@@ -132,12 +132,20 @@ mount -t ext4 /dev/vda /var/tmp
 mount -t cgroup2 cgroup /sys/fs/cgroup
 for controller in cpu io memory pids; do echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control; done
 ip link set lo up
+# Where one hangs: what the CPUs do and which tasks wait, then its end.
+(sleep 700; for key in l w; do echo "$key" >/proc/sysrq-trigger; done) &
 status=0
 for test in /tests/*; do
-  { "$test"; echo "$?" >/tmp/status; } 2>&1 | tee /tmp/output
-  if [ "$(cat /tmp/status)" = 0 ]; then continue; fi
+  : >/tmp/output
+  tail -f /tmp/output &
+  shown=$!
+  timeout -s ABRT 720 "$test" >/tmp/output 2>&1
+  result=$?
+  sleep 2
+  kill "$shown"
+  if [ "$result" = 0 ]; then continue; fi
   failed=$(sed -n 's/^\[  FAILED  \] \([A-Za-z0-9_]*\.[A-Za-z0-9_]*\)$/\1/p' /tmp/output | tr '\n' ':')
-  if [ -z "$failed" ]; then status=1; echo "$test: ended with $(cat /tmp/status)"; continue; fi
+  if [ -z "$failed" ]; then status=1; echo "$test: ended with $result"; continue; fi
   echo "once more: $failed"
   "$test" --gtest_filter="$failed" || status=1
 done

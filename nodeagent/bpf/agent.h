@@ -23,6 +23,7 @@ enum {
 	AGENT_BUCKETS = 20,	  /* see Histogram in kernel_counters.h */
 	AGENT_PREEMPTIONS = 1024, /* pairs of (victim, offender) */
 	AGENT_TASKS = 4096,	  /* power of two: tasks remembered, by pid */
+	AGENT_STALLED = 4096,	  /* tasks that are in fsync or reclaim at a time */
 	AGENT_ISSUED = 1024,	  /* power of two: requests remembered, by address */
 	AGENT_OOM_VICTIMS = 64,	  /* power of two: processes remembered that are being killed */
 	AGENT_COST_SAMPLE = 1024, /* power of two: of so many runs one is timed */
@@ -114,6 +115,7 @@ enum agent_lost {
 	AGENT_LOST_INTERNAL,   /* a map refused what it must always accept */
 	AGENT_LOST_DEVICE,     /* block I/O that found no free cell */
 	AGENT_LOST_PREEMPTION, /* one that found the table of pairs full */
+	AGENT_LOST_STALL,      /* one that found the table of tasks that stall full */
 	AGENT_LOST_REASONS,
 };
 
@@ -150,8 +152,7 @@ struct agent_slot {
 	__u64 system_cpu_ns;		 /* of tasks that aren't ours, kernel threads too */
 	__u64 reserved;			 /* to a cache line */
 	struct agent_cost costs[AGENT_PROGRAMS];
-	__u64 lost[AGENT_LOST_REASONS];
-	__u64 to_cache_line;
+	__u64 lost[AGENT_LOST_REASONS]; /* to a cache line */
 };
 
 /* Value of the member maps: cgroup id -> where it is counted. */

@@ -12,39 +12,46 @@
 #define AF_INET6 10
 #define MSG_PEEK 2
 
-/* When a task began to wait, by pid, direct-mapped; what is overwritten is counted as lost. */
-struct begun {
-	__u64 at_ns;
+struct stalling {
 	__u32 pid;
-	__u32 index;
+	__u32 program; /* fsync may wait for reclaim */
 };
 
+struct begun {
+	__u64 at_ns;
+	__u32 index;
+	__u32 reserved;
+};
+
+/* When a task began to wait. Preallocated (reclaim must not allocate), 0.35 MiB of the kernel's
+ * memory; full: counted as lost. An entry whose end was missed goes when its pid stalls again. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, AGENT_TASKS);
-	__type(key, __u32);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, AGENT_STALLED);
+	__type(key, struct stalling);
 	__type(value, struct begun);
-} fsyncs_begun SEC(".maps"), reclaims_begun SEC(".maps");
+} stalls_begun SEC(".maps");
 
-static __always_inline void note_begin(struct agent_slot *slot, void *begun)
+static __always_inline struct stalling current_stall(enum agent_program program)
 {
-	__u32 pid = bpf_get_current_pid_tgid(), key = pid % AGENT_TASKS, index;
-	struct begun *entry;
+	struct stalling key = {.pid = bpf_get_current_pid_tgid(), .program = program};
 
-	index = current_index(slot);
-	if (index == AGENT_INDEX_NONE)
-		return;
-	entry = bpf_map_lookup_elem(begun, &key);
-	if (!entry)
-		return; /* never */
-	if (entry->pid && entry->pid != pid)
-		count_lost(slot, AGENT_LOST_INTERNAL);
-	entry->pid = pid;
-	entry->index = index;
-	entry->at_ns = bpf_ktime_get_ns();
+	return key;
 }
 
-static __always_inline int begin_stall(void *begun, enum agent_program program)
+static __always_inline void note_begin(struct agent_slot *slot, enum agent_program program)
+{
+	struct stalling key = current_stall(program);
+	struct begun begun = {.index = current_index(slot)};
+
+	if (begun.index == AGENT_INDEX_NONE)
+		return;
+	begun.at_ns = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&stalls_begun, &key, &begun, BPF_ANY))
+		count_lost(slot, AGENT_LOST_STALL);
+}
+
+static __always_inline int begin_stall(enum agent_program program)
 {
 	struct agent_slot *slot = this_slot();
 	__u64 began;
@@ -52,91 +59,87 @@ static __always_inline int begin_stall(void *begun, enum agent_program program)
 	if (!slot)
 		return 0;
 	began = begin_run(slot, program);
-	note_begin(slot, begun);
+	note_begin(slot, program);
 	end_run(slot, program, began);
 	return 0;
 }
 
-/* What the stall took; -1 when its beginning isn't known. */
-static __always_inline __s64 end_stall(void *begun, struct agent_stalls **found)
+static __always_inline void count_stall(struct agent_stalls *to, enum agent_program program,
+					__u64 took_ns)
 {
-	__u32 pid = bpf_get_current_pid_tgid(), key = pid % AGENT_TASKS, index;
-	struct begun *entry = bpf_map_lookup_elem(begun, &key);
+	if (program == AGENT_PROGRAM_RECLAIM) {
+		__sync_fetch_and_add(&to->reclaim_ns, took_ns);
+		return;
+	}
+	__sync_fetch_and_add(&to->fsyncs, 1);
+	__sync_fetch_and_add(&to->fsync_ns, took_ns);
+	__sync_fetch_and_add(&to->fsync[bucket_of(took_ns)], 1);
+}
 
-	if (!entry || entry->pid != pid)
-		return -1;
-	entry->pid = 0;
-	index = entry->index;
-	*found = bpf_map_lookup_elem(&stalls, &index);
-	return *found ? (__s64)(bpf_ktime_get_ns() - entry->at_ns) : -1;
+/* Nothing is counted of a stall whose beginning isn't known. */
+static __always_inline void note_end(enum agent_program program)
+{
+	struct stalling key = current_stall(program);
+	struct begun *begun = bpf_map_lookup_elem(&stalls_begun, &key);
+	struct agent_stalls *found;
+	__u32 index;
+
+	if (!begun)
+		return;
+	index = begun->index;
+	found = bpf_map_lookup_elem(&stalls, &index);
+	if (found)
+		count_stall(found, program, bpf_ktime_get_ns() - begun->at_ns);
+	bpf_map_delete_elem(&stalls_begun, &key);
+}
+
+static __always_inline int end_stall(enum agent_program program)
+{
+	struct agent_slot *slot = this_slot();
+	__u64 began;
+
+	if (!slot)
+		return 0;
+	began = begin_run(slot, program);
+	note_end(program);
+	end_run(slot, program, began);
+	return 0;
 }
 
 SEC("raw_tp/ext4_sync_file_enter")
 int on_fsync_enter(void *ctx)
 {
-	return begin_stall(&fsyncs_begun, AGENT_PROGRAM_FSYNC);
+	return begin_stall(AGENT_PROGRAM_FSYNC);
 }
 
 SEC("raw_tp/ext4_sync_file_exit")
 int on_fsync_exit(void *ctx)
 {
-	struct agent_slot *slot = this_slot();
-	struct agent_stalls *found;
-	__s64 took_ns;
-	__u64 began;
-
-	if (!slot)
-		return 0;
-	began = begin_run(slot, AGENT_PROGRAM_FSYNC);
-	took_ns = end_stall(&fsyncs_begun, &found);
-	if (took_ns >= 0) {
-		__sync_fetch_and_add(&found->fsyncs, 1);
-		__sync_fetch_and_add(&found->fsync_ns, took_ns);
-		__sync_fetch_and_add(&found->fsync[bucket_of(took_ns)], 1);
-	}
-	end_run(slot, AGENT_PROGRAM_FSYNC, began);
-	return 0;
-}
-
-static __always_inline int end_reclaim(void)
-{
-	struct agent_slot *slot = this_slot();
-	struct agent_stalls *found;
-	__s64 took_ns;
-	__u64 began;
-
-	if (!slot)
-		return 0;
-	began = begin_run(slot, AGENT_PROGRAM_RECLAIM);
-	took_ns = end_stall(&reclaims_begun, &found);
-	if (took_ns >= 0)
-		__sync_fetch_and_add(&found->reclaim_ns, took_ns);
-	end_run(slot, AGENT_PROGRAM_RECLAIM, began);
-	return 0;
+	return end_stall(AGENT_PROGRAM_FSYNC);
 }
 
 SEC("raw_tp/mm_vmscan_direct_reclaim_begin")
 int on_direct_reclaim_begin(void *ctx)
 {
-	return begin_stall(&reclaims_begun, AGENT_PROGRAM_RECLAIM);
+	return begin_stall(AGENT_PROGRAM_RECLAIM);
 }
 
 SEC("raw_tp/mm_vmscan_direct_reclaim_end")
 int on_direct_reclaim_end(void *ctx)
 {
-	return end_reclaim();
+	return end_stall(AGENT_PROGRAM_RECLAIM);
 }
 
 SEC("raw_tp/mm_vmscan_memcg_reclaim_begin")
 int on_memcg_reclaim_begin(void *ctx)
 {
-	return begin_stall(&reclaims_begun, AGENT_PROGRAM_RECLAIM);
+	return begin_stall(AGENT_PROGRAM_RECLAIM);
 }
 
 SEC("raw_tp/mm_vmscan_memcg_reclaim_end")
 int on_memcg_reclaim_end(void *ctx)
 {
-	return end_reclaim();
+	return end_stall(AGENT_PROGRAM_RECLAIM);
 }
 
 /* The counters of the task that runs, for what went through an Internet socket. */

@@ -87,21 +87,23 @@ Finding CheckPrograms(const Result<std::unique_ptr<Measurement>>& measurement) {
 
 }  // namespace
 
-int RunDoctor(const std::string& cgroup_root, uint32_t max_cgroups, bool json) {
+int RunDoctor(const MeasurementOptions& options, bool json) {
   SetLogLevel(LogLevel::kError);  // what a log would say is in the table
   const std::string status = ReadFile("/proc/self/status").value_or("");
-  const auto measurement = Measurement::Start(cgroup_root, max_cgroups, Clock::Real());
+  const auto measurement = Measurement::Start(options, Clock::Real());
   const int small_map = TryMap(8, 1);
   std::vector<Finding> findings = {
       CheckKernel(),
       CheckCapabilities(status),
       CheckBpf(small_map, HasSeccompFilter(status)),
       CheckLockdown(ReadFile("/sys/kernel/security/lockdown").value_or("")),
-      CheckCgroups(cgroup_root),
+      CheckCgroups(options.cgroup_root),
       CheckPrograms(measurement)};
   // Where not even a small one can be made, a large one says nothing of the memory.
   if (small_map == 0) findings.push_back(CheckLockedMemory(TryMap(4096, 1024)));
   if (measurement.has_value()) {
+    findings.push_back(CheckTables((*measurement)->collector().indexed_cgroups(),
+                                   options.max_cgroups, options.max_device_cells));
     const auto& missing = (*measurement)->degraded();
     for (const std::string& signal : Signals()) {
       const bool is = std::find(missing.begin(), missing.end(), signal) != missing.end();

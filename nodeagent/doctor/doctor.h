@@ -4,12 +4,11 @@
 // what to change. Called by main.cc.
 #pragma once
 
-#include <cstdint>
-#include <string>
+#include "nodeagent/measurement.h"
 
 namespace longshore::nodeagent::doctor {
 
 // The exit status: 0 all is well, 1 degraded, 2 nothing can be measured.
-int RunDoctor(const std::string& cgroup_root, uint32_t max_cgroups, bool json);
+int RunDoctor(const MeasurementOptions& options, bool json);
 
 }  // namespace longshore::nodeagent::doctor

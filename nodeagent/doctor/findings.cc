@@ -135,6 +135,23 @@ Finding CheckLockdown(std::string_view lockdown) {
   return finding;
 }
 
+Finding CheckTables(size_t cgroups, uint32_t max_cgroups, uint32_t max_device_cells) {
+  const auto text = [](auto number) { return std::to_string(number); };
+  Finding finding{.check = "tables"};
+  finding.what = text(cgroups) + " of " + text(max_cgroups) + " cgroups; " +
+                 text(max_device_cells) + " pairs of cgroup and block device";
+  if (cgroups + 2 >= max_cgroups) {  // two are not for cgroups
+    finding.state = State::kDegraded;
+    finding.advice = "--max-cgroups: nothing is said of pods that find no place";
+  } else if (cgroups >= max_device_cells) {
+    finding.advice =
+        "--max-device-cells (at most 4096), should "
+        "lost_updates_total{reason=\"device_table_full\"} "
+        "grow";
+  }
+  return finding;
+}
+
 Finding CheckSignal(const std::string& signal, bool missing) {
   Finding finding{.check = signal,
                   .state = missing ? State::kDegraded : State::kWell,

@@ -3,6 +3,8 @@
 // What `doctor` says of this machine, and how: pure functions of what was read.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,8 @@ Finding CheckBpf(int error, bool seccomp_filter);
 Finding CheckLockedMemory(int error);
 // From the text of /sys/kernel/security/lockdown; empty: it could not be read.
 Finding CheckLockdown(std::string_view lockdown);
+// Of the cgroups that are counted apart, against --max-cgroups and --max-device-cells.
+Finding CheckTables(size_t cgroups, uint32_t max_cgroups, uint32_t max_device_cells);
 // Of a signal that Measurement names as missing.
 Finding CheckSignal(const std::string& signal, bool missing);
 // All that there are, in the order in which they are shown.

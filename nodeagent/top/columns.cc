@@ -114,11 +114,11 @@ std::string ShortCount(double count) {
 
 std::string ShortLatency(Latency latency) {
   if (!latency) return "-";
+  const bool over = *latency == Histogram::kUnbounded;
   // The bounds are powers of two of microseconds: 1024 of them are shown as a millisecond.
-  const auto us = latency->count();
-  if (us < 1024) return "<" + std::to_string(us) + "us";
-  if (us < 1024 * 1024) return "<" + std::to_string(us / 1024) + "ms";
-  return "<" + std::to_string(us / 1024 / 1024) + "s";
+  const auto us = (over ? Histogram::kLongest : *latency).count();
+  const std::string sign = over ? ">" : "<";
+  return us < 1024 ? sign + std::to_string(us) + "us" : sign + std::to_string(us / 1024) + "ms";
 }
 
 std::string Percent(double share) { return Format("%.0f%%", share * 100); }

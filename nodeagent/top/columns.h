@@ -35,7 +35,7 @@ void SortRows(std::vector<Row>& rows, const Column& column, bool reverse);
 std::string ShortCores(double cores);       // "250m", "12.5"
 std::string ShortBytes(double bytes);       // "0", "512", "1.5M"
 std::string ShortCount(double count);       // "0", "1.5k"
-std::string ShortLatency(Latency latency);  // "<64us", "<16ms", "<1s"
+std::string ShortLatency(Latency latency);  // "<64us", "<16ms", ">512ms"
 std::string Percent(double share);          // "12%"
 
 }  // namespace longshore::nodeagent::top

@@ -11,7 +11,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json ToJson(Latency latency) { return latency ? Json(latency->count()) : Json(nullptr); }
+// "<name>Microseconds", an upper bound; null where there is none: nothing was seen, or, where
+// "<name>OverMicroseconds" is there, it was longer than that.
+void Add(Json& out, const std::string& name, Latency latency) {
+  const bool over = latency == Histogram::kUnbounded;
+  out[name + "Microseconds"] = latency && !over ? Json(latency->count()) : Json(nullptr);
+  if (over) out[name + "OverMicroseconds"] = Histogram::kLongest.count();
+}
 
 Json ToJson(const std::optional<PressureShares>& shares) {
   if (!shares) return nullptr;
@@ -21,15 +27,16 @@ Json ToJson(const std::optional<PressureShares>& shares) {
 }
 
 Json ToJson(const DeviceRates& device) {
-  return {{"readBytesPerSecond", device.read_bytes},
-          {"writeBytesPerSecond", device.write_bytes},
-          {"readOpsPerSecond", device.read_ops},
-          {"writeOpsPerSecond", device.write_ops},
-          {"flushesPerSecond", device.flushes},
-          {"queueP99Microseconds", ToJson(device.queue_p99)},
-          {"readP99Microseconds", ToJson(device.read_p99)},
-          {"writeP99Microseconds", ToJson(device.write_p99)},
-          {"flushP99Microseconds", ToJson(device.flush_p99)}};
+  Json out = {{"readBytesPerSecond", device.read_bytes},
+              {"writeBytesPerSecond", device.write_bytes},
+              {"readOpsPerSecond", device.read_ops},
+              {"writeOpsPerSecond", device.write_ops},
+              {"flushesPerSecond", device.flushes}};
+  Add(out, "queueP99", device.queue_p99);
+  Add(out, "readP99", device.read_p99);
+  Add(out, "writeP99", device.write_p99);
+  Add(out, "flushP99", device.flush_p99);
+  return out;
 }
 
 Json ToJson(const MemoryGauges& memory) {
@@ -72,21 +79,22 @@ Json Totals(const Usage& usage) {
 
 // What is of pods, containers and the sum of a node's pods alike.
 Json ToJson(const Rates& r) {
-  return {{"cpuCores", r.cpu_cores},
-          {"runQueueWaitCores", r.wait_cores},
-          {"runQueueWaitP99Microseconds", ToJson(r.wait_p99)},
-          {"reclaimStallCores", r.reclaim_cores},
-          {"readBytesPerSecond", r.read_bytes},
-          {"writeBytesPerSecond", r.write_bytes},
-          {"readOpsPerSecond", r.read_ops},
-          {"writeOpsPerSecond", r.write_ops},
-          {"fileReadBytesPerSecond", r.file_read_bytes},
-          {"fileWriteBytesPerSecond", r.file_write_bytes},
-          {"dirtiedBytesPerSecond", r.dirtied_bytes},
-          {"fsyncsPerSecond", r.fsyncs},
-          {"fsyncP99Microseconds", ToJson(r.fsync_p99)},
-          {"networkReceiveBytesPerSecond", r.receive_bytes},
-          {"networkSendBytesPerSecond", r.send_bytes}};
+  Json out = {{"cpuCores", r.cpu_cores},
+              {"runQueueWaitCores", r.wait_cores},
+              {"reclaimStallCores", r.reclaim_cores},
+              {"readBytesPerSecond", r.read_bytes},
+              {"writeBytesPerSecond", r.write_bytes},
+              {"readOpsPerSecond", r.read_ops},
+              {"writeOpsPerSecond", r.write_ops},
+              {"fileReadBytesPerSecond", r.file_read_bytes},
+              {"fileWriteBytesPerSecond", r.file_write_bytes},
+              {"dirtiedBytesPerSecond", r.dirtied_bytes},
+              {"fsyncsPerSecond", r.fsyncs},
+              {"networkReceiveBytesPerSecond", r.receive_bytes},
+              {"networkSendBytesPerSecond", r.send_bytes}};
+  Add(out, "runQueueWaitP99", r.wait_p99);
+  Add(out, "fsyncP99", r.fsync_p99);
+  return out;
 }
 
 Json ToJson(const Row& row) {
@@ -94,8 +102,8 @@ Json ToJson(const Row& row) {
   Json devices = Json::object();
   for (const auto& [id, device] : r.devices) devices[id.ToString()] = ToJson(device);
   Json out = ToJson(r);
+  Add(out, "deviceP99", r.device_p99);
   out.update({{"throttledCores", r.throttled_cores},
-              {"deviceP99Microseconds", ToJson(r.device_p99)},
               {"pressure", ToJson(r.pressure)},
               {"memory", ToJson(row.usage->memory)},
               {"devices", std::move(devices)},

@@ -14,7 +14,8 @@
 
 namespace longshore::nodeagent::top {
 
-// An upper bound (the histograms' buckets double); nothing where nothing was seen.
+// An upper bound (the histograms' buckets double), Histogram::kUnbounded where it is longer than
+// they tell apart; nothing where nothing was seen.
 using Latency = std::optional<std::chrono::microseconds>;
 
 struct DeviceRates {

@@ -45,12 +45,6 @@ std::string DeviceText(const DeviceRates& device) {
          ShortLatency(device.queue_p99);
 }
 
-std::string DeviceName(const DeviceId& id, const NodeUsage& node) {
-  const auto found = node.devices.find(id);
-  const bool named = found != node.devices.end() && !found->second.name.empty();
-  return named ? found->second.name : id.ToString();
-}
-
 std::string RowName(const Row& row, PodNames& names) {
   const std::string pod = names.NameOf(row.uid);
   return row.container.empty() ? pod : pod + "/" + row.container.substr(0, 12);
@@ -131,7 +125,7 @@ void AppendUsage(std::vector<std::string>& lines, const Row& row) {
 void AppendDevices(std::vector<std::string>& lines, const Row& pod, const std::vector<Row>& pods,
                    const Sample& now, PodNames& names) {
   for (const auto& [id, device] : pod.rates.devices) {
-    lines.push_back("device " + DeviceName(id, now.node) + ": " + DeviceText(device));
+    lines.push_back("device " + now.node.NameOf(id) + ": " + DeviceText(device));
     std::vector<std::pair<double, const Row*>> sharers;
     for (const Row& other : pods) {
       const auto found = other.rates.devices.find(id);
@@ -180,7 +174,7 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
   lines.push_back("pressure: " + PressureText(node.pressure));
   for (const NodeDeviceRates& device : node.devices) {
     if (device.rates.Idle()) continue;
-    lines.push_back("device " + (device.name.empty() ? device.id.ToString() : device.name) +
+    lines.push_back("device " + now.node.NameOf(device.id) +
                     (device.stacked ? " (on another): " : ": ") + DeviceText(device.rates) +
                     "  in flight " + (device.in_flight ? std::to_string(*device.in_flight) : "-"));
   }

@@ -172,9 +172,9 @@ int RunLive(const TopOptions& options, Measurement& measurement,
 
 }  // namespace
 
-int RunTop(const TopOptions& options, const std::string& cgroup_root, uint32_t max_cgroups,
+int RunTop(const TopOptions& options, const MeasurementOptions& what,
            std::chrono::milliseconds interval) {
-  auto measurement = Measurement::Start(cgroup_root, max_cgroups, Clock::Real());
+  auto measurement = Measurement::Start(what, Clock::Real());
   if (!measurement.has_value()) return Fail(measurement.error().message, 2);
   const bool live = !options.once && !options.json && Terminal::Usable();
   return live ? RunLive(options, **measurement, interval)

@@ -5,15 +5,14 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <string>
 
+#include "nodeagent/measurement.h"
 #include "nodeagent/top/top_options.h"
 
 namespace longshore::nodeagent::top {
 
 // The exit status: 0; 1 when there is no such pod; 2 when nothing can be measured here.
-int RunTop(const TopOptions& options, const std::string& cgroup_root, uint32_t max_cgroups,
+int RunTop(const TopOptions& options, const MeasurementOptions& what,
            std::chrono::milliseconds interval);
 
 }  // namespace longshore::nodeagent::top

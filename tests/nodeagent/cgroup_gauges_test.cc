@@ -2,6 +2,7 @@
 #include "nodeagent/cgroup_gauges.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/nodeagent/file_tree.h"
 
@@ -52,13 +53,12 @@ class CgroupGaugesTest : public ::testing::Test {
   }
   void Fill(milliseconds later = seconds(1)) {
     now_ += later;
-    gauges_.Fill(pods_, watched_, now_);
+    gauges_.Fill(pods_, now_);
   }
 
   FileTree tree_;
   CgroupLayout layout_;
   std::vector<PodSample> pods_;
-  std::unordered_set<std::string> watched_;
   MonotonicTime now_{std::chrono::hours(5)};
   CgroupGauges gauges_{layout_, 100};
 };
@@ -136,6 +136,7 @@ TEST_F(CgroupGaugesTest, ThePressureOfAPodThatHangsIsReadEachTime) {
   AddPod("a", 0);
   Fill();
   pods_[0].usage.counters.cpu_ns = 1;
+  pods_[0].usage.counters.fetched_bytes = 1;
   Fill();
   for (int i = 1; i <= 10; ++i) {
     tree_.Write("poda/io.pressure", Psi(i * 1'000'000));
@@ -144,9 +145,90 @@ TEST_F(CgroupGaugesTest, ThePressureOfAPodThatHangsIsReadEachTime) {
   }
 }
 
-TEST_F(CgroupGaugesTest, AWatchedPodIsReadEachTime) {
-  watched_ = {"a"};
+// What computes only waits for no disk: that one file is read when something it does may, once more
+// after that, for as long as it grows, and every 5 s.
+TEST_F(CgroupGaugesTest, IoPressureIsReadWhereADiskIsUsed) {
+  Cgroup("/poda", 1);
+  Cgroup("/podb", 1);
   AddPod("a", 0);
+  AddPod("b", 0).watched = true;
+  const auto run = [&](uint64_t fetched_bytes) {
+    for (PodSample& pod : pods_) ++pod.usage.counters.cpu_ns;
+    pods_[0].usage.counters.fetched_bytes += fetched_bytes;
+    Fill(milliseconds(1));
+    return pods_[0].usage.pressure->io_some_us;
+  };
+  run(0);
+  run(0);
+  Cgroup("/poda", 2);
+  Cgroup("/podb", 2);
+  EXPECT_EQ(run(0), 1u);
+  EXPECT_EQ(pods_[0].usage.pressure->cpu_some_us, 2u);
+  EXPECT_EQ(pods_[1].usage.pressure->io_some_us, 2u) << "a watched pod's is read each time";
+  EXPECT_EQ(run(4096), 2u);
+  Cgroup("/poda", 3);
+  EXPECT_EQ(run(0), 3u) << "what was begun then may hang now";
+  Cgroup("/poda", 4);
+  EXPECT_EQ(run(0), 4u) << "it grew";
+  run(0);
+  Cgroup("/poda", 5);
+  EXPECT_EQ(run(0), 4u) << "it stood still";
+  Fill();
+  Fill(seconds(5));
+  EXPECT_EQ(pods_[0].usage.pressure->io_some_us, 5u);
+}
+
+// Of a pod that backups are about, each container's waiting is told apart; what is no longer read
+// is unknown, not as it was.
+TEST_F(CgroupGaugesTest, ContainersOfWatchedPodsHaveAPressureOfTheirOwn) {
+  Cgroup("/poda", 10);
+  Cgroup("/poda/c0", 3);
+  AddPod("a", 1);
+  const auto of_container = [&]() -> std::optional<Pressure>& {
+    return pods_[0].containers[0].usage.pressure;
+  };
+  Fill();
+  EXPECT_FALSE(of_container().has_value());
+  const size_t open = gauges_.open_files();
+  pods_[0].watched = true;
+  Fill();
+  ASSERT_TRUE(of_container().has_value());
+  EXPECT_EQ(of_container()->memory_full_us, 0u);
+  EXPECT_EQ(of_container()->memory_some_us, 3u);
+  EXPECT_EQ(pods_[0].usage.pressure->memory_some_us, 10u);
+  pods_[0].watched = false;
+  Fill();
+  EXPECT_FALSE(of_container().has_value());
+  EXPECT_EQ(gauges_.open_files(), open);
+}
+
+// The node's sum: what was before the first look isn't in it, pods that end stay in it.
+TEST_F(CgroupGaugesTest, ThrottledTimeOfAllPodsIsSummedAndNeverFalls) {
+  Cgroup("/poda", 7);
+  AddPod("a", 0).watched = true;
+  Fill();
+  EXPECT_EQ(gauges_.throttled_ns(), 0u);
+  Cgroup("/poda", 9);
+  Cgroup("/podb", 5);
+  Cgroup("/podb/c0", 4);
+  AddPod("b", 1).watched = true;
+  Fill();
+  EXPECT_EQ(gauges_.throttled_ns(), 11'000u);
+  pods_[1].containers.clear();
+  Fill();
+  EXPECT_EQ(gauges_.throttled_ns(), 11'000u);
+  pods_[1].final = true;
+  Fill();
+  pods_.pop_back();
+  Cgroup("/poda", 10);
+  Fill();
+  EXPECT_EQ(gauges_.throttled_ns(), 12'000u);
+  layout_.quota = {};
+  EXPECT_FALSE(gauges_.throttled_ns().has_value());
+}
+
+TEST_F(CgroupGaugesTest, AWatchedPodIsReadEachTime) {
+  AddPod("a", 0).watched = true;
   for (int i = 1; i <= 10; ++i) {
     Cgroup("/poda", i);
     Fill();
@@ -156,10 +238,9 @@ TEST_F(CgroupGaugesTest, AWatchedPodIsReadEachTime) {
 
 // Cumulative signals of a container that is gone stay with its pod; no rate is ever negative.
 TEST_F(CgroupGaugesTest, WhatAnEndedContainerHadStaysWithItsPod) {
-  watched_ = {"a"};
   Cgroup("/poda", 0);
   Cgroup("/poda/c0", 7);
-  AddPod("a", 1);
+  AddPod("a", 1).watched = true;
   Fill();
   EXPECT_EQ(pods_[0].usage.throttled_ns, 7'000u);
   End("/poda/c0");
@@ -220,9 +301,8 @@ TEST_F(CgroupGaugesTest, HybridTreesAreJoinedByPath) {
 // was not seen, or was before us, is as the file says.
 TEST_F(CgroupGaugesTest, OomKillsThatWereSeenOutliveTheirContainer) {
   layout_.memory = {tree_.path("/memory"), 4, false};
-  watched_ = {"a"};
   tree_.Write("memory/poda/c0/memory.oom_control", "oom_kill 2\n");
-  AddPod("a", 2);
+  AddPod("a", 2).watched = true;
   Fill();
   EXPECT_EQ(pods_[0].usage.oom_kills, 2u) << "before us";
   pods_[0].usage.counters.oom_kills = 1;  // in c1, whose files nobody could read
@@ -241,6 +321,38 @@ TEST_F(CgroupGaugesTest, OomKillsThatWereSeenOutliveTheirContainer) {
   pods_[0].usage.counters.oom_kills = 4;
   Fill();
   EXPECT_EQ(pods_[0].usage.oom_kills, 6u);
+}
+
+// The pressure of a pod that runs is read each second: files that are read every 5 s must not have
+// taken its room. That a file was kept open shows in that another one at its path isn't seen.
+TEST_F(CgroupGaugesTest, FilesThatAreReadSeldomLeaveRoomForThoseThatAreReadEachTime) {
+  constexpr int kPods = 8;  // 4 each time and 3 seldom, containers 1 and 3
+  for (int i = 0; i < kPods; ++i) {
+    const std::string uid = std::to_string(i);
+    for (const char* below : {"", "/c0", "/c1"}) Cgroup("/pod" + uid + below, 1);
+    AddPod(uid, 2);
+  }
+  Fill();
+  const std::string last = "pod" + std::to_string(kPods - 1);
+  tree_.Remove(last + "/cpu.pressure");
+  tree_.Write(last + "/cpu.pressure", Psi(2));
+  pods_[kPods - 1].usage.counters.cpu_ns = 1;
+  Fill(milliseconds(1));
+  EXPECT_EQ(pods_[kPods - 1].usage.pressure->cpu_some_us, 1u);
+}
+
+// Container runtimes start a process with a soft limit of 1024, which would be room for half.
+TEST(OpenFileLimitTest, RaisesTheSoftLimitAsFarAsItNeeds) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  if (before.rlim_max < 2048) GTEST_SKIP() << "the hard limit is " << before.rlim_max;
+  rlimit low = before;
+  low.rlim_cur = 256;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(OpenFileLimit(), 1024u);
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(low.rlim_cur, 2048u);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // Fault: 2000 cgroups. All are read; descriptors stay within their limit and are given back.

@@ -177,6 +177,43 @@ TEST_F(CgroupTreeTest, AWalkFindsWhatEventsDidNotTell) {
   EXPECT_TRUE(PodsAfter(milliseconds(2500)).at("L").final);
 }
 
+// Listing a directory is what a walk costs. Where no event was lost, its number of children tells
+// whether it is worth it; else all are listed.
+TEST_F(CgroupTreeTest, AWalkListsWhatHasAnotherNumberOfChildrenOrAllAfterALoss) {
+  Make(Tree::kCpu, "podA");
+  Make(Tree::kCpu, "podC");
+  Walk();
+  struct stat status{};
+  ASSERT_EQ(::stat(layout_.cpu.directory.c_str(), &status), 0);
+  if (status.st_nlink != 4) GTEST_SKIP() << "this file system counts no links of directories";
+  Make(Tree::kCpu, "podB");
+  fs::remove_all(base_ / "cpu/kubepods/podA");
+  Walk();
+  EXPECT_FALSE(PodsAfter(milliseconds(0)).contains("B")) << "no event: this cannot be";
+  kernel_.lost.events = 1;
+  Walk();
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).contains("B"));
+  EXPECT_TRUE(PodsAfter(milliseconds(2500)).at("A").final);
+  Make(Tree::kCpu, "podD");
+  Make(Tree::kCpu, "podC/deep");
+  Walk();
+  EXPECT_TRUE(PodsAfter(milliseconds(0)).contains("D"));
+  EXPECT_TRUE(kernel_.members.contains({Tree::kCpu, Make(Tree::kCpu, "podC/deep")}));
+}
+
+// All CPUs are interrupted, and all counters read, only for pods that begin with the kernel's
+// total.
+TEST_F(CgroupTreeTest, AWalkThatFindsNothingNewFlushesNothing) {
+  Make(Tree::kCpu, "podA");
+  Walk();
+  EXPECT_EQ(kernel_.flushes, 1);
+  Walk();
+  EXPECT_EQ(kernel_.flushes, 1);
+  Make(Tree::kCpu, "podA/c1");
+  Walk();
+  EXPECT_EQ(kernel_.flushes, 2);
+}
+
 // Both its events were lost: nobody knows the name, but its time stays in the node's sum and its
 // index is freed. An event that is only late isn't taken for a lost one.
 TEST_F(CgroupTreeTest, AMemberThatNobodyKnowsIsSummedAndFreed) {
@@ -426,6 +463,29 @@ TEST_F(CgroupTreeTest, PreemptionsAreSummedByPod) {
   tree_->Watch({});
   EXPECT_TRUE(tree_->Preemptions().empty());
   EXPECT_FALSE(kernel_.watched[index(12)]);
+}
+
+// The table of pairs is read once for all that end together, and a pair of which both ends do is
+// counted once.
+TEST_F(CgroupTreeTest, ThePreemptionsOfCgroupsThatEndTogetherAreReadAndCountedOnce) {
+  Walk();
+  const uint64_t root = Root(Tree::kCpu);
+  tree_->Watch({"V"});
+  kernel_.MakeCgroup(Tree::kCpu, root, 11, "podV");
+  kernel_.MakeCgroup(Tree::kCpu, 11, 12, kFirstId);
+  kernel_.MakeCgroup(Tree::kCpu, root, 13, "podX");
+  kernel_.MakeCgroup(Tree::kCpu, 13, 14, kFirstId);
+  PodsAfter(milliseconds(0));
+  kernel_.preemptions = {{kernel_.IndexOf(Tree::kCpu, 12), kernel_.IndexOf(Tree::kCpu, 14), 3, 30}};
+  kernel_.RemoveCgroup(Tree::kCpu, 12);
+  kernel_.RemoveCgroup(Tree::kCpu, 14);
+  PodsAfter(milliseconds(0));
+  const int before = kernel_.preemption_reads;
+  PodsAfter(milliseconds(3000));
+  EXPECT_EQ(kernel_.preemption_reads, before + 1);
+  ASSERT_EQ(tree_->Preemptions().size(), 1u);
+  EXPECT_EQ(tree_->Preemptions()[0].count, 3u);
+  EXPECT_EQ(tree_->Preemptions()[0].offender, "X");
 }
 
 // The leader may name a pod before its cgroup exists.

@@ -15,6 +15,7 @@
 namespace longshore::nodeagent {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 class StepClock : public Clock {
@@ -157,6 +158,51 @@ TEST_F(CollectorTest, TheAuditFindsWhatWeMissed) {
   EXPECT_EQ(sample.audit->pods, 1u);
   EXPECT_NEAR(sample.audit->worst_cpu_error, 0.1, 0.001);
   EXPECT_TRUE(TakeAfter(1).audit.has_value()) << "stays until the next";
+}
+
+// A kernel side where a task is moved into a pod each millisecond, for a while.
+class MovingKernel final : public FakeKernel {
+ public:
+  explicit MovingKernel(StepClock& clock) : clock_(clock) {}
+  bool WaitUntil(MonotonicTime deadline) override {
+    const MonotonicTime next = clock_.monotonic + milliseconds(1);
+    clock_.monotonic = moves > 0 ? std::min(next, deadline) : deadline;
+    if (moves == 0 || next > deadline) return false;
+    --moves;
+    events.push_back({.kind = CgroupEvent::Kind::kTaskMoved});
+    last_move = clock_.monotonic;
+    return true;
+  }
+  void Flush() override {
+    last_flush = clock_.monotonic;
+    FakeKernel::Flush();
+  }
+  int moves = 0;
+  MonotonicTime last_move, last_flush;
+
+ private:
+  StepClock& clock_;
+};
+
+// Each flush interrupts all busy CPUs. The first move isn't kept waiting, the last isn't forgotten.
+TEST_F(CollectorTest, ManyMovesAreFlushedAtMostEveryFiveMilliseconds) {
+  MovingKernel kernel(clock_);
+  Collector collector({.proc = tree_.path("/proc")}, layout_, kernel, clock_);
+  ASSERT_TRUE(collector.Start().has_value());
+  clock_.Advance(seconds(1));
+  const int before = kernel.flushes;
+  kernel.moves = 1;
+  collector.WaitUntil(clock_.monotonic + milliseconds(3));
+  EXPECT_EQ(kernel.flushes - before, 1);
+  EXPECT_EQ(kernel.last_flush, kernel.last_move);
+  kernel.moves = 100;
+  const MonotonicTime deadline = clock_.monotonic + milliseconds(500);
+  collector.WaitUntil(deadline);
+  EXPECT_EQ(clock_.monotonic, deadline);
+  EXPECT_EQ(kernel.moves, 0);
+  EXPECT_LE(kernel.flushes - before, 1 + 21);
+  EXPECT_GE(kernel.last_flush, kernel.last_move);
+  EXPECT_LE(kernel.last_flush, kernel.last_move + milliseconds(5));
 }
 
 // Fault: 2000 cgroups, of which most come and go.

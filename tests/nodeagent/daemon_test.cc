@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "common/http/client.h"
 #include "tests/nodeagent/agent_stream.h"
@@ -18,6 +19,17 @@ namespace longshore::nodeagent {
 namespace {
 
 using ::testing::HasSubstr;
+
+// Goes as the real one, but may be ahead of it.
+class AheadClock final : public Clock {
+ public:
+  WallTime Now() const override { return Clock::Real().Now() + ahead_.load(); }
+  MonotonicTime Monotonic() const override { return Clock::Real().Monotonic() + ahead_.load(); }
+  void Advance(std::chrono::seconds by) { ahead_ = ahead_.load() + by; }
+
+ private:
+  std::atomic<std::chrono::seconds> ahead_{};
+};
 
 class DaemonTest : public KernelSideTest {
  protected:
@@ -56,7 +68,7 @@ class DaemonTest : public KernelSideTest {
 TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
   TestCgroups cgroups("daemon");
   cgroups.Make("burstable/podrep/c1");
-  options_.cgroup_root = cgroups.root();
+  options_.measurement.cgroup_root = cgroups.root();
   Daemon daemon(options_, Clock::Real());
   ASSERT_TRUE(daemon.Start().has_value());
   ASSERT_TRUE(controller_.Await([](const auto& all) { return all.size() >= 3; }));
@@ -95,16 +107,34 @@ TEST_F(DaemonTest, ReportsItsPodsEachIntervalUntilTheyEnd) {
 
 // The kubelet may start after the agent: it waits, says so, and goes on by itself.
 TEST_F(DaemonTest, WaitsForTheKubeletsCgroups) {
-  options_.cgroup_root = "/longshore-test-late-" + std::to_string(::getpid());
+  const std::string root = "/longshore-test-late-" + std::to_string(::getpid());
+  options_.measurement.cgroup_root = root;
   Daemon daemon(options_, Clock::Real());
   ASSERT_TRUE(daemon.Start().has_value());
   std::string reason;
-  for (int i = 0; i < 100 && reason.find(options_.cgroup_root) == std::string::npos; ++i) {
+  for (int i = 0; i < 100 && reason.find(root) == std::string::npos; ++i) {
     reason = Get(daemon, "/readyz", 503);
   }
-  EXPECT_THAT(reason, HasSubstr(options_.cgroup_root));
+  EXPECT_THAT(reason, HasSubstr(root));
   TestCgroups cgroups("late");
   EXPECT_TRUE(controller_.Await([](const auto& all) { return all.size() >= 2; }));
+}
+
+// Fault: the thread that measures has ended. The kubelet is told to restart the agent, but not
+// before other reasons for a late sample have had their time.
+TEST_F(DaemonTest, SaysThatItIsStuckWhenNoSampleComes) {
+  TestCgroups cgroups("stuck");
+  options_.measurement.cgroup_root = cgroups.root();
+  options_.controller.host = "";  // refused as soon as it measures
+  AheadClock clock;
+  Daemon daemon(options_, clock);
+  ASSERT_TRUE(daemon.Start().has_value());
+  std::string reason;
+  while (reason.find("stream to") == std::string::npos) reason = Get(daemon, "/readyz", 503);
+  clock.Advance(std::chrono::seconds(29));
+  EXPECT_EQ(Get(daemon, "/healthz", 200), "ok\n");
+  clock.Advance(std::chrono::seconds(3));
+  EXPECT_THAT(Get(daemon, "/healthz", 503), HasSubstr("no sample for 3"));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST(DashboardsTest, NameOnlyMetricsThatThereAre) {
 
 TEST(AlertsTest, NameOnlyMetricsThatThereAre) {
   const std::string alerts = metrics::ReadComponent("alerts/nodeagent.rules.yaml");
-  EXPECT_GE(metrics::ExpectExposed(alerts, kPrefix, Exposed()), 4u);
+  EXPECT_GE(metrics::ExpectExposed(alerts, kPrefix, Exposed()), 5u);
 }
 
 }  // namespace

@@ -61,7 +61,10 @@ class FakeKernel : public KernelCounters {
   LostUpdates Lost() const override { return lost; }
   std::vector<DeviceRow> ReadDevices() const override { return devices; }
   void Watch(uint32_t index, bool on) override { watched[index] = on; }
-  std::vector<PreemptionRow> ReadPreemptions() const override { return preemptions; }
+  std::vector<PreemptionRow> ReadPreemptions() const override {
+    ++preemption_reads;
+    return preemptions;
+  }
   std::vector<ProgramCost> Costs() const override { return {}; }
 
   // What the BPF side does on mkdir: the child is a member, and an event tells of it.
@@ -92,6 +95,7 @@ class FakeKernel : public KernelCounters {
   std::vector<PreemptionRow> preemptions;
   std::vector<uint32_t> free_indices;  // the next cgroup gets the last one freed
   int flushes = 0;
+  mutable int preemption_reads = 0;
   bool refuse_members = false;
 
  private:

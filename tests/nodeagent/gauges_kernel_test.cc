@@ -54,6 +54,15 @@ void TouchTwice(const char* path, size_t bytes) {
   ::close(fd);
 }
 
+// Three of these wait two thirds of the time.
+[[noreturn]] void SpinOnTheFirstCpu() {
+  cpu_set_t first;
+  CPU_ZERO(&first);
+  CPU_SET(0, &first);
+  ::sched_setaffinity(0, sizeof first, &first);
+  for (;;) Spin(milliseconds(1000));
+}
+
 // Trap 23: the number behind a pressure file is up to 2 s old until somebody reads the file, which
 // we do. Three tasks that share a CPU wait two thirds of the time, and each step must show it.
 TEST_F(GaugesKernelTest, T23_PressureIsUpToDateAtEveryStep) {
@@ -66,13 +75,7 @@ TEST_F(GaugesKernelTest, T23_PressureIsUpToDateAtEveryStep) {
   if (!layout.cpu.v2 || !files.Read(directory)) GTEST_SKIP() << "no pressure in " << directory;
   std::vector<pid_t> hogs;
   for (int i = 0; i < 3; ++i) {
-    hogs.push_back(cgroups.Run("podpsi/c1", [] {
-      cpu_set_t first;
-      CPU_ZERO(&first);
-      CPU_SET(0, &first);
-      ::sched_setaffinity(0, sizeof first, &first);
-      for (;;) Spin(milliseconds(1000));
-    }));
+    hogs.push_back(cgroups.Run("podpsi/c1", SpinOnTheFirstCpu));
   }
   ::usleep(200'000);
   Pressure last = *files.Read(directory);
@@ -86,6 +89,38 @@ TEST_F(GaugesKernelTest, T23_PressureIsUpToDateAtEveryStep) {
     ::kill(hog, SIGKILL);
     WaitFor(hog);
   }
+}
+
+// Which of a database pod's containers it is that waits.
+TEST_F(GaugesKernelTest, ContainersOfAWatchedPodHaveAPressureOfTheirOwn) {
+  TestCgroups cgroups("inside");
+  const std::string busy = ContainerName(1), idle = ContainerName(2);
+  cgroups.Make("podinside/" + busy);
+  cgroups.Make("podinside/" + idle);
+  const CgroupLayout layout = cgroups.Layout();
+  if (!layout.cpu.v2 || !ReadPressure(layout.cpu.directory + "/podinside", "/proc")) {
+    GTEST_SKIP() << "no pressure in " << layout.cpu.directory;
+  }
+  TestAgent agent(layout);
+  agent.collector().Watch({"inside"});
+  std::vector<pid_t> hogs;
+  for (int i = 0; i < 3; ++i) {
+    hogs.push_back(cgroups.Run("podinside/" + busy, SpinOnTheFirstCpu));
+  }
+  agent.After(milliseconds(600));
+  for (const pid_t hog : hogs) {
+    ::kill(hog, SIGKILL);
+    WaitFor(hog);
+  }
+  const auto waited_us = [&](const std::string& id) {
+    const auto& containers = agent.pod("inside").containers;
+    const auto found = std::ranges::find(containers, id, &ContainerSample::id);
+    return found == containers.end() || !found->usage.pressure ? UINT64_MAX
+                                                               : found->usage.pressure->cpu_some_us;
+  };
+  EXPECT_GE(waited_us(busy), 150'000u);
+  EXPECT_LT(waited_us(busy), 1'000'000u);
+  EXPECT_EQ(waited_us(idle), 0u);
 }
 
 // Trap 27: a backup reads a large file. The kubelet's working set grows by its active pages; ours,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/nodeagent/kernel_agent.h"
 
+#include <gtest/gtest.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
@@ -90,17 +92,28 @@ Worker::~Worker() {
 }
 
 bool Worker::Finish() {
-  char byte = 0;
-  while (::read(done_[0], &byte, 1) > 0) {
+  const auto deadline = Clock::Real().Monotonic() + std::chrono::minutes(1);
+  pollfd done{.fd = done_[0], .events = POLLIN, .revents = 0};
+  while (Clock::Real().Monotonic() < deadline) {
+    // All has been done when the other end is closed. The kernel says "running" until the task is
+    // off its CPU and its queue.
+    if (::poll(&done, 1, 1000) > 0) {
+      if (ended()) return false;
+      if (!ProcFile(pid_, "syscall").starts_with("running") &&
+          ProcFile(pid_, "stat").find(") S") != std::string::npos) {
+        return true;
+      }
+      ::usleep(1000);
+    }
   }
-  // The kernel says "running" until the task is off its CPU and its queue.
-  for (;;) {
-    const std::string syscall = ProcFile(pid_, "syscall");
-    const std::string stat = ProcFile(pid_, "stat");
-    if (stat.empty() || stat.find(") Z") != std::string::npos) return false;
-    if (!syscall.starts_with("running") && stat.find(") S") != std::string::npos) return true;
-    ::usleep(1000);
-  }
+  ADD_FAILURE() << "after a minute: " << ProcFile(pid_, "stat") << ProcFile(pid_, "wchan") << "\n"
+                << ProcFile(pid_, "stack");
+  return false;
+}
+
+bool Worker::ended() const {
+  const std::string stat = ProcFile(pid_, "stat");
+  return stat.empty() || stat.find(") Z") != std::string::npos;
 }
 
 Counters Worker::Truth() const {

@@ -54,8 +54,10 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Until it sleeps, off its CPU. False when it ended instead: its work failed.
+  // Until it sleeps, off its CPU. False when it ended instead (its work failed), or has neither
+  // slept nor ended after a minute: that fails the test with what the kernel says of it.
   bool Finish();
+  bool ended() const;  // before its time: its work failed
   // What the kernel accounts to the task: the fields of Counters that stem from tasks.
   Counters Truth() const;
   pid_t pid() const { return pid_; }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <set>
 
 #include "common/base/log.h"
 #include "tests/nodeagent/kernel_side_test.h"
@@ -47,6 +48,24 @@ TEST_F(KernelTest, CpuTimeEqualsTheKernelsCounter) {
   if (!cpuacct.empty()) {
     EXPECT_NEAR(Ratio(agent.pod("aaaa").usage.counters.cpu_ns, std::stoull(cpuacct)), 1.0, 0.005);
   }
+}
+
+// They come in batches, of which this takes three: each is there, and once.
+TEST_F(KernelTest, AllMembersAreListed) {
+  constexpr size_t kPods = 600;
+  TestCgroups cgroups("members");
+  for (size_t i = 0; i < kPods; ++i) cgroups.Make("podm" + std::to_string(i));
+  TestAgent agent(cgroups.Layout());
+  std::set<uint64_t> ids;
+  std::set<uint32_t> indices;
+  const auto members = agent.host().ListMembers(Tree::kCpu);
+  for (const auto& [id, member] : members) {
+    ids.insert(id);
+    indices.insert(member.index);
+  }
+  EXPECT_EQ(members.size(), kPods + 1) << "and kubepods itself";
+  EXPECT_EQ(ids.size(), members.size());
+  EXPECT_EQ(indices.size(), members.size());
 }
 
 // A pod that was there before the agent starts from the kernel's total.

@@ -75,6 +75,17 @@ TEST(MemoryFilesTest, AreReadAgainThroughTheSameDescriptors) {
   EXPECT_EQ(open_files.open(), 2u);
 }
 
+// Where it is open already, nobody has to know its path.
+TEST(KeptFileTest, APathInPiecesIsPutTogetherToOpenItOnly) {
+  FileTree tree;
+  tree.Write("a/b.txt", "1\n");
+  OpenFiles open_files;
+  KeptFile file(open_files);
+  EXPECT_EQ(file.Read(tree.path(), std::string_view("/a/"), "b", ".txt"), "1\n");
+  tree.Write("a/b.txt", "2\n");
+  EXPECT_EQ(file.Read(tree.path(), "/elsewhere"), "2\n");
+}
+
 // A file that finds no room is read all the same, and leaves nothing open.
 TEST(MemoryFilesTest, BeyondTheLimitFilesAreOpenedForEachRead) {
   FileTree tree;

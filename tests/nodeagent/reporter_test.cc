@@ -144,6 +144,28 @@ TEST_F(ReporterTest, ANewStreamBeginsWithHelloAndAll) {
   EXPECT_EQ(Pods(reports.back()), (std::vector<std::string>{"busy", "idle"}));
 }
 
+// What can be measured may become more while a stream is open: it goes on, with another hello.
+TEST_F(ReporterTest, ARenewedHelloIsSaidOnTheOpenStreamAndOnTheNext) {
+  ASSERT_TRUE(reporter_->Start().has_value());
+  const int second = OfferUntilSent(*reporter_, 1);
+  auto hello = Hello();
+  hello.add_degraded("network");
+  reporter_->Renew(hello);
+  reporter_->Offer(At(second));
+  reporter_->Offer(At(second + 1));
+  AwaitReports(3);
+  Lose(controller_, *reporter_);
+  controller_.Start();
+  OfferUntilSent(*reporter_, second + 2);
+  AwaitReports(4);
+  std::vector<int> degraded;  // of each hello
+  for (const auto& message : controller_.All()) {
+    if (message.has_hello()) degraded.push_back(message.hello().degraded_size());
+  }
+  EXPECT_EQ(degraded, (std::vector<int>{0, 1, 1}));
+  EXPECT_EQ(Reports(controller_.All())[2].sequence(), 3u);
+}
+
 // Fault: the controller is away for ten minutes. Counters are cumulative, so the newest sample has
 // everything but the last records of pods that ended, each of which comes once.
 TEST_F(ReporterTest, AfterTenMinutesWithoutAControllerOneReportHasEverything) {

@@ -229,7 +229,7 @@ TEST_F(StressTest, APodWithoutAnIndexIsUnknownUntilThereIsOne) {
 // An agent in a process of its own that writes what it says of the pod each 20 ms, until it is
 // killed.
 pid_t AgentProcess(const CgroupLayout& layout, const std::string& uid, int out) {
-  const pid_t child = ::fork();
+  const pid_t child = ForkBound();
   if (child != 0) return child;
   TestAgent agent(layout);
   for (;;) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -130,6 +131,7 @@ pid_t TestCgroups::Run(const std::string& path, const std::function<void()>& wor
     LS_CHECK(::write(open.get(), &byte, 1) == 1);
     return child;
   }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::read(wait.get(), &byte, 1) != 1) ::_exit(98);
   work();
   ::_exit(0);
@@ -172,6 +174,16 @@ std::string ContainerName(int number) {
   char name[65];
   std::snprintf(name, sizeof name, "%064x", static_cast<unsigned>(number));
   return name;
+}
+
+pid_t ForkBound() {
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(98);  // it ended first
+  }
+  return child;
 }
 
 void Spin(std::chrono::milliseconds cpu_time) {

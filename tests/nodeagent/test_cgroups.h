@@ -31,8 +31,8 @@ class TestCgroups {
   // `path` below kubepods, e.g. "burstable/podX/c1", in every hierarchy; parents too.
   void Make(const std::string& path);
   void Remove(const std::string& path);
-  // A process that runs `work` there and ends. `work` must not allocate where the test has other
-  // threads.
+  // A process that runs `work` there and ends, at the latest with the thread that called this.
+  // `work` must not allocate where the test has other threads.
   pid_t Run(const std::string& path, const std::function<void()>& work);
   // Moves a process from outside.
   void Move(const std::string& path, pid_t pid);
@@ -56,6 +56,9 @@ class TestCgroups {
 // Of a container's cgroup, as runtimes with the cgroupfs driver name it: 64 hex digits.
 std::string ContainerName(int number = 0);
 
+// fork(), and the child ends at the latest with the thread that called this: a test that dies
+// leaves nothing that uses a CPU or holds its output open.
+pid_t ForkBound();
 // Uses the CPU for so long, as its own clock counts it.
 void Spin(std::chrono::milliseconds cpu_time);
 // Waits for a child; returns its exit status.

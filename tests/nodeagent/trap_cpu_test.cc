@@ -73,7 +73,7 @@ TEST_F(TrapTest, T03_ATaskThatWasMovedWhileRunningIsCountedWhereItIs) {
   TestCgroups cgroups("move");
   cgroups.Make("podmoved/c1");
   KernelAgent agent(cgroups.Layout());
-  const pid_t child = ::fork();
+  const pid_t child = ForkBound();
   if (child == 0) {
     for (;;) Spin(milliseconds(1000));
   }
@@ -133,7 +133,7 @@ TEST_F(TrapTest, T04_BesideASoftirqLoadTimeFollowsTheKernelsCounter) {
                      length);
     }
   };
-  const pid_t outside = ::fork();
+  const pid_t outside = ForkBound();
   if (outside == 0) {
     flood();
     ::_exit(0);

@@ -5,10 +5,12 @@
 #include "tests/nodeagent/trap_io.h"
 
 #include <arpa/inet.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "nodeagent/kernel_files.h"
@@ -203,6 +205,46 @@ TEST_F(TrapIoTest, FsyncIsTimedWhereTheFileSystemTells) {
   EXPECT_EQ(counted.fsync.Count(), 20u);
   EXPECT_GT(counted.fsync_ns, 0u);
   EXPECT_LE(counted.fsync_ns, static_cast<uint64_t>(took.count()));
+}
+
+// fork(), with a pid that has the same last twelve bits as ours.
+pid_t ForkAlike() {
+  for (pid_t pid = ::getpid() % 4096 + 4096; pid < 32768; pid += 4096) {
+    clone_args arguments{};
+    arguments.exit_signal = SIGCHLD;
+    arguments.set_tid = reinterpret_cast<__u64>(&pid);
+    arguments.set_tid_size = 1;
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (child >= 0 || errno != EEXIST) return child;
+  }
+  return -1;
+}
+
+// However many tasks are in fsync at a time, whatever their pids: none is taken for another.
+TEST_F(TrapIoTest, FsyncsAtTheSameTimeAreToldApart) {
+  constexpr int kEach = 300;
+  TestCgroups cgroups("alike");
+  cgroups.Make("podalike/c1");
+  KernelAgent agent(cgroups.Layout());
+  if (!agent.Measures("fsync")) GTEST_SKIP() << "no ext4 here";
+  Worker worker(cgroups, "podalike/c1", [&] {
+    const pid_t other = ForkAlike();
+    if (other < 0) ::_exit(91);
+    const int fd = OpenOrExit(file_.path, O_WRONLY);
+    for (int i = 0; i < kEach; ++i) {
+      if (::pwrite(fd, &i, sizeof i, other == 0 ? 0 : 4096) != sizeof i) ::_exit(94);
+      if (::fsync(fd) != 0) ::_exit(98);
+    }
+    if (other == 0) ::_exit(0);
+    if (WaitFor(other) != 0) ::_exit(92);
+  });
+  ASSERT_TRUE(worker.Finish()) << "no child with a chosen pid here";
+  agent.After(milliseconds(0));
+  const Counters& counted = agent.Of("alike");
+  if (counted.fsyncs == 0) GTEST_SKIP() << file_.path << " is not on ext4";
+  EXPECT_EQ(counted.fsyncs, 2u * kEach);
+  EXPECT_EQ(agent.host().Lost().stalls, 0u);
+  EXPECT_EQ(agent.host().Lost().internal, 0u);
 }
 
 // A pod at its memory limit pays for making room itself.

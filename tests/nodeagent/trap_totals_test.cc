@@ -24,16 +24,16 @@ TEST_F(TrapTotalsTest, T21_PodsAndSystemAndIdleAddUpToTheMachine) {
   TestCgroups cgroups("whole");
   cgroups.Make("podwhole/c1");
   TestAgent agent(cgroups.Layout());
+  const Sample before = agent.Take();
   const pid_t other = ::fork();
   if (other == 0) {
     Spin(milliseconds(500));
     ::_exit(0);
   }
-  const Sample before = agent.Take();
   const pid_t ours = cgroups.Run("podwhole/c1", [] { Spin(milliseconds(700)); });
   EXPECT_EQ(WaitFor(ours), 0);
   EXPECT_EQ(WaitFor(other), 0);
-  const Sample after = agent.After(milliseconds(1000));
+  const Sample after = agent.After(milliseconds(3000));
   const auto grown = [&](uint64_t NodeUsage::* field) {
     return static_cast<double>(after.node.*field - before.node.*field) / 1e9;
   };
@@ -44,8 +44,9 @@ TEST_F(TrapTotalsTest, T21_PodsAndSystemAndIdleAddUpToTheMachine) {
   const double rest = grown(&NodeUsage::idle_cpu_ns) + grown(&NodeUsage::steal_cpu_ns);
   EXPECT_NEAR(pods, 0.7, 0.05);
   EXPECT_GE(system, 0.45);
-  EXPECT_LE(pods + system + rest, 1.05 * machine);
-  EXPECT_GE(pods + system + rest + grown(&NodeUsage::interrupt_cpu_ns), 0.95 * machine);
+  // The machine counts in ticks, at several places.
+  EXPECT_LE(pods + system + rest, 1.02 * machine);
+  EXPECT_GE(pods + system + rest + grown(&NodeUsage::interrupt_cpu_ns), 0.98 * machine);
 }
 
 // The kernel brings its sums up to date when they are read; ours is never behind what it said

@@ -179,6 +179,50 @@ TEST_F(UsageMetricsTest, LatenciesAreHistograms) {
   EXPECT_EQ(Value(name + "\"+Inf\"}"), 3);
 }
 
+// In the fewest digits, which read back as the same number.
+TEST_F(UsageMetricsTest, NumbersAreAsShortAsTheyCanBe) {
+  edit_ = [](Sample& sample) {
+    sample.node.devices[{8, 0}].counters.read.buckets[0] = 2;
+    sample.node.system_cpu_ns = 100'000'000;
+    sample.node.memory_available_bytes = (uint64_t{1} << 53) - 1;
+  };
+  At(1, {});
+  const std::string text = metrics_.Text();
+  EXPECT_THAT(text, HasSubstr("system_cpu_seconds_total 0.1\n"));
+  EXPECT_THAT(text, HasSubstr("le=\"2e-06\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("memory_available_bytes 9007199254740991\n"));
+}
+
+// Each kind of memory of a pod, with the others as one; pressure of those that are shown, since
+// shares of time don't add up.
+TEST_F(UsageMetricsTest, MemoryAndPressureOfPodsAreShown) {
+  edit_ = [](Sample& sample) {
+    for (PodSample& pod : sample.pods) {
+      pod.usage.memory = {.kubelet_working_set_bytes = 20, .anon_bytes = 30, .file_bytes = 40};
+    }
+    sample.pods[1].usage.pressure = Pressure{.memory_full_us = 2'500'000};
+    sample.pods[2].usage.pressure = Pressure{.memory_full_us = 9};
+  };
+  At(1, {{"a", 10}, {"b", 20}, {"c", 0}, {"d", 0}});
+  const auto value = [&](const std::string& name, const std::string& labels) {
+    return Value("longshore_nodeagent_pod_" + name + "{pod_uid=" + labels + "}");
+  };
+  EXPECT_EQ(value("memory_kubelet_working_set_bytes", "\"a\""), 20);
+  EXPECT_EQ(value("memory_anonymous_bytes", "\"b\""), 30);
+  EXPECT_EQ(value("memory_file_bytes", "\"other\""), 80);
+  EXPECT_EQ(value("pressure_seconds_total", R"("b",resource="memory",kind="full")"), 2.5);
+  EXPECT_EQ(value("pressure_seconds_total", R"("b",resource="io",kind="some")"), 0);
+  EXPECT_EQ(value("pressure_seconds_total", R"("a",resource="io",kind="some")"), -1) << "unknown";
+  EXPECT_EQ(value("pressure_seconds_total", R"("c",resource="memory",kind="full")"), -1);
+}
+
+// The node's sum of it comes from files; where there are none, there is no series.
+TEST_F(UsageMetricsTest, ThrottledTimeOfAllPodsIsToldWhereItIsCounted) {
+  edit_ = [](Sample& sample) { sample.node.pods_throttled_ns = 1'500'000'000; };
+  At(1, {});
+  EXPECT_EQ(Value("longshore_nodeagent_pods_throttled_seconds_total"), 1.5);
+}
+
 // All pods of the node together, without what only files of each pod tell.
 TEST_F(UsageMetricsTest, TheNodesPodsAreSummed) {
   edit_ = [](Sample& sample) {
@@ -199,6 +243,9 @@ TEST_F(UsageMetricsTest, TheSamplesAgeGrowsUntilTheNext) {
   EXPECT_EQ(Value("longshore_nodeagent_sample_age_seconds"), 0);
   clock_.Advance(std::chrono::milliseconds(2500));
   EXPECT_EQ(Value("longshore_nodeagent_sample_age_seconds"), 2.5);
+  clock_.Advance(std::chrono::milliseconds(500));
+  At(24 * 3600 + 3, {});
+  EXPECT_EQ(Value("longshore_nodeagent_sample_age_seconds"), 0);
 }
 
 // Unknown pressure is no series, not a zero.

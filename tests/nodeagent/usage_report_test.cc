@@ -142,6 +142,7 @@ TEST(MakeReportTest, APodAndItsContainersCarryEveryField) {
 TEST(MakeReportTest, TheNodeCarriesEveryField) {
   Sample sample = At(5, {});
   NodeUsage& node = sample.node;
+  node.pods_throttled_ns = 20;
   node.pods.cpu_ns = 1, node.pods.oom_kills = 19, node.pods.fsyncs = 16, node.system_cpu_ns = 17;
   node.cpu_capacity_milli = 2, node.idle_cpu_ns = 3, node.interrupt_cpu_ns = 4;
   node.steal_cpu_ns = 5, node.memory_available_bytes = 6, node.memory_capacity_bytes = 7;
@@ -157,6 +158,7 @@ TEST(MakeReportTest, TheNodeCarriesEveryField) {
   EXPECT_EQ(out.pods().cpu_ns(), 1u);
   EXPECT_EQ(out.pods().fsyncs(), 16u);
   EXPECT_EQ(out.pods().oom_kills(), 19u);
+  EXPECT_EQ(out.pods().throttled_ns(), 20u);
   EXPECT_EQ(out.system_cpu_ns(), 17u);
   EXPECT_EQ(out.cpu_capacity_milli(), 2u);
   EXPECT_EQ(out.idle_cpu_ns(), 3u);

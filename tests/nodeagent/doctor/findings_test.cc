@@ -50,6 +50,16 @@ TEST(FindingsTest, TellsSeccompFromTheRest) {
   EXPECT_THAT(CheckBpf(ENOSYS, false).advice, HasSubstr("CONFIG_BPF_SYSCALL"));
 }
 
+// What is full is named with the option that enlarges it.
+TEST(FindingsTest, TablesNameTheirOptions) {
+  EXPECT_EQ(CheckTables(300, 2048, 1024).state, State::kWell);
+  EXPECT_EQ(CheckTables(300, 2048, 1024).advice, "");
+  EXPECT_EQ(CheckTables(2046, 2048, 4096).state, State::kDegraded);
+  EXPECT_THAT(CheckTables(2046, 2048, 4096).advice, HasSubstr("--max-cgroups"));
+  EXPECT_EQ(CheckTables(1500, 2048, 1024).state, State::kWell);
+  EXPECT_THAT(CheckTables(1500, 2048, 1024).advice, HasSubstr("--max-device-cells"));
+}
+
 // An old kernel counts maps as locked memory: the advice names the component that helps.
 TEST(FindingsTest, LockedMemoryNamesTheComponent) {
   EXPECT_EQ(CheckLockedMemory(0).state, State::kWell);

@@ -50,6 +50,15 @@ TEST(RatesTest, QuantilesAreOfTheInterval) {
   EXPECT_EQ(rates.devices.at(kDisk).write_p99, std::nullopt);
 }
 
+TEST(RatesTest, OnlyTheLastBucketHasNoUpperBound) {
+  Histogram histogram;
+  histogram.buckets[Histogram::kBuckets - 2] = 99;
+  EXPECT_EQ(histogram.Quantile(1), Histogram::kLongest);
+  histogram.buckets[Histogram::kBuckets - 1] = 1;
+  EXPECT_EQ(histogram.Quantile(0.99), Histogram::kLongest);
+  EXPECT_EQ(histogram.Quantile(1), Histogram::kUnbounded);
+}
+
 // A container that restarted has another id, so it is a row of its own.
 TEST(RatesTest, ContainersAreKeptApart) {
   Sample before = MakeSample(1000, {MakePod("a", 0)});

@@ -155,6 +155,19 @@ TEST(ColumnsTest, NumbersAreShort) {
   EXPECT_EQ(ShortCores(0.25), "250m");
   EXPECT_EQ(ShortBytes(1536 * 1024), "1.5M");
   EXPECT_EQ(ShortLatency(std::chrono::microseconds(16384)), "<16ms");
+  EXPECT_EQ(ShortLatency(Histogram::kUnbounded), ">512ms");
+}
+
+// The last bucket has no end: an fsync of half a minute must not look like one of a second.
+TEST(JsonTest, WhatIsLongerThanTheHistogramTellsHasNoUpperBound) {
+  SharedDisk world;
+  world.now.pods[0].usage.counters.fsync.buckets[Histogram::kBuckets - 1] = 1;
+  PodNames names("/no/such/folder");
+  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, names, "db-uid"));
+  const auto& pod = json["pods"][0];
+  EXPECT_TRUE(pod["fsyncP99Microseconds"].is_null());
+  EXPECT_EQ(pod["fsyncP99OverMicroseconds"], 524'288);
+  EXPECT_FALSE(pod.contains("deviceP99OverMicroseconds"));
 }
 
 TEST(ColumnsTest, EveryNameIsFound) {
