@@ -212,8 +212,13 @@ void AddCreateFlags(CLI::App* command, CreateFlags& flags) {
   command->add_option("--window", flags.scaling.window, "How long usage must stay over --up");
   command->add_option("--idle", flags.scaling.idle,
                       "How long usage must stay under --down before a pod goes");
-  command->add_flag("--follow-demand", flags.scaling.follow_demand,
-                    "A pod for each operation that waits or is announced by --demand");
+  auto* follow =
+      command->add_flag("--follow-demand", flags.scaling.follow_demand,
+                        "A pod for each operation that waits or is announced by --demand");
+  command
+      ->add_flag("--require-demand", flags.scaling.require_demand,
+                 "Usage adds no pod beyond one for each operation that runs, waits or is announced")
+      ->excludes(follow);
   command->add_option("--warm", flags.scaling.warm, "Pods kept free beside those that have work");
   command->add_option("--demand", flags.demand, "Operations that are waiting");
   command->add_option("--deadline", flags.deadline, kDeadlineHelp);

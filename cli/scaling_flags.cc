@@ -59,6 +59,7 @@ Result<Json> ScalingSpec(const ScalingFlags& flags) {
     LS_ASSIGN_OR_RETURN(scaling["idleSeconds"], ParseSeconds(flags.idle));
   }
   if (flags.follow_demand) scaling["demandPolicy"] = "Follow";
+  if (flags.require_demand) scaling["demandPolicy"] = "Require";
   if (flags.warm) scaling["warmPods"] = *flags.warm;
   return scaling;
 }

@@ -13,9 +13,9 @@
 namespace longshore::cli {
 
 struct ScalingFlags {
-  std::vector<std::string> up, down;  // SIGNAL=PERCENT% or SIGNAL=QUANTITY
-  std::string window, idle;           // durations
-  bool follow_demand = false;
+  std::vector<std::string> up, down;                   // SIGNAL=PERCENT% or SIGNAL=QUANTITY
+  std::string window, idle;                            // durations
+  bool follow_demand = false, require_demand = false;  // one of them at most
   std::optional<int> warm;
 };
 

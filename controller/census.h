@@ -27,10 +27,12 @@ struct Census {
   int leases_working = 0;                       // pods held for an operation
   int leases_acquired = 0;  // pods held by a storage manager that has not named one yet
   int64_t wanted_pods = 0;  // of all requests
-  std::chrono::nanoseconds oldest_drain{0};  // zero: nothing drains
+  // Of pods that drain, or will when their work is done, since their request is ending. Zero: none.
+  std::chrono::nanoseconds oldest_drain{0};
 };
 
-// Costs about a microsecond an object: nothing is parsed but what is counted.
+// Costs about a microsecond an object: nothing is parsed but what is counted, and requests that
+// have an end.
 Census TakeCensus(const std::vector<kube::ObjectPtr>& requests,
                   const std::vector<api::BackupPodPtr>& backup_pods,
                   const std::vector<kube::ObjectPtr>& operations, WallTime now);

@@ -30,16 +30,18 @@ struct Search {
 
 // Of the Pod of a row's name.
 struct PodLife {
-  PodLife(bool pod_alive, std::string pod_started = "")  // NOLINT: often nothing else is known
-      : alive(pod_alive), started(std::move(pod_started)) {}
+  PodLife(bool pod_alive, std::string pod_started = "",  // NOLINT: often nothing else is known
+          std::string pod_policy = "")
+      : alive(pod_alive), started(std::move(pod_started)), policy(std::move(pod_policy)) {}
   bool alive;           // it exists and has not ended
   std::string started;  // RFC 3339; empty: its containers have not
+  std::string policy;   // its label kLabelPolicyHash
 };
 
 struct CrewMember {
   api::BackupPodPtr row;  // never null
   bool pod_alive = false;
-  std::string pod_started = {};
+  std::string pod_started = {}, pod_policy = {};
 
   const std::string& state() const { return row->status.state; }
   bool ended() const;   // Deconstructed, Failed or Lost

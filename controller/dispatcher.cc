@@ -89,10 +89,11 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
   if (const auto repository = Find<api::BackupRepository>(env_.cluster, ns, round.repository)) {
     round.max_writers = repository->spec.max_writers;
   }
+  WritesInto writes(env_.cluster, ns, round.repository);  // which is of the same namespace
   for (const api::Operation& operation : ActiveOperations(env_.cluster)) {
     ++round.busy_by_source[SourceKey(operation)];
-    // Repositories are of one namespace; that all its writers count is on the safe side.
-    if (operation.spec.type == api::kBackup && operation.metadata.ns == ns) ++round.writers;
+    const bool near = operation.spec.type == api::kBackup && operation.metadata.ns == ns;
+    if (near && writes(operation.spec.request_ref.name)) ++round.writers;
   }
   return round;
 }
@@ -125,9 +126,9 @@ Dispatcher::Wait Dispatcher::AnothersTurn(const api::Operation& operation, Round
   if (!round.anothers_turn.first.empty()) return round.anothers_turn;
   const std::string& ns = round.request->metadata.ns;
   const std::string& own = round.request->metadata.name;
-  const SharedCap writers = WritersOfNamespace(
-      env_.cluster, ns, round.max_writers, [this](const std::string& uid) { return Usable(uid); },
-      env_.clock.Now());
+  const SharedCap writers = WritersOf(
+      env_.cluster, ns, round.repository, round.max_writers,
+      [this](const std::string& uid) { return Usable(uid); }, env_.clock.Now());
   const auto claim = writers.claims.find(own);
   const int has = claim == writers.claims.end() ? 0 : claim->second.has;
   const auto next = writers.Next(*round.request, has + 1);

@@ -22,7 +22,7 @@ struct LeadershipOptions {
   std::string lease;  // NAMESPACE/NAME; empty: the only replica, which leads from its start
   std::string pod;    // our Pod, in the namespace of the lease
   // How soon another may lead after a leader that died without a word; see kube::LeaseOptions.
-  std::chrono::milliseconds duration{4000}, renew_deadline{3000}, retry_period{500};
+  std::chrono::milliseconds duration{4000}, renew_deadline{3000}, retry_period{300};
 };
 
 class Leadership {

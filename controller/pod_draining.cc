@@ -23,7 +23,8 @@ constexpr seconds kAskAgain{5};
 
 bool Ours(const std::string& reason) {
   return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized ||
-         reason == kReasonRowDeleted || reason == kReasonImageChanged;
+         reason == kReasonRowDeleted || reason == kReasonImageChanged ||
+         reason == kReasonPolicyChanged;
 }
 
 }  // namespace

@@ -35,7 +35,10 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
       facts.end_message = StringAt(condition, "/message");
     } else if (type == "PodScheduled" && !is_true && facts.node.empty()) {
       facts.trouble = "Unschedulable";
-      facts.trouble_message = std::string(StringAt(condition, "/message"));
+      facts.trouble_message = std::string(StringAt(condition, "/message")) +
+                              "; free a node, or change resources or tolerations of the PodPolicy; "
+                              "`longshore explain " +
+                              std::string(kube::NameOf(pod)) + "` says more";
       if (StringAt(condition, "/reason") == "Unschedulable") {
         facts.unschedulable_since = StringAt(condition, "/lastTransitionTime");
       }
@@ -52,7 +55,7 @@ void ReadDeath(const Json& terminated, PodFacts::Death& death) {
   death.message =
       reason == "OOMKilled"
           ? "it used more memory than it may (OOMKilled); raise spec.resources.limits.memory of "
-            "the PodPolicy, for new pods"
+            "the PodPolicy"
           : "it ended with exit code " + code + " (" + death.reason +
                 "); see `kubectl logs --previous`";
 }
@@ -100,6 +103,7 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
   facts.resource_version = StringAt(*pod, "/metadata/resourceVersion");
   facts.node = StringAt(*pod, "/spec/nodeName");
   facts.ip = StringAt(*pod, "/status/podIP");
+  facts.policy = kube::LabelOf(*pod, kLabelPolicyHash);
   facts.deletion_time = StringAt(*pod, "/metadata/deletionTimestamp");
   facts.deleting = !facts.deletion_time.empty();
   ReadConditions(*pod, facts);

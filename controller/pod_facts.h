@@ -15,6 +15,7 @@ namespace longshore::controller {
 struct PodFacts {
   bool exists = false;
   std::string uid, resource_version, node, ip;
+  std::string policy;  // kLabelPolicyHash
   bool deleting = false;
   std::string deletion_time;  // when it should be gone; RFC 3339
   bool ended = false;         // phase Failed or Succeeded: no container of it will run again

@@ -1,13 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PodReconciler: Planned. The row is durable, the Pod may or may not have been created.
+#include <algorithm>
+
 #include "controller/acceptance.h"
 #include "controller/crew.h"
 #include "controller/pod_reconciler.h"
 #include "controller/pod_template.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
+namespace {
+
 using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A quota is looked at again after as long as it has been exceeded, within these.
+constexpr seconds kQuotaAgain{5}, kQuotaAgainAtMost{60};
+
+// Why the API does not make a Pod, and what helps.
+struct Refusal {
+  const char* reason;
+  const char* remedy;
+};
+
+Refusal RefusalOf(Code code) {
+  switch (code) {
+    case Code::kResourceExhausted:
+      return {"QuotaExceeded",
+              "; raise the namespace's ResourceQuota, or lower spec.pods.max of the request or "
+              "spec.resources of the PodPolicy"};
+    case Code::kPermissionDenied:
+      return {
+          "NotPermitted",
+          "; bind ClusterRole longshore-backup-namespace to the controller in this namespace, "
+          "or see the namespace's admission policies and its pod-security.kubernetes.io labels"};
+    case Code::kInvalidArgument:
+      return {"PodRejected", "; correct the PodPolicy or the SourceImage"};
+    default:
+      return {"APIUnavailable", ""};
+  }
+}
+
+}  // namespace
 
 Result<Again> PodReconciler::OnPlanned(Seen& seen) {
   if (!seen.ending.empty()) return OnEnding(seen);
@@ -67,16 +102,17 @@ Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
 }
 
 // Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
+// That a quota is used up is no error: it is waited for.
 Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
   pace_.Failed(seen.row, Pace::Step::kCreated);
-  std::string reason = "APIUnavailable";
-  if (error.code == Code::kResourceExhausted) reason = "QuotaExceeded";
-  if (error.code == Code::kPermissionDenied) reason = "NotPermitted";
-  if (error.code == Code::kInvalidArgument) reason = "PodRejected";
-  if (seen.row.status.reason != reason) {
-    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, reason, error.message));
+  const Refusal refusal = RefusalOf(error.code);
+  if (seen.row.status.reason != refusal.reason) {
+    LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, refusal.reason, error.message + refusal.remedy));
   }
-  return error;
+  if (error.code != Code::kResourceExhausted) return error;
+  const auto exceeded = Waited(seen.row.status.last_transition_time, env_.clock.Now());
+  return Again(std::chrono::ceil<milliseconds>(
+      std::clamp<std::chrono::nanoseconds>(exceeded, kQuotaAgain, kQuotaAgainAtMost)));
 }
 
 }  // namespace longshore::controller

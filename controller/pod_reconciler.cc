@@ -21,6 +21,15 @@ std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, Wall
   return "";
 }
 
+std::optional<WallTime> EndingSince(const api::ComputeRequest& request, WallTime now) {
+  if (EndOfRequest(request, now).empty()) return std::nullopt;
+  const api::ObjectMeta& meta = request.metadata;
+  const bool deleting = meta.deleting();
+  const auto time = ParseTime(deleting ? meta.deletion_timestamp : meta.creation_timestamp);
+  if (!time) return std::nullopt;
+  return *time + seconds(deleting ? 0 : *request.spec.lifetime_seconds);
+}
+
 Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string& name) {
   auto row = Find<api::BackupPod>(env_.cluster, ns, name);
   if (!row) return OnMissingRow(ns, name);

@@ -24,6 +24,7 @@ inline constexpr char kReasonIdle[] = "Idle";
 inline constexpr char kReasonRequestEnded[] = "RequestEnded";
 inline constexpr char kReasonRowDeleted[] = "RowDeleted";
 inline constexpr char kReasonImageChanged[] = "ImageChanged";
+inline constexpr char kReasonPolicyChanged[] = "PolicyChanged";
 inline constexpr char kReasonResized[] = "Resized";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
 // Of a row whose Pod cannot be removed, since its node does not answer.
@@ -33,6 +34,8 @@ inline constexpr char kReasonStalled[] = "Stalled";
 
 // Why no pod may start or take work for the request any more; empty: it goes on.
 std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now);
+// Since when that is so of a request that is there; empty: it goes on.
+std::optional<WallTime> EndingSince(const api::ComputeRequest& request, WallTime now);
 
 class PodReconciler {
  public:

@@ -40,9 +40,11 @@ std::map<std::string, std::string> Annotations(const PodTemplateInput& in) {
 }
 
 Json Metadata(const PodTemplateInput& in) {
+  auto labels = Labels(in.row.spec, in.request);
+  labels[kLabelPolicyHash] = PolicyHash(in.policy);
   return {{"name", in.row.metadata.name},
           {"namespace", in.row.metadata.ns},
-          {"labels", Labels(in.row.spec, in.request)},
+          {"labels", labels},
           {"annotations", Annotations(in)},
           {"ownerReferences", Json::array({{{"apiVersion", api::kApiVersion},
                                             {"kind", "BackupPod"},
@@ -144,6 +146,17 @@ Json Container(const PodTemplateInput& in) {
           {"volumeMounts", Mounts(in)}};
 }
 
+// But for what operations may do, and where and how many pods may be: nothing of a pod that is
+// there.
+Json SaidOfPods(const api::PodPolicySpec& policy) {
+  Json said = api::WriteJson(policy);
+  for (const char* field : {"pathway", "repositoryRef", "operationLimits", "maxPodsPerNode",
+                            "nodeHeadroomPercent", "maxPodsPerNamespace"}) {
+    said.erase(field);
+  }
+  return said;
+}
+
 }  // namespace
 
 // The claim is read by a backup and written by a restore; a verify needs the repository only.
@@ -180,6 +193,19 @@ api::Json RenderPod(const PodTemplateInput& in) {
     spec["affinity"] = NodeAffinity(in.row.spec.candidate_nodes);
   }
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", Metadata(in)}, {"spec", spec}};
+}
+
+std::string PolicyHash(const api::PodPolicySpec& policy) {
+  static const Json usual = SaidOfPods(api::PodPolicySpec());
+  Json said = SaidOfPods(policy);
+  for (const auto& [field, value] : usual.items()) {
+    if (!said.contains(field)) {
+      said[field] = nullptr;
+    } else if (said[field] == value) {
+      said.erase(field);
+    }
+  }
+  return Sha256Hex(api::DumpJson(said)).substr(0, 10);
 }
 
 api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,

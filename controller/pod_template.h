@@ -19,6 +19,8 @@ inline constexpr char kCaKey[] = "ca.crt";
 // Audience of the workers' projected tokens.
 inline constexpr char kAudience[] = "longshore-controller";
 inline constexpr char kWorkerServiceAccount[] = "longshore-worker";
+// Of a Pod: PolicyHash of what it was made by.
+inline constexpr char kLabelPolicyHash[] = "longshore.dev/policy-hash";
 // Cluster Autoscaler keeps nodes with pods of a controller that it does not know, or with
 // emptyDirs, unless they say this: idle pods may go with their node.
 inline constexpr char kAnnotationSafeToEvict[] = "cluster-autoscaler.kubernetes.io/safe-to-evict";
@@ -36,6 +38,10 @@ struct PodTemplateInput {
 bool MountsClaim(const api::BackupSource& source, const api::ComputeRequest& request);
 
 api::Json RenderPod(const PodTemplateInput& input);
+
+// Of all that a policy says of its pods. What says no more than the default does not count, so that
+// a controller that knows more fields has the same of the same policy.
+std::string PolicyHash(const api::PodPolicySpec& policy);
 
 // The image's resources with the policy's over them, name by name.
 api::ResourceRequirements EffectiveResources(const api::SourceImageSpec& image,

@@ -11,6 +11,8 @@ namespace longshore::controller {
 namespace {
 
 constexpr std::chrono::seconds kUnboundIsNews{5};
+constexpr std::chrono::minutes kDrainIsStalled{15};  // as alert LongshoreDrainStalled
+constexpr size_t kMostNamed = 8;                     // of what a request waits for to end
 
 api::Condition Make(const char* type, const char* status, std::string reason, std::string message) {
   return {type, status, std::move(reason), Clip(std::move(message)), "", 0};
@@ -94,7 +96,9 @@ api::Condition ScalingLimited(const ConditionInput& in) {
   std::string message;
   for (const api::ScalingCandidate& wish : in.scaling.candidates) {
     if (!wish.chosen || wish.pods <= limit->pods) continue;
-    message = wish.name + " wants " + std::to_string(wish.pods) + " pods: ";
+    // What usage would take changes each second, and this is written.
+    const bool level = wish.name != api::kCandidateUsage;
+    message = wish.name + " wants " + (level ? std::to_string(wish.pods) : "more") + " pods: ";
   }
   return Make("ScalingLimited", "True", limit->reason, message + limit->message);
 }
@@ -137,7 +141,48 @@ api::Condition PlacementVetted(const ConditionInput& in) {
   return Make("PlacementVetted", "Unknown", "Waiting", "no pod is placed yet");
 }
 
+std::string Waits(const api::Operation& operation) {
+  const std::string& name = operation.metadata.name;
+  const api::OperationStatus& status = operation.status;
+  std::string said =
+      "operation " + name + " is " + (status.state.empty() ? api::kQueued : status.state);
+  if (!status.pod.empty()) said += " on pod " + status.pod + " since " + status.start_time;
+  return said + " (`longshore operations cancel " + name + "` ends it)";
+}
+
+// Of its own, or of somebody who has acquired it; with its operation it is named there.
+bool WaitsByItself(const CrewMember& member) {
+  const auto& lease = member.row->status.lease;
+  return member.may_run() && (!lease || lease->operation.empty());
+}
+
+std::string Waits(const CrewMember& member) {
+  const api::BackupPod& row = *member.row;
+  const std::string &state = row.status.state, &since = row.status.last_transition_time;
+  return "pod " + row.metadata.name + " is " + (state.empty() ? api::kPlanned : state) + " since " +
+         (since.empty() ? row.metadata.creation_timestamp : since);
+}
+
 }  // namespace
+
+api::Condition DrainStalled(const std::vector<api::Operation>& operations, const Crew& crew,
+                            WallTime since, WallTime now) {
+  std::vector<std::string> waits;
+  for (const api::Operation& operation : operations) {
+    if (!api::Terminal(operation.status.state)) waits.push_back(Waits(operation));
+  }
+  const bool work = !waits.empty();
+  for (const CrewMember& member : crew.members) {
+    if (WaitsByItself(member)) waits.push_back(Waits(member));
+  }
+  if (waits.empty()) return Make(kDrainStalled, "False", "Drained", "");
+  const size_t named = std::min(waits.size(), kMostNamed), more = waits.size() - named;
+  waits.resize(named);
+  std::string message = "waits since " + FormatTimeSeconds(since) + " for: " + Join(waits, ", ");
+  if (more > 0) message += ", and " + std::to_string(more) + " more";
+  if (now - since < kDrainIsStalled) return Make(kDrainStalled, "False", "Draining", message);
+  return Make(kDrainStalled, "True", work ? "OperationsRunning" : "PodsRemain", message);
+}
 
 std::vector<api::Condition> MakeConditions(const ConditionInput& input) {
   std::vector<api::Condition> all = {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/api/operation.h"
 #include "common/api/request.h"
 #include "common/scaling/deadline.h"
 #include "common/scaling/scaling.h"
@@ -16,6 +17,7 @@
 namespace longshore::controller {
 
 inline constexpr char kScalingActive[] = "ScalingActive";
+inline constexpr char kDrainStalled[] = "DrainStalled";
 // Reason of ScalingActive: some pods' usage is not fresh.
 inline constexpr char kReasonSignalsMissing[] = "SignalsMissing";
 
@@ -37,5 +39,10 @@ struct ConditionInput {
 
 // Those but Accepted, which acceptance makes.
 std::vector<api::Condition> MakeConditions(const ConditionInput& input);
+
+// Whether a request that has been ending since then takes long to. The message names what it waits
+// for, with what helps; empty: nothing.
+api::Condition DrainStalled(const std::vector<api::Operation>& operations, const Crew& crew,
+                            WallTime since, WallTime now);
 
 }  // namespace longshore::controller

@@ -10,6 +10,7 @@
 #include "controller/pod_names.h"
 #include "controller/pod_template.h"
 #include "controller/request_reconciler.h"
+#include "controller/waited.h"
 
 namespace longshore::controller {
 namespace {
@@ -113,18 +114,44 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
-// A pod that is idle goes when its image is no longer the one to use, one at a time; one with work
-// has its turn when it is free.
+// Draining, when it is not what it would be made as now: of another image, or of a policy that says
+// something else of pods. Returns whether it was.
+Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& member,
+                                                  const std::string& policy_hash) {
+  const References& refs = *visit.acceptance.references;
+  const bool old_image = member.row->spec.image != refs.choice.image;
+  // Pods from before the label was there are left alone.
+  const bool old_policy = !member.pod_policy.empty() && member.pod_policy != policy_hash;
+  if (!old_image && !old_policy) return false;
+  api::BackupPod row = *member.row;
+  LS_RETURN_IF_ERROR(pods_.BeginDraining(
+      row, old_image ? kReasonImageChanged : kReasonPolicyChanged,
+      old_image ? "a pod of image " + refs.choice.image + " takes its place"
+                : "a pod as PodPolicy " + refs.policy.metadata.name + " says now takes its place"));
+  member.row = std::make_shared<const api::BackupPod>(std::move(row));
+  return true;
+}
+
+// A pod that cannot start is replaced by what may have been corrected. One that is idle goes one at
+// a time, and one with work has its turn when it is free. The next visit, which this wakes, makes
+// what takes their place.
 Status RequestReconciler::ReplaceOutdated(Visit& visit) {
-  const std::string& image = visit.acceptance.references->choice.image;
-  if (visit.crew.OnTheirWay() > 0 || WorkWaits(visit.operations)) return {};
+  const WallTime now = env_.clock.Now();
+  const std::string policy = PolicyHash(visit.acceptance.references->policy.spec);
+  const auto stuck = [&](const CrewMember& member) {
+    const api::BackupPodStatus& status = member.row->status;
+    return member.in_trouble() && !status.lease &&
+           Waited(status.last_transition_time, now) >= env_.settings.trouble_grace;
+  };
   for (CrewMember& member : visit.crew.members) {
-    if (member.state() != api::kAvailable || member.row->spec.image == image) continue;
-    api::BackupPod row = *member.row;
-    LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonImageChanged,
-                                           "a pod of image " + image + " takes its place"));
-    member.row = std::make_shared<const api::BackupPod>(std::move(row));
-    return {};
+    if (stuck(member)) LS_RETURN_IF_ERROR(ReplaceIfOutdated(visit, member, policy));
+  }
+  const bool incomplete = visit.crew.Counting() < visit.request.status.desired_pods && !visit.held;
+  if (incomplete || visit.crew.OnTheirWay() > 0 || WorkWaits(visit.operations)) return {};
+  for (CrewMember& member : visit.crew.members) {
+    if (member.state() != api::kAvailable) continue;
+    LS_ASSIGN_OR_RETURN(const bool replaced, ReplaceIfOutdated(visit, member, policy));
+    if (replaced) return {};
   }
   return {};
 }

@@ -48,6 +48,20 @@ bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatu
   return before == now;
 }
 
+// "2 → 3 pods (Usage): why; limited by MaxPods: what to raise".
+std::string NoteOf(const api::ScalingDecision& decision) {
+  std::string note = std::to_string(decision.from) + " → " + std::to_string(decision.to) +
+                     (decision.to == 1 ? " pod" : " pods");
+  for (const api::ScalingCandidate& candidate : decision.candidates) {
+    if (candidate.chosen) note += " (" + candidate.name + ")";
+  }
+  note += ": " + decision.message;
+  if (decision.limit) {
+    note += "; limited by " + decision.limit->reason + ": " + decision.limit->message;
+  }
+  return note;
+}
+
 }  // namespace
 
 Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::string& name) {
@@ -81,8 +95,8 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
     return Sooner(Sooner(dispatched, unwritten), Again(kSecretsAgain));
   }
   LS_RETURN_IF_ERROR(DrainSurplus(visit));
-  LS_RETURN_IF_ERROR(ReplaceOutdated(visit));
   LS_ASSIGN_OR_RETURN(const Again provisioned, Provision(visit));
+  LS_RETURN_IF_ERROR(ReplaceOutdated(visit));
   Prune(visit, false);
   LS_RETURN_IF_ERROR(EnsureCheck(visit));
   LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
@@ -122,7 +136,7 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   visit.acceptance.condition.observed_generation = request.metadata.generation;
   visit.crew = MakeCrew(env_.cluster.RowsOf(ns, name), [&](const api::BackupPod& row) {
     const PodFacts pod = FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name));
-    return PodLife(pod.alive(), pod.started);
+    return PodLife(pod.alive(), pod.started, pod.policy);
   });
   visit.operations = ReadAll<api::Operation>(env_.cluster.OperationsOf(ns, name));
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
@@ -134,6 +148,10 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   const auto& references = visit.acceptance.references;
   env_.gate.SetRules(request.metadata.uid,
                      references ? references->scaling.rules : std::vector<scaling::SignalRule>());
+  // Its lifetime may have been made longer; OnEnding knows when it was not.
+  if (api::FindCondition(request.status.conditions, kDrainStalled) != nullptr) {
+    visit.drain = api::Condition{kDrainStalled, "False", "NotEnding", "", "", 0};
+  }
   visit.request = std::move(request);
   return visit;
 }
@@ -153,8 +171,16 @@ Result<Again> RequestReconciler::OnEnding(Visit& visit, const std::string& why) 
     env_.Wake(kPodKey, member.row->metadata.ns, member.row->metadata.name);
   }
   const api::ComputeRequestStatus before = visit.request.status;
-  visit.acceptance.condition = {"Accepted", "False", meta.deleting() ? "Deleting" : "Expired",
-                                why,        "",      meta.generation};
+  const WallTime now = env_.clock.Now();
+  visit.drain = DrainStalled(visit.operations, visit.crew,
+                             EndingSince(visit.request, now).value_or(now), now);
+  const std::string& waits = visit.drain->message;
+  visit.acceptance.condition = {"Accepted",
+                                "False",
+                                meta.deleting() ? "Deleting" : "Expired",
+                                waits.empty() ? why : why + "; " + waits,
+                                "",
+                                meta.generation};
   visit.request.status.desired_pods = 0;
   if (working || !meta.deleting()) {
     LS_ASSIGN_OR_RETURN(const Again unwritten, WriteStatusIfChanged(visit, before));
@@ -263,6 +289,7 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
                        std::move(copies_apart), visit.no_node, visit.held, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
+  if (visit.drain) conditions.push_back(*visit.drain);
   for (api::Condition& condition : conditions) {
     condition.message = Clip(condition.message);
     if (condition.type == kScalingActive) HoldSignalsMissing(visit, condition);
@@ -298,7 +325,7 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
     AnnounceDecision(env_.events, request);
     env_.scaling.AddDecision(request.metadata.uid, decision);
     env_.tally.scaled(decision.cause);
-    env_.cluster.Event(ToJson(request), false, decision.cause, "Scale", decision.message);
+    env_.cluster.Event(ToJson(request), false, decision.cause, "Scale", NoteOf(decision));
   }
   // The condition, when it has become true or is true for another reason.
   const auto turned = [&](const char* type) {
@@ -309,9 +336,7 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   };
   if (const api::Condition* limited = turned("ScalingLimited")) {
     env_.tally.limited(limited->reason);
-    if (limited->reason == api::kLimitFutile) {
-      env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
-    }
+    env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
   }
   const api::Condition* apart = flipped(kCopiesApart);
   if (apart != nullptr && apart->status == "False") {

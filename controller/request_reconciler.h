@@ -60,6 +60,7 @@ class RequestReconciler {
     std::string no_node;                    // nearness is required, and no node will do: why
     int room = 0;                           // pods that may be made now
     std::optional<api::ScalingLimit> held;  // what keeps it from making all that are wanted
+    std::optional<api::Condition> drain;    // DrainStalled, of one that is ending or was
     Memory* memory = nullptr;
   };
 
@@ -93,6 +94,7 @@ class RequestReconciler {
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);
+  Result<bool> ReplaceIfOutdated(Visit& visit, CrewMember& member, const std::string& policy_hash);
   Status ReplaceOutdated(Visit& visit);
   void Prune(const Visit& visit, bool over);
   Status EnsureCheck(const Visit& visit);

@@ -26,7 +26,8 @@ constexpr Row kGauges[] = {
     {"longshore_controller_wanted_pods", "Pods that the requests should have, together",
      [](const Reading& r) { return Number(r.census.wanted_pods); }},
     {"longshore_controller_oldest_drain_seconds",
-     "Since when the pod that has been draining longest has; 0: none does",
+     "Since when the pod that has been draining longest has, or has had work though its request is "
+     "ending; 0: none does",
      [](const Reading& r) { return Seconds(r.census.oldest_drain); }},
     {"longshore_controller_nodes", "Nodes of the cluster",
      [](const Reading& r) { return Number(r.nodes); }},

@@ -160,7 +160,7 @@ std::optional<api::ScalingLimit> NodeLimit(const Cluster& cluster,
   return api::ScalingLimit{api::kLimitNode, std::max(0, pods),
                            "PodPolicy " + policy.metadata.name + " has spec.maxPodsPerNode " +
                                std::to_string(policy.spec.max_pods_per_node.value_or(0)) +
-                               ", and nodes that would do " + "have room for " +
+                               ", and nodes that would do have room for " +
                                std::to_string(std::max(0, *places)) +
                                " more: raise it, or add nodes"};
 }
@@ -222,8 +222,21 @@ std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::stri
   return pods;
 }
 
-SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int max_writers,
-                             const UsablePod& usable, WallTime now) {
+bool WritesInto::operator()(const std::string& request) {
+  const auto [known, asked] = known_.try_emplace(request);
+  if (!asked) return known->second;
+  const ObjectPtr object = cluster_.Get(kube::kComputeRequests, ns_, request);
+  const ObjectPtr policy =
+      object ? cluster_.Get(kube::kPodPolicies, ns_,
+                            std::string(StringAt(*object, "/spec/policyRef/name")))
+             : nullptr;
+  known->second = !policy || StringAt(*policy, "/spec/repositoryRef/name") == repository_;
+  return known->second;
+}
+
+SharedCap WritersOf(const Cluster& cluster, const std::string& ns, const std::string& repository,
+                    int max_writers, const UsablePod& usable, WallTime now) {
+  WritesInto writes(cluster, ns, repository);
   std::map<std::string, Backups> by_request;
   std::map<std::string, int> on_source;  // operations of all namespaces
   for (const ObjectPtr& operation : cluster.List(kube::kOperations)) {
@@ -233,7 +246,9 @@ SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int 
     if (StringAt(*operation, "/spec/type") != api::kBackup || kube::NamespaceOf(*operation) != ns) {
       continue;
     }
-    Backups& backups = by_request[RequestOf(*operation)];
+    const std::string request = RequestOf(*operation);
+    if (!writes(request)) continue;
+    Backups& backups = by_request[request];
     if (IsActive(state)) {
       ++backups.active;
     } else if (IsForAnyPod(*operation) && IsDue(operation, now)) {
@@ -284,7 +299,8 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
   if (request.spec.purpose == api::kBackup) {
     const int writers = repository.spec.max_writers;
     const int share =
-        others ? WritersOfNamespace(cluster, meta.ns, writers, nullptr, now).Share(request, most)
+        others ? WritersOf(cluster, meta.ns, repository.metadata.name, writers, nullptr, now)
+                     .Share(request, most)
                : writers;
     caps.push_back(limit(api::kLimitRepository, "repository " + repository.metadata.name,
                          "spec.maxWriters", writers, writers - share));

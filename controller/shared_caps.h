@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Caps, and who competes for those that the requests of a namespace share: backup pods of the
-// namespace and writers of its repository. From the caches; used by the request reconciler and the
-// dispatcher, on the reconcile thread. How they are divided: common/scaling/fair_share.h.
+// namespace and writers of its repositories. From the caches; used by the request reconciler and
+// the dispatcher, on the reconcile thread. How they are divided: common/scaling/fair_share.h.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/scaling/fair_share.h"
@@ -38,11 +39,25 @@ std::optional<SharedCap> PodsOfNamespace(const Cluster& cluster, const std::stri
 // Whether the Pod of that UID can be given work at this moment.
 using UsablePod = std::function<bool(const std::string& pod_uid)>;
 
-// Backups under way into the repository of a namespace. A request that is accepted claims a writer
+// Whether backups of a request of the namespace go into the repository: the request's policy names
+// it. Where nobody knows, they may. It looks each request up once, so is made anew for each round.
+class WritesInto {
+ public:
+  WritesInto(const Cluster& cluster, std::string ns, std::string repository)
+      : cluster_(cluster), ns_(std::move(ns)), repository_(std::move(repository)) {}
+  bool operator()(const std::string& request);
+
+ private:
+  const Cluster& cluster_;
+  const std::string ns_, repository_;
+  std::map<std::string, bool> known_;  // by request
+};
+
+// Backups under way into a repository of the namespace. A request that is accepted claims a writer
 // more for each operation that is due and that its source has room for: with a pod that is free and
 // usable, or (nullptr) any that it may still get.
-SharedCap WritersOfNamespace(const Cluster& cluster, const std::string& ns, int max_writers,
-                             const UsablePod& usable, WallTime now);
+SharedCap WritersOf(const Cluster& cluster, const std::string& ns, const std::string& repository,
+                    int max_writers, const UsablePod& usable, WallTime now);
 
 // What limits how many pods of the request can have work at once: the source's maxConcurrent and,
 // for backups, the repository's maxWriters; and how many it may have: the namespace's

@@ -93,10 +93,11 @@ std::optional<int> PlacesUnderNodeCap(const SteerInput& in) {
   auto demand = Demand(in, /*relaxed=*/false);
   demand.cpu_milli = demand.memory_bytes = demand.headroom_percent = 0;
   const placement::Location location = placement::Locate(in.references.source, in.view);
+  const placement::Scorer scorer(in.references.source, location, demand);
   int places = 0;
-  for (const auto& score :
-       placement::RankNodes(in.references.source, location, in.view, demand, in.pressure, {}, 0)) {
-    if (score.feasible) places += cap - in.view.Node(score.node)->backup_pods;
+  for (const placement::NodeInfo* node : in.view.Nodes()) {
+    const auto points = scorer.Score(*node, {}, /*reserved=*/0);
+    if (points.obstacle == placement::Obstacle::kNone) places += cap - node->backup_pods;
   }
   return places;
 }

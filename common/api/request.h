@@ -41,7 +41,7 @@ void Describe(A& a, Threshold& v) {
 struct ScalingSignal {
   std::string name;
   Threshold up, down;      // down < up
-  int window_seconds = 3;  // every sample of this long must be over `up` to grow
+  int window_seconds = 3;  // how long it must be over `up` to grow (common/scaling/evidence.h)
 };
 template <class A>
 void Describe(A& a, ScalingSignal& v) {
@@ -56,7 +56,8 @@ struct Scaling {
   int idle_seconds = 120;  // every signal under `down` for so long: the pod is deconstructed
   // What a container does with the CPU in its first seconds does not count.
   int startup_grace_seconds = 5;
-  // "Ignore", or "Follow": a pod for each operation that waits or is announced by spec.demand.
+  // "Ignore", "Follow": a pod for each operation that waits or is announced by spec.demand, or
+  // "Require": usage adds none beyond those.
   std::string demand_policy = "Ignore";
   int warm_pods = 0;  // kept free beside those that work
 };
@@ -141,7 +142,7 @@ struct DecisionInput {
   std::string signal;
   std::string value;      // e.g. "412m", "31457280"
   std::string threshold;  // e.g. "120m"
-  int64_t samples = 0;    // how many consecutive samples said so
+  int64_t samples = 0;    // how many samples said so
 
   bool operator==(const DecisionInput&) const = default;
 };
@@ -173,9 +174,11 @@ inline constexpr char kLimitSource[] = "SourceCap";
 inline constexpr char kLimitRepository[] = "RepositoryCap";
 inline constexpr char kLimitNamespace[] = "NamespaceCap";
 inline constexpr char kLimitNode[] = "NodeCap";
+inline constexpr char kLimitDemand[] = "NoDemand";
 inline constexpr const char* kLimitFutile = kCauseFutile;
 inline constexpr const char* kLimits[] = {kLimitMaxPods,   kLimitSource, kLimitRepository,
-                                          kLimitNamespace, kLimitNode,   kLimitFutile};
+                                          kLimitNamespace, kLimitNode,   kLimitDemand,
+                                          kLimitFutile};
 
 // What has a say in how many pods there should be: ScalingCandidate.name.
 inline constexpr char kCandidateUsage[] = "Usage";

@@ -3,8 +3,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <thread>
@@ -23,6 +25,9 @@ using std::chrono::steady_clock;
 
 constexpr size_t kMaxQueued = 1000;
 constexpr size_t kMaxSeries = 4096;
+// Of one reason on one object at a time: further ones share a series, lest a note that counts make
+// an Event each time (client-go's EventAggregator does the same).
+constexpr std::ptrdiff_t kMaxNotes = 10;
 constexpr size_t kMaxNoteBytes = 1024;  // the API's own limit
 constexpr std::chrono::minutes kSeriesSpan{10};
 constexpr std::chrono::seconds kSeriesInterval{10};  // at most one write of a series in so long
@@ -35,9 +40,10 @@ struct Occurrence {
   std::string type, reason, action, note;
   std::string time;  // RFC 3339 with microseconds
 
+  // Of all notes; each one's own series has the note behind it.
   std::string Key() const {
-    std::string key(StringAt(regarding, "/uid"));
-    for (const std::string& part : {type, reason, action}) (key += '\n') += part;
+    std::string key = std::string(StringAt(regarding, "/uid")) + '\n';
+    for (const std::string& part : {type, reason, action}) (key += part) += '\n';
     return key;
   }
 };
@@ -154,7 +160,8 @@ class EventRecorder::Impl {
   }
 
   void Take(const Occurrence& occurrence) {
-    const std::string key = occurrence.Key();
+    const std::string key = SeriesOf(occurrence);
+    const bool of_many = key == occurrence.Key();
     const steady_clock::time_point now = steady_clock::now();
     const auto found = series_.find(key);
     if (found != series_.end() && now - found->second.last_seen < kSeriesSpan) {
@@ -171,13 +178,23 @@ class EventRecorder::Impl {
     if (series.ns.empty()) series.ns = "default";  // where events of cluster-wide objects live
     series.name = std::string(StringAt(occurrence.regarding, "/name")) + "." + RandomId(12);
     series.last_seen = series.written = now;
-    if (!Create(occurrence, series)) return;
+    if (!Create(occurrence, of_many ? "several, such as: " : "", series)) return;
     if (series_.size() >= kMaxSeries) WriteSeries(/*all=*/true);
     if (series_.size() >= kMaxSeries) series_.clear();
     series_[key] = std::move(series);
   }
 
-  bool Create(const Occurrence& occurrence, const Series& series) {
+  std::string SeriesOf(const Occurrence& occurrence) const {
+    const std::string shared = occurrence.Key(), own = shared + Shortened(occurrence.note);
+    if (series_.contains(own)) return own;
+    const auto first = series_.lower_bound(shared);
+    const auto last = std::find_if(first, series_.end(), [&](const auto& series) {
+      return !series.first.starts_with(shared);
+    });
+    return std::distance(first, last) < kMaxNotes ? own : shared;
+  }
+
+  bool Create(const Occurrence& occurrence, const char* before_note, const Series& series) {
     Json event = {{"apiVersion", "events.k8s.io/v1"},
                   {"kind", "Event"},
                   {"metadata", {{"namespace", series.ns}, {"name", series.name}}},
@@ -185,7 +202,7 @@ class EventRecorder::Impl {
                   {"type", occurrence.type},
                   {"reason", occurrence.reason},
                   {"action", occurrence.action},
-                  {"note", Shortened(occurrence.note)},
+                  {"note", Shortened(before_note + occurrence.note)},
                   {"regarding", occurrence.regarding},
                   {"reportingController", controller_},
                   {"reportingInstance", instance_}};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kubernetes Events (events.k8s.io/v1), aggregated: the same reason on the same object within ten
-// minutes becomes one series. Best effort and asynchronous; a bounded queue drops and counts.
+// Kubernetes Events (events.k8s.io/v1), aggregated: the same reason and note on the same object
+// within ten minutes become one series, and so does what is more than ten notes. Best effort and
+// asynchronous; a bounded queue drops and counts.
 #pragma once
 
 #include <memory>

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/scaling/scaling.h"
@@ -22,16 +23,27 @@ struct Crossing {
   double value = 0;  // of the newest sample
   int64_t samples = 0;
   std::chrono::nanoseconds covered{0};
+  std::chrono::nanoseconds far{0};  // by the newest ones, each of them far over `up`
 
   api::DecisionInput Input() const;
+  std::string Text() const;  // "cpu of a was over 120m for 3 samples, now 150m"
 };
 
-// The newest unbroken run of samples over `up` that count: measured after things had settled and
-// after the grace of a young pod. Empty: the newest sample is none of them.
+// The newest run of samples over `up` that count: measured after things had settled and after the
+// grace of a young pod. One of five may be under it, which then is passed over; one that is not
+// known ends the run. Empty: the newest sample is none of them.
 std::optional<Crossing> RunOverUp(const PodUsage& pod, const SignalRule& rule,
                                   const ScalingInput& in);
-// Whether the run is as long as the rule's window.
+
+inline constexpr double kFarOver = 1.5;  // so many times `up` is far over it
+// How long samples must be far over `up`: two thirds of the window.
+std::chrono::seconds FarWindow(const SignalRule& rule);
+// Whether the run is as long as the rule's window, or far over `up` for that of such samples.
 bool Full(const Crossing& run);
+
+// The mean over the newest `span` of a pod, of the samples that count. Empty: none does.
+std::optional<double> MeanUsage(const PodUsage& pod, const SignalRule& rule,
+                                std::chrono::nanoseconds span, const ScalingInput& in);
 
 // One input a rule: the highest value of the idle time. Empty: it is not proved that every signal
 // stayed under `down` for so long.

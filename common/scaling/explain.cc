@@ -49,6 +49,18 @@ std::string OnTheirWay(int pending) {
                        : " pods are starting or leaving: the next step waits for them");
 }
 
+std::string WhatGrows(const SignalRule& rule) {
+  const auto level = [&](double value, seconds lasts) {
+    return FormatSignal(rule.signal, value) + " for " + std::to_string(lasts.count()) + " s";
+  };
+  std::string text = "more pods when " + std::string(SignalName(rule.signal)) +
+                     " of any pod is over " + level(rule.up, rule.window);
+  const double far = kFarOver * rule.up;
+  const bool possible = !IsTimeShare(rule.signal) || far <= 100;
+  if (possible && FarWindow(rule) < rule.window) text += ", or " + level(far, FarWindow(rule));
+  return text;
+}
+
 std::vector<std::string> Growth(const ScalingInput& in, const ScalingVerdict& verdict) {
   std::vector<std::string> says;
   if (in.pending > 0) says.push_back(OnTheirWay(in.pending));
@@ -61,11 +73,10 @@ std::vector<std::string> Growth(const ScalingInput& in, const ScalingVerdict& ve
     says.push_back("it has spec.pods.max of " + std::to_string(in.max) + " pods");
   }
   for (const SignalRule& rule : in.policy.rules) {
-    says.push_back("another pod when " + std::string(SignalName(rule.signal)) +
-                   " of any pod is over " + FormatSignal(rule.signal, rule.up) + " for " +
-                   std::to_string(rule.window.count()) + " s");
+    says.push_back(WhatGrows(rule));
   }
   if (in.policy.follow_demand) says.emplace_back("a pod for each operation that waits");
+  if (in.policy.require_demand) says.emplace_back("usage adds no pod without work");
   return says;
 }
 

@@ -16,7 +16,7 @@ struct SignalState {
   std::string signal;
   std::string value;  // empty: unknown
   std::string up, down;
-  int over_seconds = 0;    // since when every sample is over `up`
+  int over_seconds = 0;    // of samples over `up` in a row, but for one in five
   int window_seconds = 0;  // how long that must last
 };
 template <class A>

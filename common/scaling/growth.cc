@@ -14,7 +14,7 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr nanoseconds kJudged = std::chrono::milliseconds(9000);    // least, after the growth
-constexpr nanoseconds kBaseline = std::chrono::milliseconds(2700);  // least, before it
+constexpr nanoseconds kBaseline = std::chrono::milliseconds(1800);  // least, before it
 constexpr double kLeastGain = 0.1;                                  // of what a pod brought before
 constexpr double kLeastRate = 65536;  // bytes a second: below, there is nothing to compare
 constexpr std::chrono::minutes kHold{5};

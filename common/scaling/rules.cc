@@ -52,6 +52,7 @@ Result<Policy> ResolvePolicy(const api::Scaling& scaling,
   policy.idle = seconds(scaling.idle_seconds);
   policy.startup_grace = seconds(scaling.startup_grace_seconds);
   policy.follow_demand = scaling.demand_policy == "Follow";
+  policy.require_demand = scaling.demand_policy == "Require";
   policy.warm_pods = scaling.warm_pods;
   if (const auto cpu = resources.limits.find("cpu"); cpu != resources.limits.end()) {
     policy.cpu_limit_milli = static_cast<double>(ParseQuantityMilli(cpu->second).value_or(0));

@@ -24,7 +24,8 @@ struct Policy {
   std::vector<SignalRule> rules;
   std::chrono::seconds idle{120};
   std::chrono::seconds startup_grace{0};
-  bool follow_demand = false;
+  bool follow_demand = false;   // a pod for each operation that is known
+  bool require_demand = false;  // usage adds none beyond that
   int warm_pods = 0;
   double cpu_limit_milli = 0;  // of a pod; 0: it has none
 };

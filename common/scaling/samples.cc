@@ -30,6 +30,10 @@ bool IsTimeShare(Signal signal) {
          signal == Signal::kIoPressure || signal == Signal::kMemoryPressure;
 }
 
+bool IsDivided(Signal signal) {
+  return signal != Signal::kMemory && signal != Signal::kIoLatency && !IsTimeShare(signal);
+}
+
 std::string FormatSignal(Signal signal, double value) {
   const std::string number = std::to_string(std::llround(value));
   if (signal == Signal::kCpu) return number + "m";

@@ -38,6 +38,9 @@ std::optional<Signal> SignalByName(const std::string& name);
 const char* SignalName(Signal signal);
 // Whether its thresholds are percentages of the time.
 bool IsTimeShare(Signal signal);
+// Whether pods that share the load evenly each show their share of it: cpu and what is counted a
+// second. Memory, latencies and shares of the time are what they are, however many pods there are.
+bool IsDivided(Signal signal);
 // As thresholds are written: "412m", "31457280", "20m" (of a second), "35%".
 std::string FormatSignal(Signal signal, double value);
 

@@ -35,30 +35,16 @@ void Change(const ScalingInput& in, int to, const char* cause, ScalingVerdict& v
   d.limit = verdict.limit;
 }
 
-// A pod without work beside others that have some: one more would have none either, however much
-// the others use. Crews without any operation are worked by somebody who does not say so.
-const PodUsage* Spare(const ScalingInput& in) {
-  if (in.work_waiting || in.queued > 0 || in.demand > 0) return nullptr;
-  const auto idle = std::ranges::find_if(in.pods, &PodUsage::idle);
-  const bool works = !std::ranges::all_of(in.pods, &PodUsage::idle);
-  return works && idle != in.pods.end() ? &*idle : nullptr;
-}
-
 // Whether it wants more than there is, which then is all there is to decide.
 bool Grow(const ScalingInput& in, const Candidate& wish, ScalingVerdict& verdict) {
-  if (wish.pods <= in.desired) return false;
-  if (verdict.limit) return true;  // futile
-  const PodUsage* spare = wish.cause == std::string(api::kCauseThreshold) ? Spare(in) : nullptr;
-  if (spare != nullptr) {
-    verdict.limit = {api::kLimitFutile, in.desired,
-                     spare->name +
-                         " is free and no operation waits: one more pod would have "
-                         "nothing to do either"};
-    return true;
-  }
-  const api::ScalingLimit limit = TightestCap(in.max, in.limits);
-  if (wish.pods > limit.pods) verdict.limit = limit;
-  int to = std::min(wish.pods, limit.pods);
+  const bool futile = verdict.limit.has_value();
+  if (!futile) verdict.limit = wish.limit;
+  const int wanted = wish.granted();
+  if (wanted <= in.desired) return false;
+  if (futile) return true;
+  const api::ScalingLimit cap = TightestCap(in.max, in.limits);
+  if (wanted > cap.pods) verdict.limit = cap;
+  int to = std::min(wanted, cap.pods);
   // Nobody works yet: one shows first that pods can start.
   if (in.pods.empty()) to = std::min(to, std::max(in.desired, 1));
   if (to <= in.desired) return true;
@@ -143,7 +129,8 @@ api::ScalingLimit TightestCap(int max, const std::vector<api::ScalingLimit>& oth
 
 std::chrono::seconds SpanNeeded(const Policy& policy, bool idle) {
   std::chrono::seconds needed = idle ? policy.idle : kThroughputSpan;
-  for (const SignalRule& rule : policy.rules) needed = std::max(needed, rule.window);
+  // One sample in five may be passed over.
+  for (const SignalRule& rule : policy.rules) needed = std::max(needed, rule.window * 5 / 4);
   return needed + std::chrono::seconds(15);
 }
 

@@ -5,9 +5,10 @@
 // report of one of its pods has come in, tests and the simulator call it with made-up time.
 //
 // The candidates (candidates.h) each want a number of pods, the largest is chosen, the tightest cap
-// limits it. Usage has two thresholds and two windows: any pod with every fresh sample over `up`
-// for `window` grows the crew; a pod without an operation whose every signal stayed under `down`
-// for the whole idle time may go. Unknown is neither: it never grows and never shrinks anything.
+// limits it. Usage has two thresholds and two windows: any pod with its fresh samples over `up` for
+// `window` grows the crew (evidence.h); a pod without an operation whose every signal stayed under
+// `down` for the whole idle time may go. Unknown is neither: it never grows and never shrinks
+// anything.
 #pragma once
 
 #include <optional>

@@ -26,6 +26,8 @@ TEST(ScalingFlagsTest, BecomeTheSpec) {
 TEST(ScalingFlagsTest, DemandAndWarmPodsNeedNoSignals) {
   EXPECT_EQ(*ScalingSpec({.follow_demand = true, .warm = 2}),
             *api::ParseJson(R"({"demandPolicy": "Follow", "warmPods": 2})"));
+  EXPECT_EQ(*ScalingSpec({.require_demand = true}),
+            *api::ParseJson(R"({"demandPolicy": "Require"})"));
 }
 
 TEST(ScalingFlagsTest, AreNothingWhenNotGiven) { EXPECT_TRUE(ScalingSpec({})->is_null()); }

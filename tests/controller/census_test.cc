@@ -57,6 +57,32 @@ TEST(CensusTest, TheOldestDrainIsTheOneThatHasLastedLongest) {
   EXPECT_EQ(census.oldest_drain, seconds(70));
 }
 
+// Its work has no end, as far as anybody knows, and nothing else says that it is waited for.
+TEST(CensusTest, APodWithWorkOfARequestThatIsEndingDrainsSinceThen) {
+  const auto request = [](const char* name, Json meta, Json spec) {
+    meta["name"] = name;
+    meta["namespace"] = "n";
+    meta["creationTimestamp"] = FormatTime(kNow - seconds(500));
+    return std::make_shared<const Json>(Json{{"metadata", meta}, {"spec", std::move(spec)}});
+  };
+  const auto busy = [](const char* of) {
+    Json row = {{"metadata", {{"namespace", "n"}}},
+                {"spec", {{"requestRef", {{"name", of}}}}},
+                {"status", {{"state", "Assigned"}}}};
+    return std::make_shared<const api::BackupPod>(*api::ReadJson<api::BackupPod>(row));
+  };
+  const auto deleted =
+      request("deleted", {{"deletionTimestamp", FormatTime(kNow - seconds(300))}}, Json::object());
+  const auto expired = request("expired", Json::object(), {{"lifetimeSeconds", 100}});
+  const auto lives = request("lives", Json::object(), {{"lifetimeSeconds", 1000}});
+  const auto oldest = [&](const char* of) {
+    return TakeCensus({deleted, expired, lives}, {busy(of)}, {}, kNow).oldest_drain;
+  };
+  EXPECT_EQ(oldest("deleted"), seconds(300));
+  EXPECT_EQ(oldest("expired"), seconds(400));
+  EXPECT_EQ(oldest("lives"), seconds(0));
+}
+
 TEST(CensusTest, AddsUpWhatTheRequestsWant) {
   const Census census = TakeCensus(
       {Object({{"desiredPods", 2}}), Object({{"desiredPods", 3}}), Object(Json::object())}, {}, {},

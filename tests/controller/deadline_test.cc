@@ -39,33 +39,41 @@ class DeadlineTest : public WorldTest {
     ASSERT_TRUE(world.RunUntil(
         [&] { return world.Operation("first")->status.state == api::kSucceeded; }, seconds(120)));
   }
-  void Queue(int count) {
-    for (int i = 0; i < count; ++i) world.AddOperation("op-" + std::to_string(i), "r");
+  void Queue(int count, const std::string& prefix = "op-") {
+    for (int i = 0; i < count; ++i) world.AddOperation(prefix + std::to_string(i), "r");
   }
 };
 
-// The same time on each day: what is left of a night is late when it has passed, and the next night
-// has its own.
+// The same time on each day: when it has passed, what comes then has until the next.
 TEST_F(DeadlineTest, ADailyDeadlineIsHeldOnEachDay) {
   world.AddRequest("r", 1, 6, 100'000);
   CopyOnce();
-  const auto set_daily = [&](seconds in) {
-    const std::string at = FormatTimeSeconds(world.clock.Now() + in);
+  const auto set_daily = [&](seconds in) -> WallTime {
+    const WallTime at = std::chrono::floor<std::chrono::minutes>(world.clock.Now() + in);
     world.cluster.Edit(kube::kComputeRequests, kNs, "r", [&](Json& object) {
-      object["spec"]["dailyDeadline"] = at.substr(11, 5) + "Z";
+      object["spec"]["dailyDeadline"] = FormatTimeSeconds(at).substr(11, 5) + "Z";
     });
+    return at;
   };
   set_daily(std::chrono::hours(23));
   EXPECT_TRUE(Comes("False OnTrack", seconds(15)));
   Queue(6);
-  set_daily(seconds(185 + 60));  // whole minutes
+  const WallTime today = set_daily(seconds(185 + 60));
   ASSERT_TRUE(Comes("True PredictedLate", seconds(30)));
   ASSERT_TRUE(world.RunUntil([&] { return Desired() >= 2; }, seconds(30)));
   EXPECT_EQ(world.Request("r")->status.last_decision.cause, "DeadlineAtRisk");
   EXPECT_TRUE(Comes("False OnTrack", seconds(300)));
-  set_daily(seconds(-60));
-  world.Run(seconds(15));
-  EXPECT_EQ(Says(), "False OnTrack") << "of today nothing is left, and tomorrow is a day off";
+  ASSERT_TRUE(world.RunUntil([&] { return world.clock.Now() > today; }, seconds(300)));
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(StateOf("op-" + std::to_string(i)), api::kSucceeded);
+  const auto message = [&] { return world.Condition("r", "DeadlineAtRisk")->message; };
+  EXPECT_EQ(message(), "no operation is left");
+  Queue(6, "next-");
+  EXPECT_TRUE(world.RunUntil([&] { return message() != "no operation is left"; }, seconds(30)));
+  EXPECT_THAT(message(), HasSubstr("in time"));
+  EXPECT_EQ(Says(), "False OnTrack");
+  const auto finish = ParseTime(world.Request("r")->status.predicted_finish_time);
+  ASSERT_TRUE(finish);
+  EXPECT_GT(*finish, today);
 }
 
 TEST_F(DeadlineTest, CrewGrowsAsFarAsTheDeadlineTakesAndNoFurther) {

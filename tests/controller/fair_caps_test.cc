@@ -35,6 +35,17 @@ class FairCapsTest : public WorldTest {
     const api::Condition* condition = world.Condition(request, type);
     return condition == nullptr ? "" : condition->reason;
   }
+  // Repository and policy "NAME", and request "NAME" of that policy.
+  void AddRepository(const std::string& name, int max_writers, int initial, int max) {
+    Json repository = *world.cluster.Object(kube::kBackupRepositories, kNs, "outside");
+    repository["metadata"] = {{"name", name}, {"namespace", kNs}};
+    repository["spec"]["maxWriters"] = max_writers;
+    world.cluster.Put(kube::kBackupRepositories, repository);
+    world.cluster.Put(kube::kPodPolicies, {{"metadata", {{"name", name}, {"namespace", kNs}}},
+                                           {"spec", {{"repositoryRef", {{"name", name}}}}}});
+    world.AddRequest(name, initial, max, 600);
+    SetSpec(name, [&](Json& spec) { spec["policyRef"]["name"] = name; });
+  }
   std::string State(const std::string& operation) {
     return world.Operation(operation)->status.state;
   }
@@ -257,6 +268,40 @@ TEST_F(FairCapsTest, GrowthEndsAtTheFairShareOfTheWriters) {
     EXPECT_EQ(world.Request(request)->status.desired_pods, 2);
     EXPECT_EQ(Reason(request, "ScalingLimited"), "RepositoryCap");
   }
+}
+
+TEST_F(FairCapsTest, WritersOfOneRepositoryAreNoWritersOfAnother) {
+  world.AddRequest("r", 3, 3, 600);
+  AddRepository("b", 1, 2, 2);
+  ASSERT_TRUE(Available("r", 3));
+  ASSERT_TRUE(Available("b", 2));
+  world.seconds_of_work = 200;
+  for (const char* name : {"r0", "r1", "r2"}) world.AddOperation(name, "r");
+  ASSERT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAssigned) == 3; }));
+  world.AddOperation("b0", "b");
+  ASSERT_TRUE(world.RunUntil([&] { return State("b0") == api::kRunning; }, seconds(5)));
+  world.AddOperation("b1", "b");
+  world.Run(seconds(20));
+  const auto queued = world.Operation("b1");
+  EXPECT_EQ(queued->status.state, api::kQueued);
+  EXPECT_EQ(api::FindCondition(queued->status.conditions, "Succeeded")->message,
+            "repository b: its maxWriters of 1 is reached");
+}
+
+TEST_F(FairCapsTest, GrowthIsLimitedByTheWritersOfTheOwnRepositoryOnly) {
+  world.AddRequest("r", 3, 3, 600);
+  AddRepository("b", 2, 1, 6);
+  SetSpec("b", [](Json& spec) { spec["scaling"]["demandPolicy"] = "Follow"; });
+  ASSERT_TRUE(Available("r", 3));
+  ASSERT_TRUE(Available("b", 1));
+  world.seconds_of_work = 200;
+  for (const char* name : {"r0", "r1", "r2"}) world.AddOperation(name, "r");
+  ASSERT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAssigned) == 3; }));
+  for (const char* name : {"b0", "b1", "b2", "b3"}) world.AddOperation(name, "b");
+  EXPECT_TRUE(world.RunUntil([&] { return world.InState("b", api::kAssigned) == 2; }));
+  world.Run(seconds(20));
+  EXPECT_EQ(world.Request("b")->status.desired_pods, 2);
+  EXPECT_EQ(Reason("b", "ScalingLimited"), "RepositoryCap");
 }
 
 }  // namespace

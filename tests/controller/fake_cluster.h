@@ -119,6 +119,8 @@ class FakeCluster : public Cluster {
   void ForgetCreated() { created_pods_.clear(); }
   // The reason of each Event, in order.
   const std::vector<std::string>& events() const { return events_; }
+  // The note of each.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   kube::ObjectPtr Get(const kube::Resource& resource, const std::string& ns,
                       const std::string& name) const override;
@@ -145,8 +147,9 @@ class FakeCluster : public Cluster {
   Status Delete(const kube::Resource& resource, const std::string& ns, const std::string& name,
                 const kube::DeleteOptions& options) override;
   void Event(const api::Json&, bool, const std::string& reason, const std::string&,
-             const std::string&) override {
+             const std::string& note) override {
     events_.push_back(reason);
+    notes_.push_back(note);
   }
 
  private:
@@ -191,7 +194,7 @@ class FakeCluster : public Cluster {
   MonotonicTime term_known_{};
   Do late_;
   std::string late_what_;
-  std::vector<std::string> deleted_pods_, created_pods_, events_;
+  std::vector<std::string> deleted_pods_, created_pods_, events_, notes_;
 };
 
 }  // namespace longshore::controller

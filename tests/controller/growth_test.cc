@@ -181,7 +181,7 @@ TEST_F(GrowthTest, AGrowthThatBringsNothingEndsAndItsPodGoesWhenItIsFree) {
   const auto limited = [&] { return world.Condition("r", "ScalingLimited")->reason; };
   const auto desired = [&] { return world.Request("r")->status.desired_pods; };
   EXPECT_FALSE(go(seconds(15), [] { return false; }));
-  load = 180;
+  load = 150;
   ASSERT_TRUE(go(seconds(20), [&] { return desired() == 2; }));
   ASSERT_TRUE(go(seconds(30), [&] { return limited() == "GrowthFutile"; }));
   EXPECT_EQ(desired(), 2);
@@ -230,6 +230,64 @@ TEST_F(GrowthTest, AWishThatIsLimitedIsSaidOnceAndWrittenOnce) {
   const std::string version = world.Request("r")->metadata.resource_version;
   world.Run(seconds(30));
   EXPECT_EQ(world.Request("r")->metadata.resource_version, version);
+  const auto& events = world.cluster.events();
+  EXPECT_EQ(std::count(events.begin(), events.end(), "MaxPods"), 1);
+}
+
+TEST_F(GrowthTest, TheEventOfADecisionSaysFromWhatToWhatWhoWonAndWhatLimits) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 3, 600);
+  SetScaling([](Json& scaling) { scaling["demandPolicy"] = "Follow"; });
+  ASSERT_TRUE(Available(1));
+  world.cpu[world.PodNames()[0]] = 180;
+  ASSERT_TRUE(Available(2));
+  world.seconds_of_work = 100;
+  for (int i = 0; i < 6; ++i) world.AddOperation("op-" + std::to_string(i), "r");
+  ASSERT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAssigned) == 3; }));
+  using testing::AllOf, testing::Contains, testing::HasSubstr, testing::StartsWith;
+  EXPECT_THAT(world.cluster.notes(), Contains("0 → 1 pod: spec.pods.initial of the request"));
+  EXPECT_THAT(world.cluster.notes(), Contains(StartsWith("1 → 2 pods (Usage): ")));
+  EXPECT_THAT(world.cluster.notes(), Contains(AllOf(StartsWith("2 → 3 pods (Demand): "),
+                                                    HasSubstr("; limited by MaxPods: "))));
+}
+
+// Three or four pods would do for what two use, by turns.
+TEST_F(GrowthTest, AWishThatChangesEachSecondIsWrittenOnceToo) {
+  world.AddBasics();
+  world.AddRequest("r", 2, 2, 600);
+  ASSERT_TRUE(Available(2));
+  const auto load = [&](double cpu) {
+    for (const std::string& pod : world.PodNames()) world.cpu[pod] = cpu;
+  };
+  load(130);
+  ASSERT_TRUE(
+      world.RunUntil([&] { return world.Condition("r", "ScalingLimited")->reason == "MaxPods"; }));
+  EXPECT_THAT(world.Condition("r", "ScalingLimited")->message,
+              testing::StartsWith("Usage wants more pods: spec.pods.max is 2"));
+  const std::string version = world.Request("r")->metadata.resource_version;
+  for (int i = 0; i < 5; ++i) {
+    load(i % 2 == 0 ? 200 : 130);
+    world.Run(seconds(4));
+  }
+  EXPECT_EQ(world.Request("r")->metadata.resource_version, version);
+}
+
+TEST_F(GrowthTest, UsageWaitsForWorkWhereDemandIsRequired) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 4, 600);
+  SetScaling([](Json& scaling) { scaling["demandPolicy"] = "Require"; });
+  ASSERT_TRUE(Available(1));
+  world.seconds_of_work = 120;
+  world.AddOperation("a", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAssigned) == 1; }));
+  world.cpu[world.PodNames()[0]] = 180;
+  ASSERT_TRUE(
+      world.RunUntil([&] { return world.Condition("r", "ScalingLimited")->reason == "NoDemand"; }));
+  world.Run(seconds(10));
+  EXPECT_EQ(world.LivePods(), 1);
+  world.AddOperation("b", "r");
+  EXPECT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAssigned) == 2; }));
+  EXPECT_EQ(Decision().cause, "ThresholdExceeded");
 }
 
 }  // namespace

@@ -32,16 +32,19 @@ struct Replica {
 
 class LeadershipIntegrationTest : public kube::RealClusterTest {
  protected:
-  // A Pod that nobody runs. The namespace's own account is made by a controller in its own time.
+  // A Pod that nobody runs.
+  static Json IdlePod(const std::string& name, const Json& labels) {
+    return {{"apiVersion", "v1"},
+            {"kind", "Pod"},
+            {"metadata", {{"name", name}, {"labels", labels}}},
+            {"spec",
+             {{"schedulerName", "nobody"},
+              {"automountServiceAccountToken", false},
+              {"containers", Json::array({{{"name", "c"}, {"image", "none.invalid/none"}}})}}}};
+  }
+  // The namespace's own account is made by a controller in its own time.
   void MakePod(const std::string& name, const std::string& app = "longshore-controller") {
-    const Json pod = {
-        {"apiVersion", "v1"},
-        {"kind", "Pod"},
-        {"metadata", {{"name", name}, {"labels", {{"app.kubernetes.io/name", app}}}}},
-        {"spec",
-         {{"schedulerName", "nobody"},
-          {"automountServiceAccountToken", false},
-          {"containers", Json::array({{{"name", "c"}, {"image", "none.invalid/none"}}})}}}};
+    const Json pod = IdlePod(name, {{"app.kubernetes.io/name", app}});
     ASSERT_TRUE(Eventually([&] { return client_->Create(kube::kPods, ns_, pod).has_value(); }));
   }
 
@@ -66,13 +69,15 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
     const auto pods =
         client_->List(kube::kPods, ns_, {.label_selector = kLeaderLabel, .field_selector = ""});
     EXPECT_TRUE(pods.has_value()) << pods.error().ToString();
+    if (!pods) return {};
     for (const Json& pod : pods->items) names.emplace_back(kube::NameOf(pod));
     return names;
   }
   bool LabelIsOn(const std::string& pod) {
     return Eventually([&] { return Labelled() == std::vector<std::string>{pod}; });
   }
-  // As the controller's own ServiceAccount, which may do this to Pods of the namespace.
+  // As the controller's own ServiceAccount, which may do this to Pods of the namespace; null where
+  // it got no token.
   std::unique_ptr<kube::Client> Controller(const Json& verbs,
                                            const std::string& account = "longshore-controller") {
     MustCreate(kube::kServiceAccounts, {{"metadata", {{"name", account}}}});
@@ -92,6 +97,7 @@ class LeadershipIntegrationTest : public kube::RealClusterTest {
                        {"kind", "TokenRequest"},
                        {"spec", {{"expirationSeconds", 600}}}});
     EXPECT_TRUE(token.has_value()) << token.error().ToString();
+    if (!token) return nullptr;
     kube::Config config = client_->config();
     config.client_certificate_pem = config.client_key_pem = "";
     config.token = kube::StringAt(*token, "/status/token");
@@ -215,6 +221,7 @@ TEST_F(LeadershipIntegrationTest, ThePolicyAllowsTheLabelAndNothingElse) {
   MakePod("ours");
   MakePod("other", "longshore-nodeagent");
   const auto controller = Controller({"get", "patch"});
+  ASSERT_TRUE(controller);
   const auto patch = [&](const std::string& pod, const Json& merge) {
     const auto done = controller->Patch(kube::kPods, ns_, pod, kube::PatchType::kMerge, merge);
     return done ? std::string("done") : done.error().message;
@@ -249,6 +256,7 @@ TEST_F(LeadershipIntegrationTest, ThePolicyRefusesWhatALeaderOfBeforeCreatesAndL
                          "/; s/name: longshore-controller/name: controller/" +
                          "; s/:longshore-controller/:term-test/");
   const auto controller = Controller({"create", "patch"}, "term-test");
+  ASSERT_TRUE(controller);
   const auto set_term = [&](int64_t term) {
     const Json spec = {{"leaseTransitions", term}};
     if (client_->Patch(kube::kLeases, ns_, "controller", kube::PatchType::kMerge, {{"spec", spec}}))
@@ -256,13 +264,7 @@ TEST_F(LeadershipIntegrationTest, ThePolicyRefusesWhatALeaderOfBeforeCreatesAndL
     MustCreate(kube::kLeases, {{"metadata", {{"name", "controller"}}}, {"spec", spec}});
   };
   const auto create = [&](const std::string& name, const std::string& term) {
-    Json pod = {{"apiVersion", "v1"},
-                {"kind", "Pod"},
-                {"metadata", {{"name", name}, {"labels", {{"longshore.dev/term", term}}}}},
-                {"spec",
-                 {{"schedulerName", "nobody"},
-                  {"automountServiceAccountToken", false},
-                  {"containers", Json::array({{{"name", "c"}, {"image", "none.invalid/none"}}})}}}};
+    Json pod = IdlePod(name, {{"longshore.dev/term", term}});
     if (term.empty()) pod["metadata"].erase("labels");
     const auto done = controller->Create(kube::kPods, ns_, pod);
     return done ? std::string("done") : done.error().message;
@@ -291,7 +293,8 @@ TEST_F(LeadershipIntegrationTest, ThePolicyRefusesWhatALeaderOfBeforeCreatesAndL
   EXPECT_EQ(label("now", "4", "other"), "done");
   ASSERT_TRUE(Eventually([&] {
     return std::system(
-               "kubectl delete validatingadmissionpolicybinding/longshore-term-test "
+               "kubectl delete --ignore-not-found "
+               "validatingadmissionpolicybinding/longshore-term-test "
                "validatingadmissionpolicy/longshore-term-test >/dev/null") == 0;
   }));
 }

@@ -93,6 +93,49 @@ TEST_F(PaceTest, AfterARefusalOnePodAtATimeIsTriedAndAllWhenItIsLifted) {
   EXPECT_TRUE(Available(8));
 }
 
+// It is waited for: 0, 5, 10, 20, 40 s, then once a minute; twice at first, as its row has changed.
+TEST_F(PaceTest, AQuotaIsLookedAtAgainLessAndLessOftenAndIsNoError) {
+  bool full = true;
+  RefusePods([&] { return full; });
+  world.AddRequest("r", 1, 1, 100'000);
+  world.Run(seconds(30));
+  EXPECT_GE(tried_, 4);
+  world.Run(std::chrono::minutes(5));
+  EXPECT_LE(tried_, 12);
+  EXPECT_EQ(world.ReconcileErrors(), 0u);
+  EXPECT_EQ(world.Rows("r")[0].status.message,
+            "exceeded quota; raise the namespace's ResourceQuota, or lower spec.pods.max of the "
+            "request or spec.resources of the PodPolicy");
+  full = false;
+  EXPECT_TRUE(
+      world.RunUntil([&] { return world.InState("r", api::kAvailable) == 1; }, seconds(70)));
+}
+
+TEST_F(PaceTest, WhyAPodIsRefusedIsSaidWithWhatHelps) {
+  struct Case {
+    Code code;
+    const char* reason;
+    const char* remedy;
+  };
+  const Case cases[] = {
+      {Code::kPermissionDenied, "NotPermitted", "no; bind ClusterRole longshore-backup-namespace"},
+      {Code::kInvalidArgument, "PodRejected", "no; correct the PodPolicy or the SourceImage"},
+      {Code::kUnavailable, "APIUnavailable", "no"},
+  };
+  for (const Case& one : cases) {
+    world.cluster.RefuseWrites(
+        [&](const kube::Resource& resource, const std::string& verb) -> std::optional<Error> {
+          if (resource.plural != kube::kPods.plural || verb != "create") return std::nullopt;
+          return Error{one.code, "no"};
+        });
+    world.AddRequest(one.reason, 1, 1, 100'000);
+    world.Run(seconds(5));
+    const api::BackupPod row = world.Rows(one.reason).at(0);
+    EXPECT_EQ(row.status.reason, one.reason);
+    EXPECT_THAT(row.status.message, testing::StartsWith(one.remedy));
+  }
+}
+
 TEST_F(PaceTest, ANewControllerIsRefusedOnceOrTwiceAndIsSlowAgain) {
   RefusePods([] { return true; });
   world.AddRequest("r", 8, 8, 100'000);

@@ -100,6 +100,37 @@ TEST(PodTemplateTest, ExtenderIsToldOfTheCap) {
   EXPECT_EQ(parts.Render().at(cap), "2");
 }
 
+// Whoever changes more of it than that has idle pods replaced.
+TEST(PodTemplateTest, PolicyHashIsOfWhatAPolicySaysOfPods) {
+  const std::string label = Parts().Render()["metadata"]["labels"]["longshore.dev/policy-hash"];
+  EXPECT_EQ(label, PolicyHash(Parts().policy));
+  const auto changed = [&](const std::function<void(api::PodPolicySpec&)>& edit) {
+    Parts parts;
+    edit(parts.policy);
+    return PolicyHash(parts.policy) != label;
+  };
+  using Policy = api::PodPolicySpec;
+  EXPECT_TRUE(changed([](Policy& p) { p.run_as_user = 1000; }));
+  EXPECT_TRUE(changed([](Policy& p) { p.resources.limits["memory"] = "1Gi"; }));
+  EXPECT_TRUE(changed([](Policy& p) { p.tolerations.push_back({"k", "Exists", "", ""}); }));
+  EXPECT_TRUE(changed([](Policy& p) { p.priority_class_name = ""; }));
+  EXPECT_TRUE(changed([](Policy& p) { p.service_account_name = "other"; }));
+  EXPECT_TRUE(changed([](Policy& p) { p.termination_grace_period_seconds = 20; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.repository_ref.name = "other"; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.operation_limits.snapshot_seconds = 9; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.max_pods_per_node = 3; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.max_pods_per_namespace = 3; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.node_headroom_percent = 20; }));
+}
+
+// Another controller version must say the same of the same policy, or every idle pod is replaced
+// when it is installed.
+TEST(PodTemplateTest, PolicyHashStaysAsItIs) {
+  api::PodPolicySpec policy;
+  policy.run_as_user = 1000;
+  EXPECT_EQ(PolicyHash(policy), "bd5bac9216");  // of {"runAsUser":1000}
+}
+
 TEST(PodTemplateTest, SecurityIsAsNarrowAsItGets) {
   const Json spec = Parts().Render()["spec"];
   EXPECT_EQ(spec["automountServiceAccountToken"], false);
@@ -232,10 +263,13 @@ TEST(PodFactsTest, AResultOfAnInterruptedWorkerNamesWhoEndsItsPod) {
 }
 
 TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
-  EXPECT_EQ(Facts(R"({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
-      "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}})")
-                .trouble,
-            "Unschedulable");
+  const auto unplaced = Facts(R"({"metadata": {"name": "p"}, "status": {"phase": "Pending",
+      "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                      "message": "0/3 nodes"}]}})");
+  EXPECT_EQ(unplaced.trouble, "Unschedulable");
+  EXPECT_EQ(unplaced.trouble_message,
+            "0/3 nodes; free a node, or change resources or tolerations of the PodPolicy; "
+            "`longshore explain p` says more");
   const auto pull = Facts(R"({"spec": {"nodeName": "n"}, "status": {"containerStatuses": [
       {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]}})");
   EXPECT_EQ(pull.trouble, "ImagePullFailed");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <set>
 
 #include "tests/controller/world_test.h"
@@ -12,11 +13,22 @@ namespace longshore::controller {
 
 class Scenario : public WorldTest {
  protected:
-  void TearDown() override {
-    WorldTest::TearDown();
-    const auto& created = world.cluster.created_pods();
+  void TearDown() override { ExpectSound(world); }
+
+  // What holds when a story is over. Of a world of its own the test asks it itself.
+  static void ExpectSound(World& one) {
+    EXPECT_THAT(one.violations, ::testing::IsEmpty());
+    const auto& created = one.cluster.created_pods();
     EXPECT_EQ(std::set<std::string>(created.begin(), created.end()).size(), created.size())
         << "a Pod was created twice";
+  }
+  // A user, or the garbage collector, deletes all objects of these kinds.
+  static void DeleteAll(World& one, std::initializer_list<const kube::Resource*> kinds) {
+    for (const kube::Resource* kind : kinds) {
+      for (const kube::ObjectPtr& object : one.cluster.Objects(*kind)) {
+        one.cluster.UserDelete(*kind, kNs, std::string(kube::NameOf(*object)));
+      }
+    }
   }
 
   // Request "r" with so many Available pods that stay, of at most `max`.

@@ -237,6 +237,7 @@ std::vector<std::string> World::PodNames() const {
 size_t World::KnownWorkers() const { return brain_->workers.known(); }
 size_t World::PodsWithUsage() const { return brain_->usage.pods(); }
 size_t World::KeysQueued() const { return brain_->queue.size(); }
+uint64_t World::ReconcileErrors() const { return brain_->loop.counts().errors; }
 
 FakeWorker* World::WorkerOf(const std::string& pod) {
   for (auto& [uid, worker] : workers_) {

@@ -94,6 +94,7 @@ class World {
   size_t KnownWorkers() const;   // to the controller
   size_t PodsWithUsage() const;  // that it keeps samples of
   size_t KeysQueued() const;
+  uint64_t ReconcileErrors() const;  // of this controller, since it began
 
   FakeClock clock;
   FakeCluster cluster{clock};

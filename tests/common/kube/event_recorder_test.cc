@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/common/kube/fake_api.h"
 
 namespace longshore::kube {
@@ -48,6 +50,27 @@ TEST(EventRecorderTest, FailuresAreCountedAndTheNextOccurrenceTriesAnew) {
   recorder.Record(Map("a", 1), "Normal", "R", "A", "note");
   ASSERT_TRUE(api.Wait(2));
   EXPECT_EQ(api.asked()[1], "POST /apis/events.k8s.io/v1/namespaces/n/events");
+}
+
+// What a decision was made by is in its note; a note that counts must not make an Event each time.
+TEST(EventRecorderTest, EachNoteIsAnEventOfItsOwnUpToTenOfThem) {
+  const auto created = [](int notes, int times) {
+    FakeApi api;
+    for (int i = 0; i < 200; ++i) api.OnCall({.status = 201, .body = "{}"});
+    const auto client = *Client::Create(api.config(), "longshore-test");
+    {
+      EventRecorder recorder(*client, "c", "i");
+      for (int i = 0; i < notes * times; ++i) {
+        recorder.Record(Map("a", 1), "Normal", "R", "A", "note " + std::to_string(i % notes));
+      }
+    }
+    const auto asked = api.asked();
+    return std::count(asked.begin(), asked.end(),
+                      "POST /apis/events.k8s.io/v1/namespaces/n/events");
+  };
+  EXPECT_EQ(created(1, 3), 1);
+  EXPECT_EQ(created(2, 3), 2);
+  EXPECT_EQ(created(30, 2), 11) << "and one for all others";
 }
 
 }  // namespace

@@ -150,6 +150,159 @@ INSTANTIATE_TEST_SUITE_P(
                        3}),
     [](const auto& info) { return info.param.name; });
 
+void SetCpu(ScalingInput& in, size_t pod, double millicores) {
+  in.pods[pod].samples = Samples(std::vector<double>(10, millicores));
+}
+
+struct DivisionCase {
+  const char* name;
+  std::vector<double> cpu;  // of each pod; up is 120
+  std::function<void(ScalingInput&)> change;
+  int to;
+  const char* says;
+};
+class UsageTest : public testing::TestWithParam<DivisionCase> {};
+
+TEST_P(UsageTest, IsDividedByAsManyPodsAsItTakes) {
+  const auto& cpu = GetParam().cpu;
+  ScalingInput in = Quiet(static_cast<int>(cpu.size()), 0);
+  for (size_t i = 0; i < cpu.size(); ++i) SetCpu(in, i, cpu[i]);
+  GetParam().change(in);
+  const auto decision = EvaluateScaling(in).decision;
+  EXPECT_EQ(decision.to, GetParam().to);
+  EXPECT_THAT(decision.message, HasSubstr(GetParam().says));
+}
+
+// All samples of all pods in place of cpu.
+void Measure(ScalingInput& in, Signal signal, double up, double value) {
+  in.policy.rules = {{signal, up, up / 4, seconds(3)}};
+  for (PodUsage& pod : in.pods) {
+    for (Sample& sample : pod.samples) sample.set(signal, value);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , UsageTest,
+    testing::Values(
+        DivisionCase{"OneMoreAtLeast", {130, 5, 5, 5}, [](auto&) {}, 5, "now 130m"},
+        DivisionCase{"WhatAllUseTogether",
+                     {170, 170, 170, 170},
+                     [](auto&) {},
+                     6,
+                     "cpu of p0 was over 120m for 10 samples, now 170m; the 680m of all pods take "
+                     "6 at 120m each"},
+        DivisionCase{"AtMostTwice",
+                     {900, 900},
+                     [](auto&) {},
+                     4,
+                     "the 1800m of all pods take more than 4 at 120m each: twice as many for now"},
+        DivisionCase{"OneHotPodIsNotTheCrew", {360, 5, 5, 5}, [](auto&) {}, 5, "now 360m"},
+        DivisionCase{"UnknownIsNothing",
+                     {170, 170, 170, 170},
+                     [](auto& in) { in.pods[2].samples.clear(), in.pods[3].samples.clear(); },
+                     5,
+                     "now 170m"},
+        DivisionCase{"NorIsWhatStartingTakes",
+                     {170, 170, 900, 900},
+                     [](auto& in) {
+                       in.policy.startup_grace = seconds(5);
+                       in.pods[2].uptime = in.pods[3].uptime = seconds(5);
+                     },
+                     5,
+                     "now 170m"},
+        DivisionCase{"OverTheWindowOnly",
+                     {170, 170, 170, 5},
+                     [](auto& in) {
+                       for (int i = 0; i < 7; ++i) in.pods[3].samples[i].set(Signal::kCpu, 9000);
+                     },
+                     5,
+                     "now 170m"},
+        DivisionCase{"UpToTheCap", {170, 170, 170, 170}, [](auto& in) { in.max = 5; }, 5, "take 6"},
+        DivisionCase{"BytesToo",
+                     {5, 5, 5, 5},
+                     [](auto& in) { Measure(in, Signal::kNetworkBytes, 1e6, 1.5e6); },
+                     6,
+                     "the 6000000 of all pods take 6 at 1000000 each"},
+        DivisionCase{"NotMemory",
+                     {5, 5, 5, 5},
+                     [](auto& in) { Measure(in, Signal::kMemory, 1e6, 1.5e6); },
+                     5,
+                     "memory"},
+        DivisionCase{"NotLatency",
+                     {5, 5, 5, 5},
+                     [](auto& in) { Measure(in, Signal::kIoLatency, 20, 60); },
+                     5,
+                     "ioLatency"},
+        DivisionCase{"NotPressure",
+                     {5, 5, 5, 5},
+                     [](auto& in) { Measure(in, Signal::kIoPressure, 20, 60); },
+                     5,
+                     "ioPressure"}),
+    [](const auto& info) { return info.param.name; });
+
+struct RequireCase {
+  const char* name;
+  int busy, free;
+  std::function<void(ScalingInput&)> change;
+  int to;  // as many as there are: it holds
+  const char* limit;
+};
+class RequireDemandTest : public testing::TestWithParam<RequireCase> {};
+
+// Each pod uses 170m of 120m.
+TEST_P(RequireDemandTest, UsageAddsNoPodWithoutWork) {
+  ScalingInput in = Quiet(GetParam().busy, GetParam().free);
+  for (size_t i = 0; i < in.pods.size(); ++i) SetCpu(in, i, 170);
+  in.policy.require_demand = true;
+  GetParam().change(in);
+  const auto verdict = EvaluateScaling(in);
+  EXPECT_EQ(verdict.change ? verdict.decision.to : in.desired, GetParam().to);
+  ASSERT_FALSE(verdict.candidates.empty());
+  EXPECT_EQ(verdict.candidates[0].name, api::kCandidateUsage);
+  EXPECT_EQ(verdict.limit ? verdict.limit->reason : "", GetParam().limit);
+}
+
+constexpr char kNoDemand[] = "NoDemand";
+INSTANTIATE_TEST_SUITE_P(
+    , RequireDemandTest,
+    testing::Values(
+        RequireCase{"WithItsLastOperation", 1, 0, [](auto&) {}, 1, kNoDemand},
+        RequireCase{"WhatWaitsIsWork", 4, 0, [](auto& in) { in.queued = 1; }, 5, kNoDemand},
+        RequireCase{"WhatIsAnnouncedIsWork", 4, 0, [](auto& in) { in.demand = 3; }, 6, kNone},
+        RequireCase{"FreePodsDoSomeOfIt", 3, 1, [](auto& in) { in.queued = 2; }, 5, kNoDemand},
+        RequireCase{"FreePodsDoAllOfIt", 3, 1, [](auto& in) { in.queued = 1; }, 4, kNoDemand},
+        RequireCase{"CrewsThatDoNotSayWhatTheyDo", 0, 4, [](auto&) {}, 4, kNoDemand},
+        RequireCase{"NeitherIsAHotPodTakenAway", 1, 1, [](auto& in) { SetCpu(in, 1, 5); }, 2,
+                    kNoDemand},
+        RequireCase{"ATighterCapIsTheOneThatIsNamed", 4, 0,
+                    [](auto& in) { in.demand = 1, in.max = 4; }, 4, "MaxPods"},
+        RequireCase{"WarmPodsAreNotHeld", 4, 0, [](auto& in) { in.policy.warm_pods = 1; }, 5,
+                    kNone},
+        RequireCase{"UnlessAskedForUsageIsFree", 4, 0,
+                    [](auto& in) { in.policy.require_demand = false; }, 6, kNone}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(ScalingDecisionTest, SaysWhatWorkUsageWaitsFor) {
+  ScalingInput in = Hot();
+  in.policy.require_demand = true;
+  const auto verdict = EvaluateScaling(in);
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->pods, 2);
+  EXPECT_EQ(verdict.candidates[0].pods, 3) << "what it wanted";
+  EXPECT_THAT(verdict.limit->message, HasSubstr("2 pods have work, 0 operations wait: by "
+                                                "demandPolicy Require usage adds no pod"));
+}
+
+// What usage may not have, others may: they are not outvoted by it.
+TEST(ScalingDecisionTest, AWarmPodComesThoughUsageMayNotHaveOne) {
+  ScalingInput in = Quiet(1, 1);
+  SetCpu(in, 0, 900);
+  in.policy.warm_pods = 2;
+  const auto verdict = EvaluateScaling(in);
+  EXPECT_EQ(verdict.decision.to, 3);
+  EXPECT_EQ(verdict.decision.cause, api::kCauseWarmPods);
+}
+
 TEST(ScalingDecisionTest, RecordsEveryCandidateAndWhoWon) {
   ScalingInput in = Hot();
   Follow(in);

@@ -54,6 +54,26 @@ TEST(ExplainTest, NamesWhatHoldsGrowthAndShrinking) {
   EXPECT_THAT(Of(in).growth, Contains(HasSubstr("2 pods are starting or leaving")));
 }
 
+TEST(ExplainTest, SaysWhatWouldMakeItGrow) {
+  ScalingInput in = Input({Pod("a", Samples(kCold))});
+  in.policy.rules = {{Signal::kCpu, 120, 30, seconds(3)},
+                     {Signal::kMemory, 100, 10, seconds(1)},
+                     {Signal::kIoPressure, 80, 10, seconds(3)}};
+  in.policy.require_demand = true;
+  EXPECT_THAT(Of(in).growth,
+              testing::ElementsAre("more pods when cpu of any pod is over 120m for 3 s, or 180m "
+                                   "for 2 s",
+                                   "more pods when memory of any pod is over 100 for 1 s",
+                                   "more pods when ioPressure of any pod is over 80% for 3 s",
+                                   "usage adds no pod without work"));
+}
+
+TEST(ExplainTest, NamesWhatUsageMayNotHave) {
+  ScalingInput in = Input({Pod("a", Samples(kHot), false)});
+  in.policy.require_demand = true;
+  EXPECT_THAT(Of(in).growth, Contains(HasSubstr("NoDemand: 1 pod has work")));
+}
+
 TEST(ExplainTest, NamesWhoKeepsPods) {
   ScalingInput in = Input({Pod("a", Samples(kCold)), Pod("b", Samples(kCold))});
   in.policy.warm_pods = 2;

@@ -105,11 +105,22 @@ TEST(GrowthTest, NoBytesBeforeSayNothing) {
   EXPECT_FALSE(EvaluateScaling(Crew(2, 0, true)).growth.trial);
 }
 
+// What is far over its threshold is answered after two samples.
+TEST(GrowthTest, TheFastestGrowthIsJudgedToo) {
+  ScalingInput in = Crew(2, 100e6, true);
+  in.settled_since = kNow - seconds(2);
+  for (Sample& sample : in.pods[0].samples) sample.set(Signal::kCpu, 180);
+  const auto verdict = EvaluateScaling(in);
+  ASSERT_TRUE(verdict.change);
+  ASSERT_TRUE(verdict.growth.trial);
+  EXPECT_EQ(verdict.growth.trial->rate, 100e6);
+}
+
 TEST(GrowthTest, StepsThatFollowFastAreJudgedTogether) {
   ScalingInput in = Crew(3, 150e6, true, Grown());
   in.settled_since = kNow - seconds(3);
   in.policy.rules[0].window = seconds(1);
-  in.pods[2].age = seconds(2);
+  in.pods[2].age = seconds(1);
   const auto verdict = EvaluateScaling(in);
   ASSERT_EQ(verdict.decision.to, 4);
   ASSERT_TRUE(verdict.growth.trial);

@@ -69,6 +69,17 @@ TEST(ReplayTest, APolicyThatFollowsDemandCostsMoreAndActsAtOnce) {
   EXPECT_GT(result.pod_seconds, 3.5 * before);
 }
 
+TEST(ReplayTest, APolicyThatRequiresDemandAddsNothingWithoutWork) {
+  for (const int queued : {0, 1}) {
+    std::vector<TraceStep> trace;
+    Add(trace, 60, 400, true, queued);
+    ReplayInput in = Input(trace, 10);
+    EXPECT_EQ(Replay(in).most_pods, 2 + 2 * queued) << "twice as many as have work";
+    in.policy.require_demand = true;
+    EXPECT_EQ(Replay(in).most_pods, 1 + queued);
+  }
+}
+
 TEST(ReplayTest, ACrewOfNoneGetsAPodWhenWorkWaits) {
   std::vector<TraceStep> trace;
   for (int i = 0; i < 20; ++i) trace.push_back({kWall + seconds(i), i < 10 ? 0 : 1, {}});

@@ -64,6 +64,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{"NoQuantity", Rule("ioLatency", {{}, "fast"}, {{}, "1m"}), "up.value"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(ResolvePolicyTest, DemandIsIgnoredFollowedOrRequired) {
+  struct Case {
+    const char* policy;
+    bool follow, require;
+  };
+  for (const Case& c :
+       {Case{"Ignore", false, false}, Case{"Follow", true, false}, Case{"Require", false, true}}) {
+    api::Scaling scaling;
+    scaling.demand_policy = c.policy;
+    const auto policy = ResolvePolicy(scaling, {});
+    ASSERT_TRUE(policy.has_value());
+    EXPECT_EQ(policy->follow_demand, c.follow) << c.policy;
+    EXPECT_EQ(policy->require_demand, c.require) << c.policy;
+  }
+}
+
 TEST(ResolvePolicyTest, LatencyIsInSecondsAndSharesAreOfTheTime) {
   api::Scaling scaling;
   scaling.startup_grace_seconds = 7;

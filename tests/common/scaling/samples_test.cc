@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
+#include <vector>
 
 namespace longshore::scaling {
 namespace {
@@ -28,6 +30,16 @@ TEST(SignalTest, NamesLeadBackToTheirSignal) {
     EXPECT_EQ(SignalByName(SignalName(signal)), signal);
   }
   EXPECT_FALSE(SignalByName("heat"));
+}
+
+TEST(SignalTest, OnlyLoadIsDividedByPods) {
+  std::vector<std::string> divided;
+  for (size_t i = 0; i < kSignals; ++i) {
+    const auto signal = static_cast<Signal>(i);
+    if (IsDivided(signal)) divided.emplace_back(SignalName(signal));
+  }
+  EXPECT_EQ(divided, (std::vector<std::string>{"cpu", "readBytes", "writeBytes", "ioOperations",
+                                               "networkBytes"}));
 }
 
 TEST(SignalTest, AreShownWithTheirUnit) {

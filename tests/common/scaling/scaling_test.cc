@@ -27,11 +27,48 @@ TEST(ScalingTest, GrowsByOneWhenASignalWasOverUpForItsWholeWindow) {
   EXPECT_EQ(verdict.decision.crossing_time, FormatTime(kWall - seconds(2)));
 }
 
-TEST(ScalingTest, AWindowOfOneSampleDecidesAtOnce) {
-  auto in = Input({Pod("a", Samples({10, 130}), false)});
-  in.policy.rules[0].window = seconds(1);
-  EXPECT_TRUE(EvaluateScaling(in).change);
+struct OverUpCase {
+  const char* name;
+  int window;  // seconds
+  std::vector<double> cpu;
+  int64_t samples;  // that decide; 0: none do
+};
+
+class OverUpTest : public testing::TestWithParam<OverUpCase> {};
+
+TEST_P(OverUpTest, LastsAWindow) {
+  auto in = Input({Pod("a", Samples(GetParam().cpu), false)});
+  in.policy.rules[0].window = seconds(GetParam().window);
+  const auto verdict = EvaluateScaling(in);
+  EXPECT_EQ(verdict.change ? verdict.decision.inputs.at(0).samples : 0, GetParam().samples);
 }
+
+// Over is more than 120, far over 180 and more.
+INSTANTIATE_TEST_SUITE_P(
+    , OverUpTest,
+    testing::Values(
+        OverUpCase{"OneSecondIsOneSample", 1, {10, 130}, 1},
+        OverUpCase{"OneSecondAfterAnother", 1, {130, 10}, 0},
+        OverUpCase{"OneSecondOfASwing", 1, {130, 10, 130}, 1},
+        OverUpCase{"EverySample", 3, {10, 10, 130, 130, 130}, 3},
+        OverUpCase{"OneShort", 3, {10, 10, 130, 130}, 0},
+        OverUpCase{"FarOverForTwoThirds", 3, {10, 10, 180, 180}, 2},
+        OverUpCase{"FarOverAndNotQuite", 3, {10, 10, 180, 179}, 0},
+        OverUpCase{"FarOverAndNotQuiteAnyMore", 3, {10, 10, 179, 180}, 0},
+        OverUpCase{"FarOverOnce", 3, {10, 10, 900}, 0},
+        OverUpCase{"FarOverWithOneUnder", 3, {10, 10, 900, 10, 900}, 0},
+        OverUpCase{
+            "LongWindowsAreNotCutToTwoSeconds", 12, {10, 10, 900, 900, 900, 900, 900, 900}, 0},
+        OverUpCase{"LongWindowsTwoThirds", 12, std::vector<double>(8, 900), 8},
+        OverUpCase{"OneUnderInFour", 3, {130, 10, 130, 130}, 3},
+        OverUpCase{"OneUnderInFive", 3, {130, 130, 10, 130, 130}, 4},
+        OverUpCase{
+            "OneUnderInEachFive", 9, {130, 10, 130, 130, 130, 130, 10, 130, 130, 130, 130}, 9},
+        OverUpCase{"TwoUnderInFive", 3, {130, 10, 130, 10, 130}, 0},
+        OverUpCase{"TwoUnderInARow", 3, {130, 130, 10, 10, 130, 130}, 0},
+        OverUpCase{"TheNewestUnder", 3, {130, 130, 130, 130, 10}, 0},
+        OverUpCase{"ASwingRoundIt", 2, {114, 126, 114, 126, 114, 126}, 0}),
+    [](const auto& info) { return info.param.name; });
 
 struct HoldCase {
   const char* name;
@@ -62,13 +99,16 @@ std::vector<Sample> WithUnknown() {
 INSTANTIATE_TEST_SUITE_P(
     , ScalingHoldsTest,
     testing::Values(
-        HoldCase{"WindowNotFull", Samples({10, 130, 140})},
-        HoldCase{"InterruptedRun", Samples({130, 130, 10, 130, 130})},
         HoldCase{"AtTheThreshold", Samples({120, 120, 120, 120})},
         HoldCase{"Stale", Samples({130, 130, 130, 130}, seconds(6))}, HoldCase{"NoSamples", {}},
         HoldCase{"GapInTheRun", WithGap()}, HoldCase{"UnknownInTheRun", WithUnknown()},
         HoldCase{"NoSuchSignalOnItsNode", Samples({130, 130, 130, 130}),
                  [](ScalingInput& in) { in.policy.rules[0].signal = Signal::kIoPressure; }},
+        HoldCase{"FarOverWhileStarting", Samples({900, 900, 900, 900}),
+                 [](ScalingInput& in) {
+                   in.pods[0].uptime = seconds(6);
+                   in.policy.startup_grace = seconds(5);
+                 }},
         HoldCase{"StillStarting", Samples({130, 130, 130, 130}),
                  [](ScalingInput& in) {
                    in.pods[0].uptime = seconds(7);

@@ -14,15 +14,18 @@ class PlacementViewTest : public testing::Test {
  protected:
   PlacementViewTest() {
     for (const char* name : {"n1", "n2"}) {
-      const Json node = {
-          {"metadata", {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "z"}}}}},
-          {"status",
-           {{"allocatable", {{"cpu", "2"}, {"memory", "4Gi"}, {"pods", "110"}}},
-            {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+      const Json node = Node(name, "z", "2", "4Gi");
       builder_.Node(nullptr, &node);
     }
     builder_.Pod(nullptr, &pod_);
     snapshot_ = builder_.Build(placement::Listed::Everything());
+  }
+  static Json Node(const std::string& name, const std::string& zone, const std::string& cpu,
+                   const std::string& memory) {
+    return {{"metadata", {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", zone}}}}},
+            {"status",
+             {{"allocatable", {{"cpu", cpu}, {"memory", memory}, {"pods", "110"}}},
+              {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
   }
   const api::BackupSource source_ = placement::MakeSource({.zone = "z"}, "Prefer", "Zone");
   const Json pod_ = {
@@ -162,13 +165,8 @@ TEST_F(PlacementViewTest, SaysWhatWouldMakeANodeComeFirst) {
 // Also of one that is far down, with what its points were given for.
 TEST_F(PlacementViewTest, ShowsHowANodeStandsThatIsAskedAbout) {
   for (int i = 0; i < 100; ++i) {
-    const std::string name = "far-" + std::to_string(100 + i);
-    const Json node = {
-        {"metadata", {{"name", name}, {"labels", {{"topology.kubernetes.io/zone", "other"}}}}},
-        {"status",
-         {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
-          {"images", Json::array({{{"names", {"reg/pg:1"}}}})},
-          {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+    Json node = Node("far-" + std::to_string(100 + i), "other", "8", "16Gi");
+    node["status"]["images"] = Json::array({{{"names", {"reg/pg:1"}}}});
     builder_.Node(nullptr, &node);
   }
   const auto nodes = builder_.Build(placement::Listed::Everything());
@@ -188,11 +186,8 @@ TEST_F(PlacementViewTest, ShowsHowANodeStandsThatIsAskedAbout) {
 
 // As it would be placed by its policy, which may have changed since it was made.
 TEST_F(PlacementViewTest, TaintsCountAsItsPolicySays) {
-  Json node = {{"metadata", {{"name", "n2"}, {"labels", {{"topology.kubernetes.io/zone", "z"}}}}},
-               {"spec", {{"taints", {{{"key", "gpu"}, {"effect", "NoSchedule"}}}}}},
-               {"status",
-                {{"allocatable", {{"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}}},
-                 {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+  Json node = Node("n2", "z", "8", "16Gi");
+  node["spec"]["taints"] = Json::array({{{"key", "gpu"}, {"effect", "NoSchedule"}}});
   builder_.Node(nullptr, &node);
   const auto nodes = builder_.Build(placement::Listed::Everything());
   api::PodPolicySpec policy;

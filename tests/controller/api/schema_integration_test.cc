@@ -30,6 +30,12 @@ class SchemaIntegrationTest : public kube::RealClusterTest {
                                          {"location", location},
                                          {"placement", placement}});
   }
+  // How many objects of the test's namespace the API server selects.
+  size_t Selected(const kube::Resource& resource, const std::string& field_selector) {
+    const auto listed = client_->List(resource, ns_, {.field_selector = field_selector});
+    EXPECT_TRUE(listed.has_value()) << listed.error().ToString();
+    return listed ? listed->items.size() : 0;
+  }
   Json made_;
 };
 
@@ -55,6 +61,34 @@ TEST_F(SchemaIntegrationTest, WhoPrefersStandbysSaysWhichPodsTheyAre) {
   EXPECT_THAT(CreateSource(prefer), HasSubstr(rule));
   EXPECT_THAT(CreateSource(prefer, {{"standbyPodLabels", Json::object()}}), HasSubstr(rule));
   EXPECT_THAT(CreateSource({{"replicas", "Any"}}), HasSubstr("spec.placement.replicas"));
+}
+
+TEST_F(SchemaIntegrationTest, ObjectsAreSelectedByWhatTheyReferToAndTheirState) {
+  for (const char* request : {"a", "b"}) {
+    const Json of = {{"name", request}}, source = {{"name", "s"}, {"namespace", ns_}};
+    EXPECT_EQ(
+        Create(kube::kComputeRequests, {{"sourceRef", source}, {"policyRef", {{"name", "p"}}}}),
+        "");
+    EXPECT_EQ(
+        Create(kube::kOperations,
+               {{"type", "Backup"}, {"part", request}, {"sourceRef", source}, {"requestRef", of}}),
+        "");
+    EXPECT_EQ(Create(kube::kBackupPods, {{"requestRef", of},
+                                         {"sourceRef", source},
+                                         {"slot", 0},
+                                         {"attempt", 0},
+                                         {"image", "i"}}),
+              "");
+  }
+  made_["status"] = {{"state", "Available"}};
+  ASSERT_TRUE(client_->Update(kube::kBackupPods, ns_, made_, "status").has_value());
+  EXPECT_EQ(Selected(kube::kComputeRequests, "spec.sourceRef.name=s"), 2u);
+  EXPECT_EQ(Selected(kube::kComputeRequests, "spec.sourceRef.name=a"), 0u);
+  EXPECT_EQ(Selected(kube::kBackupPods, "status.state=Available,spec.requestRef.name=b"), 1u);
+  EXPECT_EQ(Selected(kube::kBackupPods, "status.state=Available,spec.requestRef.name=a"), 0u);
+  EXPECT_EQ(Selected(kube::kBackupPods, "spec.sourceRef.name=s"), 2u);
+  EXPECT_EQ(Selected(kube::kOperations, "spec.requestRef.name=a,spec.sourceRef.name=s"), 1u);
+  EXPECT_EQ(Selected(kube::kOperations, "status.state=Running"), 0u);
 }
 
 TEST_F(SchemaIntegrationTest, ACapIsAtLeastOne) {
