@@ -33,6 +33,10 @@ Findings CheckTopologyLabels(const std::vector<api::Json>& nodes);
 // A Deployment or DaemonSet of the installation.
 Finding CheckWorkload(const api::Json& workload);
 
+// The minor version of the scheduler that runs, by its image's tag, against the API server's: what
+// /version says, and the Deployment's Pods. Nothing where none runs: CheckWorkload says that.
+Findings CheckSchedulerVersion(const api::Json& version, const std::vector<api::Json>& pods);
+
 // The installation has no kube-scheduler: that of the cluster may do its work.
 Finding NoSchedulerOfOurs();
 

@@ -36,6 +36,7 @@ class ClusterDoctor {
     Workload(kube::kDeployments, kScheduler);
     Workload(kube::kDaemonSets, "longshore-nodeagent");
     SchedulerConfiguration();
+    SchedulerVersion();
     Certificates();
     Nodes();
     return std::move(findings_);
@@ -79,6 +80,22 @@ class ClusterDoctor {
           findings_.push_back(std::move(finding));
         }
       }
+    }
+  }
+
+  void SchedulerVersion() {
+    if (scheduler_.is_null()) return;
+    const Result<std::string> answer = kube_.GetRaw("/version");
+    if (!answer) return Unread("version of the API server", answer.error());
+    const Result<Json> version = api::ParseJson(*answer);
+    if (!version) return Unread("version of the API server", version.error());
+    const kube::ListOptions ours{
+        .label_selector = std::string("app.kubernetes.io/name=") + kScheduler,
+        .field_selector = "status.phase=Running"};
+    const Result<kube::ListResult> pods = kube_.List(kube::kPods, ns_, ours);
+    if (!pods) return Unread(std::string("pods of ") + kScheduler, pods.error());
+    for (Finding& finding : CheckSchedulerVersion(*version, pods->items)) {
+      findings_.push_back(std::move(finding));
     }
   }
 

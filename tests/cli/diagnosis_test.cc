@@ -159,6 +159,63 @@ TEST(DiagnosisTest, NoSchedulerOfOursIsAWarning) {
               Is(Severity::kWarning, "deployment/longshore-scheduler", "profile of that name"));
 }
 
+Json Scheduler(const std::string& image) {
+  return {{"metadata", {{"name", "longshore-scheduler-1"}, {"namespace", "ns"}}},
+          {"spec", {{"containers", {{{"name", "kube-scheduler"}, {"image", image}}}}}}};
+}
+
+struct Skewed {
+  std::string image;
+  Severity severity;
+  std::string finding;
+};
+
+class SchedulerVersionTest : public ::testing::TestWithParam<Skewed> {};
+
+TEST_P(SchedulerVersionTest, IsComparedWithTheApiServers) {
+  const auto& [image, severity, finding] = GetParam();
+  const Json server = {{"major", "1"}, {"minor", "34+"}, {"gitVersion", "v1.34.2-eks-113cf36"}};
+  const Findings findings = CheckSchedulerVersion(server, {Scheduler(image)});
+  ASSERT_THAT(findings, ElementsAre(Is(severity, "image of longshore-scheduler", finding)));
+  if (severity == Severity::kWarning) {
+    EXPECT_THAT(findings[0].remedy, HasSubstr("kube-scheduler:v1.34.2 "));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, SchedulerVersionTest,
+    ::testing::Values(
+        Skewed{"registry.k8s.io/kube-scheduler:v1.34.2", Severity::kOk, "v1.34.2, and"},
+        // The patch is free, whatever a distribution puts behind it.
+        Skewed{"r:5000/kube-scheduler:1.34.0-eks-1", Severity::kOk, "v1.34.0, and"},
+        Skewed{"r/kube-scheduler:v1.34.9@sha256:ab", Severity::kOk, "v1.34.9, and"},
+        Skewed{"r/kube-scheduler:v1.36.3", Severity::kWarning, "none that is newer"},
+        Skewed{"r/kube-scheduler:v2.1.0", Severity::kWarning, "none that is newer"},
+        Skewed{"r/kube-scheduler:v1.33.7", Severity::kWarning, "for the time of an upgrade"},
+        Skewed{"r/kube-scheduler:v1.32.1", Severity::kWarning, "more than one minor version"},
+        // Nothing to compare is no fault, but worth a look.
+        Skewed{"longshore.local/kube-scheduler@sha256:1.2.3", Severity::kOk, "does not say"},
+        Skewed{"r:5000/kube-scheduler", Severity::kOk, "does not say"},
+        Skewed{"r/kube-scheduler:dev", Severity::kOk, "does not say"},
+        Skewed{"r/kube-scheduler:v1.34", Severity::kOk, "does not say"},
+        Skewed{"r/kube-scheduler:v1.99999999999.0", Severity::kOk, "does not say"},
+        Skewed{"", Severity::kOk, "does not say"}));
+
+TEST(DiagnosisTest, VersionsThatAreNotKnownAreOnlyHints) {
+  EXPECT_THAT(CheckSchedulerVersion(Json::object(), {}), SizeIs(0));
+  const Findings unknown =
+      CheckSchedulerVersion({{"gitVersion", "main"}}, {Scheduler("r/kube-scheduler:v1.34.2")});
+  ASSERT_THAT(unknown, ElementsAre(Is(Severity::kOk, "image of longshore-scheduler",
+                                      "main, is no release")));
+  EXPECT_THAT(unknown[0].remedy, HasSubstr("-n ns exec deployment/longshore-scheduler -- "));
+  // One that goes counts no more; each image of the rest is looked at once.
+  Json leaving = Scheduler("r/kube-scheduler:v1.30.0");
+  leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  const Json now = Scheduler("r/kube-scheduler:v1.34.2");
+  EXPECT_THAT(CheckSchedulerVersion({{"gitVersion", "v1.34.0"}}, {leaving, now, now}),
+              ElementsAre(Is(Severity::kOk, "image of longshore-scheduler", "v1.34.2, and")));
+}
+
 TEST(DiagnosisTest, WorkloadsAreCounted) {
   Json controller = {{"kind", "Deployment"},
                      {"metadata", {{"name", "c"}, {"namespace", "ns"}}},
