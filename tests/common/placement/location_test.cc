@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/common/placement/fake_view.h"
+#include "tests/common/placement/three_nodes.h"
 
 namespace longshore::placement {
 namespace {
@@ -12,21 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-const std::map<std::string, std::string> kLeader{{"role", "leader"}};
-
-// Three nodes in two zones; a cluster in which each link of the chain points somewhere else, so
-// that the order of the chain can be seen.
-FakeView ThreeNodes() {
-  FakeView view;
-  view.AddNode("n1", "r1", "za", "eu");
-  view.AddNode("n2", "r2", "za", "eu");
-  view.AddNode("n3", "r3", "zb", "eu");
-  view.by_labels[{"db", kLeader}] = {{"pg-0", "n2", true, ""}};
-  view.by_service[{"db", "pg"}] = {{"pg-0", "n3", true, ""}};
-  view.volume_nodes[{"db", "data"}] = std::vector<std::string>{"n1"};
-  return view;
-}
 
 api::SourceLocation Where(const std::string& node, const std::map<std::string, std::string>& labels,
                           const std::string& service = "", const std::string& claim = "",
@@ -144,7 +129,6 @@ TEST(LocateTest, FollowsTheLeader) {
   EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n3"));
 }
 
-// A volume of a whole zone may be used on many nodes; the pod that has it mounted says which one.
 const std::map<std::string, std::string> kStandby{{"role", "standby"}};
 
 api::BackupSource StandbySource() {
@@ -189,6 +173,7 @@ TEST(LocateTest, StandbyThatBecameTheLeaderIsNoStandby) {
   EXPECT_THAT(Locate(StandbySource(), view).nodes, ElementsAre("n2"));
 }
 
+// A volume of a whole zone may be used on many nodes; the pod that has it mounted says which one.
 TEST(LocateTest, PodThatMountsTheClaimBeatsTheVolumesAffinity) {
   FakeView view = ThreeNodes();
   view.volume_nodes[{"db", "data"}] = std::vector<std::string>{"n1", "n2"};
@@ -200,7 +185,6 @@ TEST(LocateTest, PodThatMountsTheClaimBeatsTheVolumesAffinity) {
   EXPECT_THAT(location.reason, HasSubstr("pod db/pg-0 on n2 (has claim db/data mounted)"));
 }
 
-// Edge case 30: a claim that waits for its first consumer must not keep that consumer from running.
 TEST(LocateTest, Case29_AttachmentBeatsTheVolumesAffinityAndAPodThatRunsBeatsBoth) {
   FakeView view = ThreeNodes();
   const auto source = MakeSource({.persistent_volume_claim = "data"});
@@ -213,6 +197,7 @@ TEST(LocateTest, Case29_AttachmentBeatsTheVolumesAffinityAndAPodThatRunsBeatsBot
   EXPECT_THAT(Locate(source, view).nodes, ElementsAre("n3"));
 }
 
+// Edge case 30: a claim that waits for its first consumer must not keep that consumer from running.
 TEST(LocateTest, UnboundClaimIsUnknownButSaysThatAnyNodeWillDo) {
   FakeView view = ThreeNodes();
   view.volume_nodes.insert_or_assign(
@@ -347,15 +332,6 @@ TEST(LocateTest, ExplicitZoneTakesItsRegionOnlyWhenItIsUnambiguous) {
   EXPECT_EQ(Locate(MakeSource({.zone = "zb"}), view).region, "");
 }
 
-struct NearCase {
-  const char* name;
-  Place data, node;
-  Tier tier;
-};
-
-class NearnessTest : public testing::TestWithParam<NearCase> {};
-
-// Edge case 33: clusters label their nodes as they please.
 // What stands beside the narrowest name tells it from others of that name.
 TEST(LocateTest, RackAndRegionCanBeNamedToo) {
   FakeView view = ThreeNodes();
@@ -394,67 +370,6 @@ TEST(LocateTest, ExternalDataIsNearNoNode) {
   EXPECT_EQ(Nearness(outside, *view.Node("n3")), Tier::kUnknown);
   // A zone that is close to it is nearer the truth.
   EXPECT_EQ(Locate(MakeSource({.zone = "zb", .external = true}), view).method, "Zone");
-}
-
-TEST_P(NearnessTest, ComparesWhatBothSidesKnow) {
-  Location location;
-  location.places.push_back(GetParam().data);
-  const Place& place = GetParam().node;
-  NodeInfo node;
-  node.name = place.node;
-  node.rack = place.rack;
-  node.zone = place.zone;
-  node.region = place.region;
-  EXPECT_STREQ(TierName(Nearness(location, node)), TierName(GetParam().tier));
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Labels, NearnessTest,
-    testing::Values(
-        NearCase{"SameNode", {"n1", "r1", "za", "eu"}, {"n1", "r1", "za", "eu"}, Tier::kNode},
-        NearCase{"SameNodeWithoutLabels", {"n1", "", "", ""}, {"n1", "", "", ""}, Tier::kNode},
-        NearCase{"SameRack", {"n1", "r1", "za", "eu"}, {"n2", "r1", "za", "eu"}, Tier::kRack},
-        NearCase{"SameZone", {"n1", "r1", "za", "eu"}, {"n2", "r2", "za", "eu"}, Tier::kZone},
-        NearCase{"SameRegion", {"n1", "r1", "za", "eu"}, {"n2", "r2", "zb", "eu"}, Tier::kRegion},
-        NearCase{"Elsewhere", {"n1", "r1", "za", "eu"}, {"n2", "r2", "zb", "us"}, Tier::kNone},
-        NearCase{"SameZoneNameInOtherRegion",
-                 {"n1", "", "z1", "eu"},
-                 {"n2", "", "z1", "us"},
-                 Tier::kNone},
-        NearCase{"SameRackNameInOtherZone",
-                 {"n1", "r1", "za", "eu"},
-                 {"n2", "r1", "zb", "eu"},
-                 Tier::kRegion},
-        NearCase{"RackButNoZone", {"n1", "r1", "", ""}, {"n2", "r1", "", ""}, Tier::kRack},
-        NearCase{
-            "RackOnOneSideOnly", {"n1", "r1", "za", "eu"}, {"n2", "", "za", "eu"}, Tier::kZone},
-        NearCase{"NodeWithoutLabels", {"n1", "r1", "za", "eu"}, {"n2", "", "", ""}, Tier::kUnknown},
-        NearCase{"DataWithoutLabels", {"n1", "", "", ""}, {"n2", "r1", "za", "eu"}, Tier::kUnknown},
-        NearCase{
-            "OnlyRegionInCommon", {"n1", "", "za", "eu"}, {"n2", "r1", "", "eu"}, Tier::kRegion},
-        NearCase{"ZoneWithoutRegion", {"n1", "", "za", ""}, {"n2", "", "za", "eu"}, Tier::kZone},
-        NearCase{"ExplicitZone", {"", "", "za", ""}, {"n2", "r1", "za", "eu"}, Tier::kZone}),
-    [](const auto& info) { return info.param.name; });
-
-// Edge case 28: data in two zones: a node is as near as its nearest place, and both are in the
-// reason.
-TEST(NearnessTest, TwoPlacesInDifferentZonesCountAsTheNearer) {
-  FakeView view = ThreeNodes();
-  view.AddNode("n4", "r4", "zb", "eu");
-  view.AddNode("n5", "r5", "zc", "eu");
-  view.by_labels[{"db", kLeader}] = {{"shard-0", "n1", true, ""}, {"shard-1", "n3", true, ""}};
-  const Location location = Locate(MakeSource({.pod_labels = kLeader}), view);
-  EXPECT_EQ(Nearness(location, *view.Node("n1")), Tier::kNode);
-  EXPECT_EQ(Nearness(location, *view.Node("n2")), Tier::kZone);
-  EXPECT_EQ(Nearness(location, *view.Node("n3")), Tier::kNode);
-  EXPECT_EQ(Nearness(location, *view.Node("n4")), Tier::kZone);
-  EXPECT_EQ(Nearness(location, *view.Node("n5")), Tier::kRegion);
-  EXPECT_THAT(location.reason, HasSubstr("pod db/shard-0 on n1, pod db/shard-1 on n3"));
-}
-
-TEST(NearnessTest, IsUnknownWhenTheLocationIs) {
-  const FakeView view = ThreeNodes();
-  EXPECT_EQ(Nearness(Location{}, *view.Node("n1")), Tier::kUnknown);
 }
 
 }  // namespace
