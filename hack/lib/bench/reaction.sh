@@ -205,18 +205,24 @@ autoscaler_trial() {
 
 # ---- all of it ------------------------------------------------------------------------------------------
 
+# restore: the demo's world as it was before.
+restore() {
+  kubectl -n db scale deployment/load --replicas=1 >/dev/null
+  kb delete podpolicy bench --ignore-not-found >/dev/null
+}
+
 # reaction TRIALS AUTOSCALER-TRIALS
 reaction() {
   out=$(mktemp -d) && : >"$out/events.jsonl" && : >"$out/trials.jsonl" && : >"$out/ready.jsonl"
   local i
+  stamp_pods & local stamper=$!
+  { while :; do command longshore events --follow -o json >>"$out/events.jsonl" 2>/dev/null || sleep 0.3; done; } & local listener=$!
+  # shellcheck disable=SC2064  # as they are now
+  trap "{ pkill -P $stamper; pkill -P $listener; kill $stamper $listener; restore; autoscaler_down; } 2>/dev/null || true; rm -rf '$out'" EXIT
   kb get podpolicy standard -o json |
     jq --arg cpu "$pod_cpu" '{apiVersion, kind, metadata: {name: "bench"}, spec} | .spec.resources = {requests: {$cpu}, limits: {$cpu}}' |
     kb apply -f - >/dev/null
   kubectl -n db scale deployment/load --replicas=0 >/dev/null   # idle neighbours
-  stamp_pods & local stamper=$!
-  { while :; do command longshore events --follow -o json >>"$out/events.jsonl" 2>/dev/null || sleep 0.3; done; } & local listener=$!
-  # shellcheck disable=SC2064  # as they are now
-  trap "{ pkill -P $stamper; pkill -P $listener; kill $stamper $listener; autoscaler_down; } 2>/dev/null || true; rm -rf '$out'" EXIT
   for ((i = 0; i < $1; i++)); do our_trial; done
   our_warm_trials "$1"
   if (($2 > 0)); then
@@ -226,7 +232,5 @@ reaction() {
       --horizontal-pod-autoscaler-cpu-initialization-period=0s --horizontal-pod-autoscaler-tolerance=0.01
     autoscaler_trials tuned "$2" '  behavior: {scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 900, periodSeconds: 1}]}}'
   fi
-  kubectl -n db scale deployment/load --replicas=1 >/dev/null
-  kb delete podpolicy bench >/dev/null
   python3 hack/lib/bench/reaction.py "$out/trials.jsonl"
 }

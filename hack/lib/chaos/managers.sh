@@ -58,11 +58,11 @@ listen() {
   done
 }
 
-# watch_objects KIND JQ-OBJECT: every change of ours, from the API server itself, to $out/KIND.jsonl.
+# watch_objects NAME KIND JQ-OBJECT: every change of ours, from the API server itself, to $out/NAME.jsonl.
 watch_objects() {
   while :; do
     echo '{"again":true}' >>"$out/$1.jsonl"
-    kb get "$2" -w --output-watch-events -o json 2>/dev/null |
+    kubectl -n "$ns" get "$2" -w --output-watch-events -o json 2>/dev/null |
       jq -c --unbuffered "select(.object.kind != \"Status\") | {type, name: .object.metadata.name} + (.object | $3)" >>"$out/$1.jsonl" || true
     sleep 0.3
   done
@@ -96,11 +96,11 @@ observe_end() {
   kubectl -n longshore-system get lease longshore-controller -o json >"$out/lease.json"
 }
 
+# Each is the leader of a process group (hack/chaos), which ends with all that it has begun.
 end_children() {
   local child
   for child in $(jobs -p); do
-    pkill -P "$child" 2>/dev/null || true
-    kill "$child" 2>/dev/null || true
+    kill -- "-$child" 2>/dev/null || true
   done
   wait 2>/dev/null || true
 }
