@@ -140,7 +140,7 @@ void AddEventCommands(CLI::App& app, Session& session) {
   auto* events = app.add_subcommand("events", "What happened, in order");
   events->add_option("--after", flags->after,
                      "Only after this cursor; now: only what comes (default: all that is kept)");
-  events->add_option("--wait", flags->wait, "Wait so long for the first event (at most 60s)");
+  events->add_option("--wait", flags->wait, "Wait so long for the first event");
   events->add_flag("-f,--follow", flags->follow, "Go on until interrupted; -o json: one a line");
   events->callback([&session, flags] {
     session.action = [&session, flags] { return Events(session, *flags); };

@@ -163,7 +163,7 @@ void AddExplainCommand(CLI::App& app, Session& session) {
   explain->add_option("pod", flags->pod, "BackupPod")->required();
   explain
       ->add_option("--node", flags->node,
-                   "Say what would have to be otherwise for this node to come first")
+                   "Say how this node ranks, and what would have to change for it to come first")
       ->check(NotEmpty, "");
   explain->callback([&session, flags] {
     session.action = [&session, flags] { return Explain(session, *flags); };

@@ -35,6 +35,7 @@ struct Decision {
 placement::PodDemand DemandOf(const PodArgument& pod, const placement::View& view);
 
 // The extender's 0..10. Floors, so that the tiers' ranges don't meet: Node 8..10, Rack 6..7, …
+// They meet only below Node, on a busy and full node where pods were just placed: it gets one less.
 int Grade(const NodeJudgement& node, const placement::Scorer& scorer);
 
 // Judges the offered nodes in order. Asked now and then with how many are judged, `late` ends it;

@@ -63,7 +63,7 @@ void Define(CLI::App& app, Flags& flags) {
   app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  app.add_flag("--ready", flags.ready, "exit 0 if the worker is connected (readiness probe)");
+  app.add_flag("--ready", flags.ready, "exit 0 if the worker is connected");
   app.add_flag("--self-test", flags.self_test, "prove the tools of --kind, print them and exit");
 }
 
