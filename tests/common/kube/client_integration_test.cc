@@ -258,8 +258,7 @@ TEST_F(ClientIntegrationTest, RepeatedEventsBecomeOneSeries) {
   {
     EventRecorder recorder(*client_, "longshore.dev/test", "test-1");
     for (int i = 0; i < 3; ++i) {
-      recorder.Record(object, "Warning", "NoRoom", "Provision",
-                      "no node has room: " + std::to_string(i));
+      recorder.Record(object, "Warning", "NoRoom", "Provision", "no node has room");
     }
     recorder.Record(object, "Normal", "Ready", "Announce", std::string(2000, 'x'));
   }  // what is queued is sent
@@ -271,7 +270,7 @@ TEST_F(ClientIntegrationTest, RepeatedEventsBecomeOneSeries) {
     EXPECT_EQ(StringAt(event, "/reportingController"), "longshore.dev/test");
     if (StringAt(event, "/reason") == "NoRoom") {
       EXPECT_EQ(event["series"]["count"], 3);
-      EXPECT_EQ(StringAt(event, "/note"), "no node has room: 0");
+      EXPECT_EQ(StringAt(event, "/note"), "no node has room");
     } else {
       EXPECT_FALSE(event.contains("series") && !event["series"].is_null());
     }
