@@ -68,7 +68,7 @@ class Crd {
 // The fields that a struct's Describe names, as paths like those of Crd.
 class FieldNames {
  public:
-  static constexpr bool kReading = true;
+  [[maybe_unused]] static constexpr bool kReading = true;  // as archives say it to Describe
 
   template <class T>
   static std::set<std::string> Of(const std::string& path) {
