@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <locale>
 #include <mutex>
 
 #include "common/base/files.h"
@@ -38,6 +39,17 @@ void SetSni(const SSL* ssl, int where, int) {
   const auto* name =
       static_cast<const std::string*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), SniIndex()));
   SSL_set_tlsext_host_name(const_cast<SSL*>(ssl), name->c_str());
+}
+
+// What has to be so in the whole process before the first request.
+void PrepareProcess() {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
+  // cpp-httplib compiles a regular expression in each thread. That looks characters up in tables
+  // which libstdc++ fills on the first use of each, without a lock: they are filled here.
+  const auto& characters = std::use_facet<std::ctype<char>>(std::locale());
+  for (int c = 0; c < 256; ++c) {
+    characters.narrow(characters.widen(static_cast<char>(c)), '\0');
+  }
 }
 
 // A dead peer is noticed within half a minute, also in a watch that only reads.
@@ -124,8 +136,8 @@ class Client::Impl {
 };
 
 Result<std::unique_ptr<Client::Impl>> Client::Impl::Create(ClientOptions options) {
-  static std::once_flag once;  // OpenSSL writes without MSG_NOSIGNAL
-  std::call_once(once, [] { std::signal(SIGPIPE, SIG_IGN); });
+  static std::once_flag once;
+  std::call_once(once, PrepareProcess);
   LS_ASSIGN_OR_RETURN(BaseUrl url, ParseBaseUrl(options.base_url));
   std::unique_ptr<Impl> impl(new Impl(std::move(options), std::move(url)));
   if (impl->url_.tls) {

@@ -110,9 +110,10 @@ TEST_F(StreamTest, MissingFilesAreAFailedAttempt) {
 
 TEST_F(StreamTest, ReconnectsAfterARestart) {
   StartBoth();
+  ASSERT_TRUE(handler_.diary.Await("open"));  // a client sees its upgrade before we do
   server_.reset();
   EXPECT_TRUE(recorder_.diary.Await("close"));
-  EXPECT_TRUE(handler_.diary.Await("close the server stops"));
+  EXPECT_TRUE(handler_.diary.Await("close the server stops")) << handler_.diary.All();
   EXPECT_EQ(client_->Send("lost").error().code, Code::kUnavailable);
   StartServer();
   ASSERT_TRUE(recorder_.diary.Await("open", 2));
