@@ -154,6 +154,7 @@ class FakeCluster : public Cluster {
 
  private:
   using Key = std::pair<std::string, std::string>;  // plural, "ns/name"
+  Status MayRead(const kube::Resource& resource) const;
   static Key KeyOf(const kube::Resource& resource, const std::string& ns, const std::string& name);
   using Do = std::function<Result<api::Json>(By by)>;
   // Runs a write under the fault plan. It may be run when its caller has returned.

@@ -7,12 +7,17 @@ namespace longshore::controller {
 
 using api::Json;
 
-Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::string& ns,
-                                const std::string& name) {
+Status FakeCluster::MayRead(const kube::Resource& resource) const {
   if (crashed_) return Unavailable("crashed");
   if (refuse_read_) {
     if (auto refused = refuse_read_(resource)) return *std::move(refused);
   }
+  return {};
+}
+
+Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::string& ns,
+                                const std::string& name) {
+  LS_RETURN_IF_ERROR(MayRead(resource));
   const kube::ObjectPtr object = Object(resource, ns, name);
   if (!object) return NotFound(std::string(resource.plural) + " " + name + " not found");
   return *object;
@@ -20,10 +25,7 @@ Result<Json> FakeCluster::Fetch(const kube::Resource& resource, const std::strin
 
 Result<std::vector<std::string>> FakeCluster::FetchNames(const kube::Resource& resource,
                                                          const std::string& ns) {
-  if (crashed_) return Unavailable("crashed");
-  if (refuse_read_) {
-    if (auto refused = refuse_read_(resource)) return *std::move(refused);
-  }
+  LS_RETURN_IF_ERROR(MayRead(resource));
   std::vector<std::string> names;
   for (const kube::ObjectPtr& object : Objects(resource)) {
     const bool ours = !kube::LabelOf(*object, api::kLabelRequestUid).empty();

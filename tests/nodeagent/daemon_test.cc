@@ -60,6 +60,16 @@ class DaemonTest : public KernelSideTest {
     return response->body;
   }
 
+  // What /readyz says, as soon as that is in it, at the latest after half a minute.
+  std::string AwaitUnready(const Daemon& daemon, const std::string& reason) {
+    const auto deadline = Clock::Real().Monotonic() + std::chrono::seconds(30);
+    std::string said;
+    do {
+      said = Get(daemon, "/readyz", 503);
+    } while (said.find(reason) == std::string::npos && Clock::Real().Monotonic() < deadline);
+    return said;
+  }
+
   AgentStream controller_;
   Options options_;
 };
@@ -111,11 +121,7 @@ TEST_F(DaemonTest, WaitsForTheKubeletsCgroups) {
   options_.measurement.cgroup_root = root;
   Daemon daemon(options_, Clock::Real());
   ASSERT_TRUE(daemon.Start().has_value());
-  std::string reason;
-  for (int i = 0; i < 100 && reason.find(root) == std::string::npos; ++i) {
-    reason = Get(daemon, "/readyz", 503);
-  }
-  EXPECT_THAT(reason, HasSubstr(root));
+  EXPECT_THAT(AwaitUnready(daemon, root), HasSubstr(root));
   TestCgroups cgroups("late");
   EXPECT_TRUE(controller_.Await([](const auto& all) { return all.size() >= 2; }));
 }
@@ -129,8 +135,7 @@ TEST_F(DaemonTest, SaysThatItIsStuckWhenNoSampleComes) {
   AheadClock clock;
   Daemon daemon(options_, clock);
   ASSERT_TRUE(daemon.Start().has_value());
-  std::string reason;
-  while (reason.find("stream to") == std::string::npos) reason = Get(daemon, "/readyz", 503);
+  ASSERT_THAT(AwaitUnready(daemon, "stream to"), HasSubstr("stream to"));
   clock.Advance(std::chrono::seconds(29));
   EXPECT_EQ(Get(daemon, "/healthz", 200), "ok\n");
   clock.Advance(std::chrono::seconds(3));

@@ -4,7 +4,6 @@
 // BPF cannot be loaded or the kernel does not count.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 
 #include "nodeagent/memory_files.h"
 #include "nodeagent/pressure_files.h"
+#include "tests/nodeagent/kernel_agent.h"
 #include "tests/nodeagent/kernel_side_test.h"
 #include "tests/nodeagent/test_agent.h"
 #include "tests/nodeagent/test_cgroups.h"
@@ -56,10 +56,7 @@ void TouchTwice(const char* path, size_t bytes) {
 
 // Three of these wait two thirds of the time.
 [[noreturn]] void SpinOnTheFirstCpu() {
-  cpu_set_t first;
-  CPU_ZERO(&first);
-  CPU_SET(0, &first);
-  ::sched_setaffinity(0, sizeof first, &first);
+  PinOrExit(0);
   for (;;) Spin(milliseconds(1000));
 }
 

@@ -25,7 +25,7 @@ TEST_F(TrapTotalsTest, T21_PodsAndSystemAndIdleAddUpToTheMachine) {
   cgroups.Make("podwhole/c1");
   TestAgent agent(cgroups.Layout());
   const Sample before = agent.Take();
-  const pid_t other = ::fork();
+  const pid_t other = ForkBound();
   if (other == 0) {
     Spin(milliseconds(500));
     ::_exit(0);
