@@ -48,7 +48,7 @@ Census TakeCensus(const std::vector<kube::ObjectPtr>& requests,
   const auto ending = Ending(requests, now);
   for (const api::BackupPodPtr& pod : backup_pods) {
     const std::string& state = pod->status.state;
-    ++census.pods[state.empty() ? api::kPlanned : state];
+    ++census.pods[api::StateOf(*pod)];
     AddLease(*pod, census);
     std::chrono::nanoseconds drains{0};
     if (state == api::kDraining) drains = Since(pod->status.last_transition_time, now);

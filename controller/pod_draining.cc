@@ -187,7 +187,7 @@ Status PodReconciler::Move(Seen& seen, const char* state, const std::string& rea
 
 Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std::string& reason,
                               const std::string& message) {
-  const std::string before = row.status.state.empty() ? api::kPlanned : row.status.state;
+  const std::string before = api::StateOf(row);
   row.status.state = state;
   row.status.reason = reason;
   row.status.message = Clip(message);

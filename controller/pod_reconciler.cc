@@ -14,20 +14,22 @@ using std::chrono::seconds;
 std::string EndOfRequest(const std::optional<api::ComputeRequest>& request, WallTime now) {
   if (!request) return "the request is gone";
   if (request->metadata.deleting()) return "the request is being deleted";
-  const auto& lifetime = request->spec.lifetime_seconds;
-  if (lifetime && Since(request->metadata.creation_timestamp, now) >= seconds(*lifetime)) {
-    return "the request's lifetime of " + std::to_string(*lifetime) + " s is over";
+  if (EndingSince(*request, now)) {
+    return "the request's lifetime of " + std::to_string(*request->spec.lifetime_seconds) +
+           " s is over";
   }
   return "";
 }
 
 std::optional<WallTime> EndingSince(const api::ComputeRequest& request, WallTime now) {
-  if (EndOfRequest(request, now).empty()) return std::nullopt;
   const api::ObjectMeta& meta = request.metadata;
   const bool deleting = meta.deleting();
+  const auto& lifetime = request.spec.lifetime_seconds;
   const auto time = ParseTime(deleting ? meta.deletion_timestamp : meta.creation_timestamp);
-  if (!time) return std::nullopt;
-  return *time + seconds(deleting ? 0 : *request.spec.lifetime_seconds);
+  if (!time || (!deleting && !lifetime)) return std::nullopt;
+  const seconds lasts(deleting ? 0 : *lifetime);
+  if (!deleting && now - *time < lasts) return std::nullopt;
+  return *time + lasts;
 }
 
 Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string& name) {

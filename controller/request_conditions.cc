@@ -144,8 +144,7 @@ api::Condition PlacementVetted(const ConditionInput& in) {
 std::string Waits(const api::Operation& operation) {
   const std::string& name = operation.metadata.name;
   const api::OperationStatus& status = operation.status;
-  std::string said =
-      "operation " + name + " is " + (status.state.empty() ? api::kQueued : status.state);
+  std::string said = "operation " + name + " is " + api::StateOf(operation);
   if (!status.pod.empty()) said += " on pod " + status.pod + " since " + status.start_time;
   return said + " (`longshore operations cancel " + name + "` ends it)";
 }
@@ -158,8 +157,8 @@ bool WaitsByItself(const CrewMember& member) {
 
 std::string Waits(const CrewMember& member) {
   const api::BackupPod& row = *member.row;
-  const std::string &state = row.status.state, &since = row.status.last_transition_time;
-  return "pod " + row.metadata.name + " is " + (state.empty() ? api::kPlanned : state) + " since " +
+  const std::string& since = row.status.last_transition_time;
+  return "pod " + row.metadata.name + " is " + api::StateOf(row) + " since " +
          (since.empty() ? row.metadata.creation_timestamp : since);
 }
 

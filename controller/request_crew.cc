@@ -114,14 +114,25 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
+// Made anew only when the policy has changed: a visit is often, and that takes 9 µs.
+const std::string& RequestReconciler::PolicyHashOf(const Visit& visit) {
+  const api::PodPolicy& policy = visit.acceptance.references->policy;
+  const std::string version = policy.metadata.uid + "/" + policy.metadata.resource_version;
+  Memory& memory = *visit.memory;
+  if (memory.policy_version != version) {
+    memory.policy_version = version;
+    memory.policy_hash = PolicyHash(policy.spec);
+  }
+  return memory.policy_hash;
+}
+
 // Draining, when it is not what it would be made as now: of another image, or of a policy that says
 // something else of pods. Returns whether it was.
-Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& member,
-                                                  const std::string& policy_hash) {
+Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& member) {
   const References& refs = *visit.acceptance.references;
   const bool old_image = member.row->spec.image != refs.choice.image;
   // Pods from before the label was there are left alone.
-  const bool old_policy = !member.pod_policy.empty() && member.pod_policy != policy_hash;
+  const bool old_policy = !member.pod_policy.empty() && member.pod_policy != PolicyHashOf(visit);
   if (!old_image && !old_policy) return false;
   api::BackupPod row = *member.row;
   LS_RETURN_IF_ERROR(pods_.BeginDraining(
@@ -137,20 +148,19 @@ Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& memb
 // what takes their place.
 Status RequestReconciler::ReplaceOutdated(Visit& visit) {
   const WallTime now = env_.clock.Now();
-  const std::string policy = PolicyHash(visit.acceptance.references->policy.spec);
   const auto stuck = [&](const CrewMember& member) {
     const api::BackupPodStatus& status = member.row->status;
     return member.in_trouble() && !status.lease &&
            Waited(status.last_transition_time, now) >= env_.settings.trouble_grace;
   };
   for (CrewMember& member : visit.crew.members) {
-    if (stuck(member)) LS_RETURN_IF_ERROR(ReplaceIfOutdated(visit, member, policy));
+    if (stuck(member)) LS_RETURN_IF_ERROR(ReplaceIfOutdated(visit, member));
   }
   const bool incomplete = visit.crew.Counting() < visit.request.status.desired_pods && !visit.held;
   if (incomplete || visit.crew.OnTheirWay() > 0 || WorkWaits(visit.operations)) return {};
   for (CrewMember& member : visit.crew.members) {
     if (member.state() != api::kAvailable) continue;
-    LS_ASSIGN_OR_RETURN(const bool replaced, ReplaceIfOutdated(visit, member, policy));
+    LS_ASSIGN_OR_RETURN(const bool replaced, ReplaceIfOutdated(visit, member));
     if (replaced) return {};
   }
   return {};

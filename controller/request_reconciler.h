@@ -46,6 +46,7 @@ class RequestReconciler {
     bool held = false;  // it wanted more than its namespace's cap let it make
     // Namespace and name of a row that may have been made: nobody answered.
     std::pair<std::string, std::string> unanswered;
+    std::string policy_version, policy_hash;  // PolicyHash of its policy as of that version
   };
   struct Visit {
     api::ComputeRequest request;
@@ -94,7 +95,8 @@ class RequestReconciler {
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);
-  Result<bool> ReplaceIfOutdated(Visit& visit, CrewMember& member, const std::string& policy_hash);
+  static const std::string& PolicyHashOf(const Visit& visit);
+  Result<bool> ReplaceIfOutdated(Visit& visit, CrewMember& member);
   Status ReplaceOutdated(Visit& visit);
   void Prune(const Visit& visit, bool over);
   Status EnsureCheck(const Visit& visit);

@@ -156,6 +156,11 @@ void Describe(A& a, OperationStatus& v) {
 }
 using Operation = Object<OperationSpec, OperationStatus>;
 
+// Its first one while nobody has written any.
+inline std::string StateOf(const Operation& operation) {
+  return operation.status.state.empty() ? kQueued : operation.status.state;
+}
+
 inline bool Terminal(const std::string& state) {
   return state == kSucceeded || state == kOperationFailed || state == kCancelled;
 }

@@ -368,6 +368,11 @@ void Describe(A& a, BackupPodStatus& v) {
   a("decisionInputs", v.decision_inputs);
 }
 using BackupPod = Object<BackupPodSpec, BackupPodStatus>;
+
+// Its first one while nobody has written any.
+inline std::string StateOf(const BackupPod& row) {
+  return row.status.state.empty() ? kPlanned : row.status.state;
+}
 using BackupPodPtr = std::shared_ptr<const BackupPod>;  // as caches share it
 
 }  // namespace longshore::api

@@ -43,7 +43,7 @@ std::vector<api::BackupPodPtr> RowsOf(const ApiContext& api, const Wish& wish) {
 std::vector<api::BackupPodPtr> Assignable(const ApiContext& api, const Wish& wish) {
   std::vector<api::BackupPodPtr> rows = RowsOf(api, wish);
   std::erase_if(rows, [&](const auto& row) {
-    return PodState(*row) != api::kAvailable || !WorkerIsFresh(api, *row) ||
+    return api::StateOf(*row) != api::kAvailable || !WorkerIsFresh(api, *row) ||
            row->metadata.deleting();
   });
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
@@ -120,7 +120,7 @@ Result<std::optional<api::BackupPod>> TryAcquire(ApiContext& api, const Caller& 
 // "2 Assigned, 1 Provisioning": what the request's pods do instead of being available.
 std::string DescribeStates(const ApiContext& api, const Wish& wish) {
   std::map<std::string, int> counts;
-  for (const auto& row : RowsOf(api, wish)) ++counts[PodState(*row)];
+  for (const auto& row : RowsOf(api, wish)) ++counts[api::StateOf(*row)];
   std::string text;
   for (const auto& [state, count] : counts) {
     text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + state;

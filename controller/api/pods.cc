@@ -46,7 +46,7 @@ Result<http::Response> ListPods(ApiContext& api, const Caller& caller,
   for (const auto& row : rows) {
     if (!of_request.empty() && row->spec.request_ref.name != of_request) continue;
     if (!source.empty() && row->spec.source_ref.name != source) continue;
-    if (!state.empty() && PodState(*row) != state) continue;
+    if (!state.empty() && api::StateOf(*row) != state) continue;
     items.push_back(PodView(*row, NewestUsage(api, *row)));
   }
   return ListResponse(std::move(items), cursor);

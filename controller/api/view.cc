@@ -35,11 +35,6 @@ Json ObjectView(const Json& object) {
   return view;
 }
 
-std::string PodState(const api::BackupPod& backup_pod) {
-  const std::string& state = backup_pod.status.state;
-  return state.empty() ? api::kPlanned : state;
-}
-
 std::string OperationState(const Json& operation) {
   const auto state = kube::StringAt(operation, "/status/state");
   return state.empty() ? api::kQueued : std::string(state);
@@ -73,7 +68,7 @@ Json PodView(const api::BackupPod& row, const std::optional<UsageSample>& usage)
       {"name", row.metadata.name},
       {"request", row.spec.request_ref.name},
       {"source", row.spec.source_ref.name},
-      {"state", PodState(row)},
+      {"state", api::StateOf(row)},
       {"node", TextOrNull(status.node_name)},
       {"tier", TextOrNull(status.tier)},
       {"epoch", status.epoch},

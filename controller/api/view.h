@@ -29,8 +29,7 @@ Json CopyView(const Json& operation);
 // {"cpu":"412m","memory":"104857600","ioPressure":"3%",…}, as thresholds are written.
 Json UsageView(const UsageSample& sample);
 
-// The state of a BackupPod or an Operation, which is its first one while status is empty.
-std::string PodState(const api::BackupPod& backup_pod);
+// Its first one while status is empty.
 std::string OperationState(const Json& operation);
 bool IsTerminal(std::string_view operation_state);
 
