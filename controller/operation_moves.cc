@@ -16,6 +16,8 @@ namespace {
 // Nothing but a connection that is refused, or a name that nobody knows, fails so early.
 constexpr std::chrono::seconds kAtTheDoor{2};
 constexpr int kQuickRetries = 2;
+// Of a worker's: an object that has grown past what the API server takes could never end.
+constexpr size_t kLongestWord = 128;
 
 unsigned char Byte(char c) { return static_cast<unsigned char>(c); }
 
@@ -50,13 +52,13 @@ void End(api::Operation& operation, const char* state, const std::string& reason
 api::CopySummary FromMessage(const messages::CopyRecord& copy) {
   api::CopySummary summary;
   summary.id = copy.id();
-  summary.data_snapshot = copy.data_snapshot();
+  summary.data_snapshot = Clip(copy.data_snapshot(), kLongestWord);
   summary.record_snapshot = copy.record_snapshot();
   summary.manifest_digest = copy.manifest_digest();
   summary.record_digest = copy.record_digest();
-  summary.source_version = copy.source_version();
-  summary.tool_version = copy.tool_version();
-  summary.position = copy.position();
+  summary.source_version = Clip(copy.source_version(), kLongestWord);
+  summary.tool_version = Clip(copy.tool_version(), kLongestWord);
+  summary.position = Clip(copy.position(), kLongestWord);
   summary.bytes = static_cast<int64_t>(copy.bytes());
   summary.items = static_cast<int64_t>(copy.items());
   summary.rows = static_cast<int64_t>(copy.rows());
@@ -149,7 +151,7 @@ void TakeResult(api::Operation& operation, const messages::OperationResult& resu
     operation.status.copy->id = operation.spec.type == api::kBackup ? CopyId(operation.metadata.uid)
                                                                     : operation.spec.copy_id;
   }
-  operation.status.server_version = Clip(result.server_version(), 128);
+  operation.status.server_version = Clip(result.server_version(), kLongestWord);
   if (result.succeeded()) {
     operation.status.error.reset();
     End(operation, api::kSucceeded, "Done", operation.spec.type + " succeeded", now);
@@ -190,7 +192,7 @@ void MoveToFailed(api::Operation& operation, const std::string& error_class,
 
 api::OperationProgress FromMessage(const messages::Progress& progress, const std::string& time) {
   api::OperationProgress out;
-  out.phase = progress.phase();
+  out.phase = Clip(progress.phase(), kLongestWord);
   out.bytes_done = static_cast<int64_t>(progress.bytes_done());
   out.bytes_total = static_cast<int64_t>(progress.bytes_total());
   out.items_done = static_cast<int64_t>(progress.items_done());

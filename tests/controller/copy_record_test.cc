@@ -67,6 +67,22 @@ TEST_F(CopyRecordTest, ABackupThatSucceededNamesItsRecord) {
   EXPECT_TRUE(world.RunUntil([&] { return StateOf("old") == api::kSucceeded; }));
 }
 
+// An object that has grown past what the API server takes could never be written again.
+TEST_F(CopyRecordTest, AWorkersLongWordsAreCut) {
+  const std::string umlauts = [] {
+    std::string text = "x";
+    for (int i = 0; i < 1'000'000; ++i) text += "\u00fc";
+    return text;
+  }();
+  world.next_copy.set_position(umlauts);
+  world.next_copy.set_tool_version(umlauts);
+  world.next_copy.set_source_version(umlauts);
+  const api::CopySummary copy = Backup("a");
+  EXPECT_EQ(copy.position, umlauts.substr(0, 127)) << "a whole number of characters";
+  EXPECT_EQ(copy.tool_version, copy.position);
+  EXPECT_EQ(copy.source_version, copy.position);
+}
+
 TEST_F(CopyRecordTest, AReaderIsToldWhichRecordTheBackupWrote) {
   const api::CopySummary copy = Backup("a");
   world.next_copy.set_record_snapshot(std::string(64, '9'));
