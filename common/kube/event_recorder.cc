@@ -160,8 +160,9 @@ class EventRecorder::Impl {
   }
 
   void Take(const Occurrence& occurrence) {
-    const std::string key = SeriesOf(occurrence);
-    const bool of_many = key == occurrence.Key();
+    const std::string shared = occurrence.Key(), own = shared + Shortened(occurrence.note);
+    const bool of_many = !series_.contains(own) && HasManyNotes(shared);
+    const std::string& key = of_many ? shared : own;
     const steady_clock::time_point now = steady_clock::now();
     const auto found = series_.find(key);
     if (found != series_.end() && now - found->second.last_seen < kSeriesSpan) {
@@ -184,14 +185,12 @@ class EventRecorder::Impl {
     series_[key] = std::move(series);
   }
 
-  std::string SeriesOf(const Occurrence& occurrence) const {
-    const std::string shared = occurrence.Key(), own = shared + Shortened(occurrence.note);
-    if (series_.contains(own)) return own;
+  bool HasManyNotes(const std::string& shared) const {
     const auto first = series_.lower_bound(shared);
     const auto last = std::find_if(first, series_.end(), [&](const auto& series) {
       return !series.first.starts_with(shared);
     });
-    return std::distance(first, last) < kMaxNotes ? own : shared;
+    return std::distance(first, last) >= kMaxNotes;
   }
 
   bool Create(const Occurrence& occurrence, const char* before_note, const Series& series) {
