@@ -38,15 +38,8 @@ Result<std::unique_ptr<Measurement>> Measurement::Start(const MeasurementOptions
   made->collector_ = std::make_unique<Collector>(options, layout, *made->host_, clock);
   LS_RETURN_IF_ERROR(made->collector_->Start());
 
-  made->degraded_ = made->host_->degraded();
-  auto& degraded = made->degraded_;
-  if (layout.io.directory.empty() &&
-      std::find(degraded.begin(), degraded.end(), "block-io") == degraded.end()) {
-    degraded.push_back("block-io");
-  }
-  for (std::string& signal : made->collector_->MissingGauges()) {
-    made->degraded_.push_back(std::move(signal));
-  }
+  made->missing_gauges_ = made->collector_->MissingGauges();
+  made->ListDegraded();
   // libbpf has parsed the kernel's type information (10 MB) and freed it: give it back.
   ::malloc_trim(0);
   made->looked_ = clock.Monotonic();
@@ -57,8 +50,16 @@ bool Measurement::LookAgain(MonotonicTime now) {
   if (now - looked_ < kLookAgain) return false;
   looked_ = now;
   if (!host_->AttachLate()) return false;
-  std::erase(degraded_, "fsync");
+  ListDegraded();
   return true;
+}
+
+void Measurement::ListDegraded() {
+  degraded_ = host_->degraded();
+  if (layout_.io.directory.empty() && !std::ranges::count(degraded_, "block-io")) {
+    degraded_.push_back("block-io");
+  }
+  degraded_.insert(degraded_.end(), missing_gauges_.begin(), missing_gauges_.end());
 }
 
 }  // namespace longshore::nodeagent

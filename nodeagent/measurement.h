@@ -38,11 +38,12 @@ class Measurement {
 
  private:
   Measurement() = default;
+  void ListDegraded();
 
   CgroupLayout layout_;
   std::unique_ptr<BpfHost> host_;
   std::unique_ptr<Collector> collector_;
-  std::vector<std::string> degraded_;
+  std::vector<std::string> missing_gauges_, degraded_;
   MonotonicTime looked_{};
 };
 
