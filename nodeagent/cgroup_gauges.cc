@@ -14,6 +14,7 @@ namespace longshore::nodeagent {
 namespace {
 
 constexpr size_t kMostOpenFiles = 1024;
+constexpr size_t kMostAway = 4096;
 
 // Moves when anything of the cgroup runs or is scheduled.
 uint64_t Running(const Counters& now) { return now.cpu_ns + now.run_queue_wait_ns; }
@@ -176,13 +177,27 @@ std::optional<uint64_t> CgroupGauges::throttled_ns() const {
 void CgroupGauges::Fill(std::vector<PodSample>& pods, MonotonicTime now) {
   ++fill_;
   for (PodSample& pod : pods) {
-    Known& known = pods_[pod.uid];
-    known.seen = fill_;
-    if (known.files == nullptr) known.files = Open(pod.relative_path, true);
-    FillPod(known, pod, now);
-    if (pod.final) pods_.erase(pod.uid);
+    auto found = pods_.find(pod.uid);
+    if (found == pods_.end()) found = pods_.emplace(pod.uid, Begin(pod)).first;
+    found->second.seen = fill_;
+    FillPod(found->second, pod, now);
+    if (pod.final) pods_.erase(found);
   }
-  std::erase_if(pods_, [&](const auto& entry) { return entry.second.seen != fill_; });
+  std::erase_if(pods_, [&](const auto& entry) {
+    const auto& [uid, known] = entry;
+    if (known.seen == fill_) return false;
+    if (known.summed_throttled_ns == 0) return true;
+    if (away_.size() >= kMostAway) away_.erase(away_.begin());  // any: it may never come back
+    away_[uid] = known.summed_throttled_ns;
+    return true;
+  });
+}
+
+CgroupGauges::Known CgroupGauges::Begin(const PodSample& pod) {
+  Known known;
+  known.files = Open(pod.relative_path, true);
+  if (const auto was = away_.extract(pod.uid)) known.summed_throttled_ns = was.mapped();
+  return known;
 }
 
 void CgroupGauges::FillPod(Known& known, PodSample& pod, MonotonicTime now) {

@@ -67,14 +67,18 @@ class CgroupGauges {
     uint64_t gone_throttled_ns = 0, gone_oom_kills = 0;  // of containers that are no more
     uint64_t summed_throttled_ns = 0;  // what the node's sum has of it, or leaves out
   };
+  Known Begin(const PodSample& pod);
   void FillPod(Known& known, PodSample& pod, MonotonicTime now);
   std::unique_ptr<Files> Open(const std::string& relative_path, bool is_pod);
 
   const CgroupLayout& layout_;
   OpenFiles often_, seldom_;           // read each sample, or every 5 s
   std::map<std::string, Known> pods_;  // by UID
-  uint64_t fill_ = 0;                  // how many there were
-  uint64_t throttled_ns_ = 0;          // of all pods
+  // What the node's sum has of pods that left without an end, as those do for which there is no
+  // index for a while: when they are back, it isn't added again. By UID.
+  std::map<std::string, uint64_t> away_;
+  uint64_t fill_ = 0;          // how many there were
+  uint64_t throttled_ns_ = 0;  // of all pods
 };
 
 }  // namespace longshore::nodeagent

@@ -10,7 +10,8 @@
 namespace longshore::nodeagent {
 namespace {
 
-constexpr size_t kMaxDevices = 4;  // of a pod: the busiest
+constexpr size_t kMaxDevices = 4;         // of a pod: the busiest
+constexpr size_t kMaxDistributions = 32;  // pods with histograms: 22 lines for each
 
 uint64_t Bytes(const DeviceCounters& counters) {
   return counters.read_bytes + counters.write_bytes;
@@ -50,7 +51,7 @@ void Disturbances::AddTo(Exposition& out, const Sample& sample) const {
   out.Family("watched_pod_preemptor_cpu_seconds_total", "counter",
              "What then ran on the CPUs that it had to leave");
   for (const auto& [uid, sum] : preempted_) {
-    out.Value({{"pod_uid", uid}}, static_cast<double>(sum.offender_ns) / 1e9);
+    out.Value({{"pod_uid", uid}}, Seconds(sum.offender_ns));
   }
   const auto family = [&](const char* name, uint64_t DeviceCounters::* field) {
     out.Family(name, "counter", "Its part of the device's");
@@ -65,6 +66,37 @@ void Disturbances::AddTo(Exposition& out, const Sample& sample) const {
   };
   family("watched_pod_device_read_bytes_total", &DeviceCounters::read_bytes);
   family("watched_pod_device_write_bytes_total", &DeviceCounters::write_bytes);
+  AddWaits(out, sample);
+}
+
+// What the pod feels of it, whoever it was: how long its tasks wait for a CPU, for an fsync and for
+// each device.
+void Disturbances::AddWaits(Exposition& out, const Sample& sample) const {
+  const auto each = [&](const auto& add) {
+    size_t shown = 0;
+    for (const PodSample& pod : sample.pods) {
+      if (shown < kMaxDistributions && preempted_.contains(pod.uid)) ++shown, add(pod);
+    }
+  };
+  out.Family("watched_pod_run_queue_wait_seconds", "histogram", "Runnable without a CPU, by slice");
+  each([&](const PodSample& pod) {
+    const Counters& counters = pod.usage.counters;
+    out.Distribution({{"pod_uid", pod.uid}}, counters.run_queue_wait,
+                     Seconds(counters.run_queue_wait_ns));
+  });
+  out.Family("watched_pod_fsync_seconds", "histogram", "Calls of fsync and its like");
+  each([&](const PodSample& pod) {
+    const Counters& counters = pod.usage.counters;
+    out.Distribution({{"pod_uid", pod.uid}}, counters.fsync, Seconds(counters.fsync_ns));
+  });
+  out.Family("watched_pod_device_latency_seconds", "histogram", "From issued to completed");
+  each([&](const PodSample& pod) {
+    for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevices, Bytes)) {
+      const auto& [id, counters] = *device;
+      out.Distribution({{"pod_uid", pod.uid}, {"device", sample.node.NameOf(id)}},
+                       counters.Latency(), Seconds(counters.device_ns));
+    }
+  });
 }
 
 }  // namespace longshore::nodeagent

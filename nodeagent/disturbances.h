@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whose fault it is that a watched pod waits, for Prometheus: how often it had to leave its CPU,
-// what then ran, and its part in the devices that it shares (the device's own series say the
-// whole). By whom in particular is in the reports and in `top`: pairs of pods would be series
-// without a bound. Used by usage_metrics.cc.
+// what then ran, its part in the devices that it shares (the device's own series say the whole),
+// and how long it waited for CPU, fsync and devices. By whom in particular is in the reports and in
+// `top`: pairs of pods would be series without a bound. Used by usage_metrics.cc.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@ class Disturbances {
   struct Preempted {
     uint64_t count = 0, offender_ns = 0;
   };
+  void AddWaits(Exposition& out, const Sample& sample) const;
 
   const size_t max_pods_;
   std::map<std::string, Preempted> preempted_;  // watched pods, by UID

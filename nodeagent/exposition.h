@@ -4,6 +4,7 @@
 // common/metrics does not know. Used by usage_metrics.cc.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include "nodeagent/kernel_counters.h"
 
 namespace longshore::nodeagent {
+
+inline double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 class Exposition {
  public:

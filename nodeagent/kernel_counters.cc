@@ -63,6 +63,12 @@ Counters& Counters::operator+=(const Counters& other) {
   return *this;
 }
 
+Histogram DeviceCounters::Latency() const {
+  Histogram all = read;
+  all += write;
+  return all += flush;
+}
+
 DeviceCounters& DeviceCounters::operator+=(const DeviceCounters& other) {
   read_bytes += other.read_bytes;
   write_bytes += other.write_bytes;

@@ -75,6 +75,7 @@ struct DeviceCounters {
   Histogram queue;                       // from request made to request issued
   Histogram read, write, flush;          // from issued to completed
 
+  Histogram Latency() const;  // of all of them
   DeviceCounters& operator+=(const DeviceCounters& other);
   bool operator==(const DeviceCounters&) const = default;
 };

@@ -17,8 +17,6 @@ struct LostReason {
   uint64_t LostUpdates::* field;
 };
 
-double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
-
 void AddPressure(Exposition& out, const NodeUsage& node) {
   if (!node.pressure) return;
   out.Family("pressure_seconds_total", "counter", "Time that some, or all, tasks stalled");
@@ -74,10 +72,7 @@ void AddDevices(Exposition& out, const NodeUsage& node) {
   });
   out.Family("device_latency_seconds", "histogram", "From issued to completed");
   each([&](Exposition::Labels labels, const NodeDevice& device) {
-    Histogram all = device.counters.read;
-    all += device.counters.write;
-    all += device.counters.flush;
-    out.Distribution(labels, all, Seconds(device.counters.device_ns));
+    out.Distribution(labels, device.counters.Latency(), Seconds(device.counters.device_ns));
   });
 }
 

@@ -223,6 +223,12 @@ TEST_F(CgroupGaugesTest, ThrottledTimeOfAllPodsIsSummedAndNeverFalls) {
   Cgroup("/poda", 10);
   Fill();
   EXPECT_EQ(gauges_.throttled_ns(), 12'000u);
+  const std::vector<PodSample> all = std::exchange(pods_, {});
+  Fill();  // for want of an index, say
+  Cgroup("/poda", 13);
+  pods_ = all;
+  Fill();
+  EXPECT_EQ(gauges_.throttled_ns(), 15'000u) << "a pod that comes back adds what is new of it";
   layout_.quota = {};
   EXPECT_FALSE(gauges_.throttled_ns().has_value());
 }

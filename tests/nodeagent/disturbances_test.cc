@@ -64,6 +64,29 @@ TEST_F(DisturbancesTest, ItsPartOfADeviceIsShown) {
   EXPECT_THAT(Text(), Not(HasSubstr("9:8")));
 }
 
+TEST_F(DisturbancesTest, WhatItWaitedForIsShownAsHistograms) {
+  Usage& usage = pods_[0].usage;
+  usage.counters.run_queue_wait_ns = 5'000;
+  usage.counters.run_queue_wait.buckets = {0, 2};
+  usage.counters.fsync_ns = 2'000'000'000;
+  usage.counters.fsync.buckets.back() = 1;
+  usage.devices[{8, 0}].device_ns = 30'000;
+  usage.devices[{8, 0}].read.buckets = {0, 0, 0, 1};
+  usage.devices[{8, 0}].flush.buckets = {0, 0, 0, 0, 1};
+  Next({});
+  const std::string text = Text(), name = "longshore_nodeagent_watched_pod_";
+  EXPECT_THAT(text,
+              HasSubstr(name + "run_queue_wait_seconds_bucket{pod_uid=\"db\",le=\"2e-06\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr(name + "run_queue_wait_seconds_bucket{pod_uid=\"db\",le=\"4e-06\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr(name + "run_queue_wait_seconds_sum{pod_uid=\"db\"} 5e-06\n"));
+  EXPECT_THAT(text, HasSubstr(name + "fsync_seconds_bucket{pod_uid=\"db\",le=\"0.524288\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(name + "fsync_seconds_bucket{pod_uid=\"db\",le=\"+Inf\"} 1\n"));
+  const std::string labels = "{pod_uid=\"db\",device=\"sda\"} ";
+  EXPECT_THAT(text, HasSubstr(name + "device_latency_seconds_count" + labels + "2\n"));
+  EXPECT_THAT(text, HasSubstr(name + "device_latency_seconds_sum" + labels + "3e-05\n"));
+}
+
 // The number of series has a bound.
 TEST_F(DisturbancesTest, NoMorePodsAreShownThanAllowed) {
   pods_ = {
