@@ -277,6 +277,11 @@ std::vector<PodPath> CgroupTree::Paths() const {
   return paths;
 }
 
+size_t CgroupTree::unknown_pods() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(pods_, [](const auto& entry) { return entry.second.unknown; }));
+}
+
 std::vector<PodTotals> CgroupTree::Totals() {
   ReadCounters();
   ReadDevices();

@@ -76,6 +76,7 @@ class CgroupTree {
   // Cgroups that a walk found but that could not become members: what they use is for no one.
   uint64_t uncounted() const { return uncounted_; }
   size_t pods() const { return pods_.size(); }
+  size_t unknown_pods() const;                               // those that Totals() leaves out
   size_t indexed_cgroups() const { return owners_.size(); }  // that are counted apart
   const CgroupLayout& layout() const { return layout_; }
 

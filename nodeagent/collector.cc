@@ -179,6 +179,7 @@ Sample Collector::Take() {
   sample.preemptions = tree_.Preemptions();
   sample.lost = kernel_.Lost();
   sample.uncounted_cgroups = tree_.uncounted();
+  sample.unknown_pods = tree_.unknown_pods();
   sample.audit = last_audit_;
   taken_ = true;
   return sample;

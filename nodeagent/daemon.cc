@@ -159,6 +159,13 @@ MonotonicTime Daemon::FirstTick() const {
   return clock_.Monotonic() + (interval - past);
 }
 
+// Once as they appear: metrics tell how many there are.
+void Daemon::WarnOfUnknown(const Sample& sample) {
+  if (std::exchange(unknown_pods_, sample.unknown_pods) > 0 || sample.unknown_pods == 0) return;
+  LogWarn("pods are not measured: more cgroups than --max-cgroups",
+          {{"pods", sample.unknown_pods}, {"max_cgroups", options_.measurement.max_cgroups}});
+}
+
 void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
   ShowLife();
   Collector& collector = measurement.collector();
@@ -181,6 +188,7 @@ void Daemon::Measure(Measurement& measurement, const std::stop_token& stop) {
     }
     if (measurement.LookAgain(begin)) reporter.Renew(Hello(measurement, epoch));
     const auto sample = std::make_shared<const Sample>(collector.Take());
+    WarnOfUnknown(*sample);
     reporter.Offer(sample);
     usage_.Update(sample, measurement.kernel().Costs());
     metrics_.AfterSample(*sample, clock_.Monotonic() - begin, reporter.counts());

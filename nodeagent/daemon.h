@@ -41,6 +41,7 @@ class Daemon {
   void Run(const std::stop_token& stop);
   std::unique_ptr<Measurement> Prepare(const std::stop_token& stop);
   void Measure(Measurement& measurement, const std::stop_token& stop);
+  void WarnOfUnknown(const Sample& sample);
   MonotonicTime FirstTick() const;
   std::string Epoch() const;
   messages::AgentHello Hello(const Measurement& measurement, const std::string& epoch) const;
@@ -61,6 +62,7 @@ class Daemon {
   std::string unready_ LS_GUARDED_BY(mutex_) = "starting";
   std::optional<MonotonicTime> alive_ LS_GUARDED_BY(mutex_);  // when it began, then each sample
   KernelCounters* waking_ LS_GUARDED_BY(mutex_) = nullptr;    // what Stop() must wake
+  uint64_t unknown_pods_ = 0;  // of the last sample; by the measuring thread only
   std::jthread thread_;
 };
 

@@ -78,7 +78,8 @@ void Disturbances::AddWaits(Exposition& out, const Sample& sample) const {
       if (shown < kMaxDistributions && preempted_.contains(pod.uid)) ++shown, add(pod);
     }
   };
-  out.Family("watched_pod_run_queue_wait_seconds", "histogram", "Runnable without a CPU, by slice");
+  out.Family("watched_pod_run_queue_wait_seconds", "histogram",
+             "Runnable without a CPU before it ran, also for its own quota");
   each([&](const PodSample& pod) {
     const Counters& counters = pod.usage.counters;
     out.Distribution({{"pod_uid", pod.uid}}, counters.run_queue_wait,

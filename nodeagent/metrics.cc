@@ -26,6 +26,8 @@ double OwnResidentBytes(KeptFile& statm) {
 AgentMetrics::AgentMetrics(metrics::Registry& r)
     : loaded_(r.MakeGauge("longshore_nodeagent_bpf_loaded", "1 while the BPF programs measure")),
       pods_(r.MakeGauge("longshore_nodeagent_pods", "Pods that are measured")),
+      unknown_pods_(r.MakeGauge("longshore_nodeagent_unknown_pods",
+                                "Pods that are not measured: more cgroups than --max-cgroups")),
       connected_(r.MakeGauge("longshore_nodeagent_controller_connected",
                              "1 while a stream to the controller is open")),
       resident_bytes_(r.MakeGauge("longshore_nodeagent_resident_bytes",
@@ -53,6 +55,7 @@ void AgentMetrics::AfterSample(const Sample& sample, std::chrono::nanoseconds to
                                const Reporter::Counts& reports) {
   sample_seconds_.Observe(std::chrono::duration<double>(took).count());
   pods_.Set(static_cast<double>(sample.pods.size()));
+  unknown_pods_.Set(static_cast<double>(sample.unknown_pods));
   connected_.Set(reports.connected ? 1 : 0);
   resident_bytes_.Set(OwnResidentBytes(statm_));
   cpu_seconds_.Follow(OwnCpuSeconds());

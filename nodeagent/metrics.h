@@ -31,6 +31,7 @@ class AgentMetrics {
   KeptFile statm_{open_files_};
   metrics::Gauge& loaded_;
   metrics::Gauge& pods_;
+  metrics::Gauge& unknown_pods_;
   metrics::Gauge& connected_;
   metrics::Gauge& resident_bytes_;
   metrics::Histogram& sample_seconds_;

@@ -11,6 +11,30 @@
 namespace longshore::nodeagent {
 namespace {
 
+// CLI::Range lets "nan" through, as no comparison with it is true.
+const CLI::Validator kInterval(
+    [](const std::string& text) {
+      double seconds = 0;
+      const bool fits = CLI::detail::lexical_cast(text, seconds) && seconds >= 0.1 && seconds <= 60;
+      return fits ? std::string() : "not a number of seconds from 0.1 to 60: " + text;
+    },
+    "0.1 to 60");
+
+// As the kubelet's own `cgroupRoot`, not as a path of files.
+Status CheckRoot(const std::string& root) {
+  if (root == "auto") return {};
+  if (!root.starts_with('/')) {
+    return InvalidArgument("--cgroup-root: auto, or a path such as / or /node-1: " + root);
+  }
+  if (root.starts_with("/sys/fs/cgroup")) {
+    return InvalidArgument(
+        "--cgroup-root: the path within the hierarchies, such as /node-1, without where they are "
+        "mounted: " +
+        root);
+  }
+  return {};
+}
+
 void AddMeasurement(CLI::App& app, MeasurementOptions& o) {
   app.add_option("--cgroup-root", o.cgroup_root,
                  "the kubelet's cgroup root, e.g. / or /node-1; auto: that of the pod we run in")
@@ -29,7 +53,7 @@ void AddInterval(CLI::App& app, Options& o) {
          "--interval",
          [&o](double s) { o.interval = std::chrono::milliseconds(std::lround(s * 1000)); },
          "seconds between samples")
-      ->check(CLI::Range(0.1, 60.0))
+      ->check(kInterval)
       ->default_str("1");
 }
 
@@ -84,12 +108,19 @@ Status CheckRun(const Options& options) {
   return {};
 }
 
+Status CheckTop(const top::TopOptions& options) {
+  LS_RETURN_IF_ERROR(CheckSort(options.sort));
+  if (options.pod && options.pod->empty()) return InvalidArgument("--pod: is empty");
+  return {};
+}
+
 Status Check(const Options& options) {
+  LS_RETURN_IF_ERROR(CheckRoot(options.measurement.cgroup_root));
   switch (options.command) {
     case Command::kRun:
       return CheckRun(options);
     case Command::kTop:
-      return CheckSort(options.top.sort);
+      return CheckTop(options.top);
     case Command::kDoctor:
       break;
   }

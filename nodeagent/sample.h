@@ -135,6 +135,7 @@ struct Sample {
   std::vector<Preemption> preemptions;  // of watched pods
   LostUpdates lost;
   uint64_t uncounted_cgroups = 0;
+  uint64_t unknown_pods = 0;   // that are there, but not among `pods`: no place in the tables
   std::optional<Audit> audit;  // the newest
 };
 

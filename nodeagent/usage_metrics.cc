@@ -40,9 +40,9 @@ struct UsageMetrics::PodCounter {
 
 const std::array<UsageMetrics::PodCounter, UsageMetrics::kCounters> UsageMetrics::kPodCounters = {{
     {"cpu_seconds_total", "CPU time", 1e9, &Counters::cpu_ns},
-    {"run_queue_wait_seconds_total", "Runnable without a CPU", 1e9, &Counters::run_queue_wait_ns},
-    {"throttled_seconds_total", "Held back by its own CPU quota", 1e9, nullptr,
-     &Usage::throttled_ns},
+    {"run_queue_wait_seconds_total", "Runnable without a CPU, held back by a CPU quota included",
+     1e9, &Counters::run_queue_wait_ns},
+    {"throttled_seconds_total", "Held back by a CPU quota", 1e9, nullptr, &Usage::throttled_ns},
     {"block_read_bytes_total", "Block I/O charged to it", 1, &Counters::read_bytes},
     {"block_write_bytes_total", "Block I/O charged to it", 1, &Counters::write_bytes},
     {"file_read_bytes_total", "Read, cache hits and pipes too", 1, &Counters::file_read_bytes},

@@ -56,8 +56,9 @@ Result<UniqueFd> Listen(const std::string& address, int port) {
   if (fd.valid()) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (!fd.valid() || ::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
       ::listen(fd.get(), kBacklog) != 0) {
-    return Unavailable("listen on " + address + ":" + std::to_string(port) + ": " +
-                       ErrnoError(errno, "").message);
+    const int error = errno;
+    return Unavailable(
+        ErrnoError(error, "listen on " + address + ":" + std::to_string(port)).message);
   }
   return fd;
 }

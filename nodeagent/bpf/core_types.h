@@ -34,9 +34,14 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 };
 
+struct cfs_rq {
+	int throttle_count;
+};
+
 struct sched_entity {
 	__u64 sum_exec_runtime;
 	__u64 prev_sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
 };
 
 struct sched_info {
@@ -65,6 +70,7 @@ struct task_struct {
 	struct sched_info sched_info;
 	struct task_io_accounting ioac;
 	struct css_set *cgroups;
+	bool throttled; /* since 6.18 */
 };
 
 struct blkcg {

@@ -223,6 +223,17 @@ static __always_inline struct agent_counters *settle(struct agent_slot *slot,
 	return found;
 }
 
+/* It could go on but for its own quota: it left the CPU to nobody. */
+static __always_inline bool is_throttled(struct task_struct *task)
+{
+	if (bpf_core_field_exists(task->throttled))
+		return task->throttled;
+	if (bpf_core_field_exists(task->se.cfs_rq) &&
+	    bpf_core_field_exists(task->se.cfs_rq->throttle_count))
+		return task->se.cfs_rq->throttle_count > 0;
+	return false;
+}
+
 /* `prev` leaves this CPU. Returns the index that it was preempted of, if that is watched. */
 static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_struct *prev)
 {
@@ -245,7 +256,9 @@ static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_st
 	found = settle(slot, &now);
 	remember(prev->pid, &now);
 	preempted = now.involuntary_switches != slot->base.involuntary_switches;
-	return found && found->watched && preempted ? slot->index : AGENT_INDEX_NONE;
+	if (!found || !found->watched || !preempted || is_throttled(prev))
+		return AGENT_INDEX_NONE;
+	return slot->index;
 }
 
 /* ---- programs ---- */

@@ -59,8 +59,10 @@ Finding CheckCgroups(const std::string& cgroup_root) {
     finding.state = State::kBroken;
     finding.what = layout.error().message;
     finding.advice =
-        "mount the host's /sys/fs/cgroup read-only with HostToContainer; on a node, or "
-        "for another kubelet, give --cgroup-root";
+        cgroup_root == "auto"
+            ? "mount the host's /sys/fs/cgroup read-only with HostToContainer; on a node, or for "
+              "another kubelet, give --cgroup-root"
+            : "is the kubelet running, and is this the cgroupRoot of its configuration?";
     return finding;
   }
   const auto place = [](const char* name, const CgroupPlace& where) {
@@ -72,8 +74,14 @@ Finding CheckCgroups(const std::string& cgroup_root) {
   return finding;
 }
 
-Finding CheckPrograms(const Result<std::unique_ptr<Measurement>>& measurement) {
+Finding CheckPrograms(const Result<std::unique_ptr<Measurement>>& measurement,
+                      const Finding& cgroups) {
   Finding finding{.check = "programs"};
+  if (cgroups.state == State::kBroken) {
+    finding.state = State::kBroken;
+    finding.what = "not tried without cgroups";
+    return finding;
+  }
   if (measurement.has_value()) {
     finding.what = "loaded and attached, " + std::to_string((*measurement)->collector().pods()) +
                    " pods found";
@@ -92,13 +100,14 @@ int RunDoctor(const MeasurementOptions& options, bool json) {
   const std::string status = ReadFile("/proc/self/status").value_or("");
   const auto measurement = Measurement::Start(options, Clock::Real());
   const int small_map = TryMap(8, 1);
+  const Finding cgroups = CheckCgroups(options.cgroup_root);
   std::vector<Finding> findings = {
       CheckKernel(),
       CheckCapabilities(status),
       CheckBpf(small_map, HasSeccompFilter(status)),
       CheckLockdown(ReadFile("/sys/kernel/security/lockdown").value_or("")),
-      CheckCgroups(options.cgroup_root),
-      CheckPrograms(measurement)};
+      cgroups,
+      CheckPrograms(measurement, cgroups)};
   // Where not even a small one can be made, a large one says nothing of the memory.
   if (small_map == 0) findings.push_back(CheckLockedMemory(TryMap(4096, 1024)));
   if (measurement.has_value()) {
@@ -110,7 +119,11 @@ int RunDoctor(const MeasurementOptions& options, bool json) {
       findings.push_back(CheckSignal(signal, is));
     }
   }
-  std::fputs((json ? RenderJson(findings) : RenderTable(findings)).c_str(), stdout);
+  const std::string text = json ? RenderJson(findings) : RenderTable(findings);
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+    std::perror("longshore-nodeagent: standard output");
+    return 2;
+  }
   return ExitStatus(findings);
 }
 

@@ -37,7 +37,8 @@ constexpr Signal kSignals[] = {
      "tree"},
     {"block-latency", "tp_btf/block_rq_complete", "as for block-io"},
     {"fsync", "raw_tp/ext4_sync_file_enter, _exit",
-     "ext4 is not loaded, or another file system is used: look at the device's flush latency"},
+     "ext4 is not loaded, or another file system is used: look at the flush latency of the node's "
+     "device"},
     {"network", "tp_btf/sock_send_length, sock_recv_length", "a kernel of 6.3 or later"},
     {"reclaim", "raw_tp/mm_vmscan_*", "the kernel lacks these tracepoints"},
     {"oom-kills", "tp_btf/mark_victim, and the files of each pod",
@@ -47,7 +48,7 @@ constexpr Signal kSignals[] = {
     {"throttling", "cpu.stat of each pod",
      "mount the host's /sys/fs/cgroup with its cpu controller"},
     {"pressure", "*.pressure", "boot with psi=1 (and CONFIG_PSI)"},
-    {"interfaces", "/host/sys/class/net",
+    {"interfaces", "the host's /sys/class/net",
      "mount the host's /sys at /host/sys, read-only: a container's own shows its own interfaces"},
 };
 
@@ -75,8 +76,8 @@ Finding CheckCapabilities(std::string_view status) {
     return finding;
   }
   for (const auto& [capability, name] : {std::pair{kBpf, "BPF"}, {kPerfmon, "PERFMON"}}) {
-    finding.what += (finding.what.empty() ? "" : ", ") + std::string(name) +
-                    (has(capability) ? "" : " is missing");
+    finding.what +=
+        std::string(finding.what.empty() ? "" : ", ") + (has(capability) ? "" : "no ") + name;
   }
   if (has(kSysResource)) finding.what += ", SYS_RESOURCE";
   if (!has(kBpf) || !has(kPerfmon)) {

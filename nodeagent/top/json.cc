@@ -26,15 +26,16 @@ Json ToJson(const std::optional<PressureShares>& shares) {
           {"memorySomeShare", shares->memory_some}, {"memoryFullShare", shares->memory_full}};
 }
 
-Json ToJson(const DeviceRates& device) {
+Json ToJson(const DeviceRates& device, bool of_node = false) {
   Json out = {{"readBytesPerSecond", device.read_bytes},
               {"writeBytesPerSecond", device.write_bytes},
               {"readOpsPerSecond", device.read_ops},
-              {"writeOpsPerSecond", device.write_ops},
-              {"flushesPerSecond", device.flushes}};
+              {"writeOpsPerSecond", device.write_ops}};
   Add(out, "queueP99", device.queue_p99);
   Add(out, "readP99", device.read_p99);
   Add(out, "writeP99", device.write_p99);
+  if (!of_node) return out;  // flushes are nobody's
+  out["flushesPerSecond"] = device.flushes;
   Add(out, "flushP99", device.flush_p99);
   return out;
 }
@@ -133,7 +134,7 @@ Json NodeJson(const Sample& before, const Sample& now) {
                   {"name", device.name.empty() ? Json(nullptr) : Json(device.name)},
                   {"stacked", device.stacked}};
     entry["inFlight"] = device.in_flight ? Json(*device.in_flight) : Json(nullptr);
-    entry.update(ToJson(device.rates));
+    entry.update(ToJson(device.rates, /*of_node=*/true));
     devices.push_back(std::move(entry));
   }
   return {{"cpuCores", node.pods.cpu_cores},
@@ -148,12 +149,32 @@ Json NodeJson(const Sample& before, const Sample& now) {
           {"pressure", ToJson(node.pressure)},
           {"devices", std::move(devices)},
           {"interfaces", Interfaces(node)},
-          {"lostUpdates", now.lost.Total() + now.uncounted_cgroups}};
+          {"lostUpdates", now.lost.Total() + now.uncounted_cgroups},
+          {"unknownPods", now.unknown_pods}};
 }
 
-Json Preemptions(const std::string& uid, const Sample& before, const Sample& now) {
+Json NameOrNull(const std::string& uid, PodNames& names) {
+  const std::string name = names.NameOf(uid);
+  return name == uid ? Json(nullptr) : Json(name);
+}
+
+// Who shares each of the pod's devices, who moves most first.
+void AddSharers(Json& devices, const Row& pod, const std::vector<Row>& pods, PodNames& names) {
+  for (const auto& [id, rates] : pod.rates.devices) {
+    Json sharers = Json::array();
+    for (const Row* other : SharersOf(pod, id, pods)) {
+      Json sharer = {{"uid", other->uid}, {"name", NameOrNull(other->uid, names)}};
+      sharer.update(ToJson(other->rates.devices.at(id)));
+      sharers.push_back(std::move(sharer));
+    }
+    devices[id.ToString()]["sharedWith"] = std::move(sharers);
+  }
+}
+
+Json Preemptions(const Row& pod, const Sample& before, const Sample& now) {
+  if (!pod.watched) return nullptr;
   Json out = Json::array();
-  for (const PreemptionRates& pair : PreemptionsOf(uid, before, now)) {
+  for (const PreemptionRates& pair : PreemptionsOf(pod.uid, before, now)) {
     out.push_back({{"offender", pair.offender.empty() ? Json(nullptr) : Json(pair.offender)},
                    {"perSecond", pair.per_second},
                    {"offenderCores", pair.offender_cores}});
@@ -163,8 +184,8 @@ Json Preemptions(const std::string& uid, const Sample& before, const Sample& now
 
 }  // namespace
 
-std::string RenderJson(const Sample& before, const Sample& now, PodNames& names,
-                       const std::string& only) {
+std::string RenderJson(const Sample& before, const Sample& now, const TableOptions& options,
+                       PodNames& names, const std::string& only) {
   std::map<std::string, Json> containers;  // by pod
   for (const Row& row : ContainerRows(before, now)) {
     Json entry = {{"id", row.container}};
@@ -172,16 +193,16 @@ std::string RenderJson(const Sample& before, const Sample& now, PodNames& names,
     containers[row.uid].push_back(std::move(entry));
   }
   std::vector<Row> rows = PodRows(before, now);
-  SortRows(rows, Columns()[0], false);
+  SortRows(rows, Columns()[options.sort], options.reverse);
   Json pods = Json::array();
   for (const Row& row : rows) {
     if (!only.empty() && row.uid != only) continue;
-    const std::string name = names.NameOf(row.uid);
-    Json pod = {{"uid", row.uid},
-                {"name", name == row.uid ? Json(nullptr) : Json(name)},
-                {"final", row.final}};
+    Json pod = {{"uid", row.uid}, {"name", NameOrNull(row.uid, names)}, {"final", row.final}};
     pod.update(ToJson(row));
-    if (!only.empty()) pod["preemptedBy"] = Preemptions(row.uid, before, now);
+    if (!only.empty()) {
+      pod["preemptedBy"] = Preemptions(row, before, now);
+      AddSharers(pod["devices"], row, rows, names);
+    }
     pod["containers"] = containers.contains(row.uid) ? containers[row.uid] : Json::array();
     pods.push_back(std::move(pod));
   }

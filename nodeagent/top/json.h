@@ -8,12 +8,14 @@
 
 #include "nodeagent/top/pod_names.h"
 #include "nodeagent/top/rates.h"
+#include "nodeagent/top/text.h"
 
 namespace longshore::nodeagent::top {
 
-// {"time", "intervalSeconds", "node": {…}, "pods": [{…}]}, without a line end. With `only`, of the
-// pods just that one.
-std::string RenderJson(const Sample& before, const Sample& now, PodNames& names,
-                       const std::string& only = "");
+// {"time", "intervalSeconds", "node": {…}, "pods": [{…}]}, without a line end; pods in the order of
+// `options`. With `only`, of the pods just that one, with who preempted it and who shares its
+// devices.
+std::string RenderJson(const Sample& before, const Sample& now, const TableOptions& options,
+                       PodNames& names, const std::string& only = "");
 
 }  // namespace longshore::nodeagent::top

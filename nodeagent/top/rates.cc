@@ -129,26 +129,33 @@ std::vector<Row> PodRows(const Sample& before, const Sample& now) {
   for (const PodSample& pod : now.pods) {
     const auto found = earlier.find(pod.uid);
     const Usage& old = found == earlier.end() ? kUnused : found->second->usage;
-    rows.push_back({pod.uid, "", pod.final, difference.Of(old, pod.usage), &pod.usage});
+    const bool watched = pod.watched && found != earlier.end() && found->second->watched;
+    rows.push_back({pod.uid, "", pod.final, watched, difference.Of(old, pod.usage), &pod.usage});
   }
   return rows;
 }
 
 std::vector<Row> ContainerRows(const Sample& before, const Sample& now) {
   const Difference difference(before, now);
-  std::map<std::pair<std::string, std::string>, const Usage*> earlier;
+  struct Earlier {
+    const Usage* usage;
+    bool watched;
+  };
+  std::map<std::pair<std::string, std::string>, Earlier> earlier;
   for (const PodSample& pod : before.pods) {
     for (const ContainerSample& container : pod.containers) {
-      earlier[{pod.uid, container.id}] = &container.usage;
+      earlier[{pod.uid, container.id}] = {&container.usage, pod.watched};
     }
   }
   std::vector<Row> rows;
   for (const PodSample& pod : now.pods) {
     for (const ContainerSample& container : pod.containers) {
       const auto found = earlier.find({pod.uid, container.id});
-      const Usage& old = found == earlier.end() ? kUnused : *found->second;
-      rows.push_back({pod.uid, container.id, pod.final, difference.Of(old, container.usage),
-                      &container.usage});
+      const bool is_new = found == earlier.end();
+      const Usage& old = is_new ? kUnused : *found->second.usage;
+      rows.push_back({pod.uid, container.id, pod.final,
+                      pod.watched && (is_new || found->second.watched),
+                      difference.Of(old, container.usage), &container.usage});
     }
   }
   return rows;
@@ -185,6 +192,22 @@ NodeRates NodeRow(const Sample& before, const Sample& now) {
          difference.PerSecond(earlier.drops, nic.drops), nic.speed_bits_per_second});
   }
   return rates;
+}
+
+std::vector<const Row*> SharersOf(const Row& pod, const DeviceId& device,
+                                  const std::vector<Row>& pods) {
+  std::vector<std::pair<double, const Row*>> sharers;
+  for (const Row& other : pods) {
+    const auto found = other.rates.devices.find(device);
+    if (other.uid == pod.uid || found == other.rates.devices.end()) continue;
+    sharers.emplace_back(found->second.read_bytes + found->second.write_bytes, &other);
+  }
+  std::sort(sharers.begin(), sharers.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second->uid < b.second->uid;
+  });
+  std::vector<const Row*> rows;
+  for (const auto& [bytes, row] : sharers) rows.push_back(row);
+  return rows;
 }
 
 std::vector<PreemptionRates> PreemptionsOf(const std::string& victim, const Sample& before,

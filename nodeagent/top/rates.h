@@ -19,7 +19,8 @@ namespace longshore::nodeagent::top {
 using Latency = std::optional<std::chrono::microseconds>;
 
 struct DeviceRates {
-  double read_bytes = 0, write_bytes = 0, read_ops = 0, write_ops = 0, flushes = 0;
+  double read_bytes = 0, write_bytes = 0, read_ops = 0, write_ops = 0;
+  double flushes = 0;  // of the node only: the kernel makes them on nobody's account
   Latency queue_p99, read_p99, write_p99, flush_p99;
   Latency p99;  // of reads and writes together
 
@@ -53,6 +54,8 @@ struct Row {
   std::string uid;        // of the pod
   std::string container;  // its id; empty: the whole pod
   bool final = false;
+  // Over the whole interval. Else preemptions, and of containers pressure, are not known.
+  bool watched = false;
   Rates rates;
   const Usage* usage = nullptr;  // of the later sample
 };
@@ -95,6 +98,9 @@ NodeRates NodeRow(const Sample& before, const Sample& now);
 // Those of one victim, the worst offender first.
 std::vector<PreemptionRates> PreemptionsOf(const std::string& victim, const Sample& before,
                                            const Sample& now);
+// The other pods that used a device of `pod`, who moved most first.
+std::vector<const Row*> SharersOf(const Row& pod, const DeviceId& device,
+                                  const std::vector<Row>& pods);
 double Seconds(const Sample& before, const Sample& now);
 
 }  // namespace longshore::nodeagent::top

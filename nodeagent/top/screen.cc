@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kPage = 10;
 constexpr const char* kTableKeys =
-    "q quit  left/right or < > sort column  r reverse  c containers  up/down enter one pod";
+    "q quit  < > sort column  r reverse  c containers  up/down choose, enter open";
 constexpr const char* kPodKeys = "q quit  esc back  up/down scroll";
 constexpr const char* kReversed = "\x1b[7m";
 constexpr const char* kNormal = "\x1b[0m";
@@ -150,7 +150,7 @@ std::vector<std::string> Screen::DrawTable(const Sample& before, const Sample& n
   const Table table = MakeTable(before, now, options_, names_);
   Select(table);
   // A small terminal keeps at least the title and a few rows: the head gives way.
-  std::vector<std::string> lines = HeadLines(before, now);
+  std::vector<std::string> lines = Wrapped(HeadLines(before, now), size.columns);
   const int most = std::max(0, size.rows - 6);
   if (static_cast<int>(lines.size()) > most) lines.resize(static_cast<size_t>(most));
   for (std::string& line : lines) line = Clipped(std::move(line), size.columns);

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int kNameWidth = 36;  // a UID
 constexpr int kNarrowNameWidth = 20;
+constexpr const char* kNotYet = "from the next interval on";
+constexpr std::string_view kGone = "gone ";  // before the name, where no narrow terminal cuts it
 
 std::string Padded(std::string text, int width) {
   const auto wanted = static_cast<size_t>(width);
@@ -37,11 +39,12 @@ std::string PressureText(const std::optional<PressureShares>& shares) {
          Percent(shares->memory_full) + ")";
 }
 
-std::string DeviceText(const DeviceRates& device) {
+std::string DeviceText(const DeviceRates& device, bool of_node = false) {
   return "read " + ShortBytes(device.read_bytes) + "/s " + ShortCount(device.read_ops) +
          " op/s  write " + ShortBytes(device.write_bytes) + "/s " + ShortCount(device.write_ops) +
          " op/s  p99 read " + ShortLatency(device.read_p99) + " write " +
-         ShortLatency(device.write_p99) + " flush " + ShortLatency(device.flush_p99) + " queue " +
+         ShortLatency(device.write_p99) +
+         (of_node ? " flush " + ShortLatency(device.flush_p99) : "") + " queue " +
          ShortLatency(device.queue_p99);
 }
 
@@ -52,7 +55,9 @@ std::string RowName(const Row& row, PodNames& names) {
 
 int LongestName(const std::vector<Row>& rows, PodNames& names) {
   size_t longest = 12;
-  for (const Row& row : rows) longest = std::max(longest, RowName(row, names).size());
+  for (const Row& row : rows) {
+    longest = std::max(longest, RowName(row, names).size() + (row.final ? kGone.size() : 0));
+  }
   return static_cast<int>(std::min<size_t>(longest, 60));
 }
 
@@ -101,8 +106,8 @@ void AppendUsage(std::vector<std::string>& lines, const Row& row) {
          ShortCores(r.cpu_cores) + "  switches " + ShortCount(r.voluntary_switches) + "/s own, " +
              ShortCount(r.involuntary_switches) + "/s forced");
   Append(lines, "wait",
-         ShortCores(r.wait_cores) + " for a CPU (p99 " + ShortLatency(r.wait_p99) + "), " +
-             ShortCores(r.throttled_cores) + " throttled by its own quota");
+         ShortCores(r.wait_cores) + " for a CPU (p99 " + ShortLatency(r.wait_p99) +
+             "), the wait for its own quota included: " + ShortCores(r.throttled_cores));
   Append(lines, "memory",
          bytes(memory.working_set_bytes) +
              " working set (kubelet's: " + bytes(memory.kubelet_working_set_bytes) + ")  anon " +
@@ -119,23 +124,16 @@ void AppendUsage(std::vector<std::string>& lines, const Row& row) {
   Append(lines, "fsync", ShortCount(r.fsyncs) + "/s  p99 " + ShortLatency(r.fsync_p99));
   Append(lines, "network",
          "received " + ShortBytes(r.receive_bytes) + "/s  sent " + ShortBytes(r.send_bytes) + "/s");
-  Append(lines, "pressure", PressureText(r.pressure));
+  const bool not_yet = !row.container.empty() && !row.watched;
+  Append(lines, "pressure", not_yet ? kNotYet : PressureText(r.pressure));
 }
 
 void AppendDevices(std::vector<std::string>& lines, const Row& pod, const std::vector<Row>& pods,
                    const Sample& now, PodNames& names) {
   for (const auto& [id, device] : pod.rates.devices) {
     lines.push_back("device " + now.node.NameOf(id) + ": " + DeviceText(device));
-    std::vector<std::pair<double, const Row*>> sharers;
-    for (const Row& other : pods) {
-      const auto found = other.rates.devices.find(id);
-      if (other.uid == pod.uid || found == other.rates.devices.end()) continue;
-      sharers.emplace_back(found->second.read_bytes + found->second.write_bytes, &other);
-    }
-    std::sort(sharers.begin(), sharers.end(), [](const auto& a, const auto& b) {
-      return a.first != b.first ? a.first > b.first : a.second->uid < b.second->uid;
-    });
-    for (const auto& [bytes, other] : sharers) {
+    const std::vector<const Row*> sharers = SharersOf(pod, id, pods);
+    for (const Row* other : sharers) {
       lines.push_back("  shared with " + names.NameOf(other->uid) + ": " +
                       DeviceText(other->rates.devices.at(id)));
     }
@@ -144,9 +142,13 @@ void AppendDevices(std::vector<std::string>& lines, const Row& pod, const std::v
   if (pod.rates.devices.empty()) lines.push_back("no block I/O in this interval");
 }
 
-void AppendPreemptions(std::vector<std::string>& lines, const std::string& uid,
-                       const Sample& before, const Sample& now, PodNames& names) {
-  const auto pairs = PreemptionsOf(uid, before, now);
+void AppendPreemptions(std::vector<std::string>& lines, const Row& pod, const Sample& before,
+                       const Sample& now, PodNames& names) {
+  if (!pod.watched) {
+    lines.push_back(std::string("preemptions: ") + kNotYet);
+    return;
+  }
+  const auto pairs = PreemptionsOf(pod.uid, before, now);
   for (const PreemptionRates& pair : pairs) {
     lines.push_back("preempted by " +
                     (pair.offender.empty() ? "the system" : names.NameOf(pair.offender)) + ": " +
@@ -171,12 +173,13 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
   lines.push_back("memory: " + bytes(now.node.memory_available_bytes) + " of " +
                   bytes(now.node.memory_capacity_bytes) + " available, dirty " +
                   bytes(now.node.dirty_bytes) + ", refaults " + ShortCount(node.refaults) + "/s");
-  lines.push_back("pressure: " + PressureText(node.pressure));
+  lines.push_back("pressure below the cgroup root: " + PressureText(node.pressure));
   for (const NodeDeviceRates& device : node.devices) {
     if (device.rates.Idle()) continue;
     lines.push_back("device " + now.node.NameOf(device.id) +
-                    (device.stacked ? " (on another): " : ": ") + DeviceText(device.rates) +
-                    "  in flight " + (device.in_flight ? std::to_string(*device.in_flight) : "-"));
+                    (device.stacked ? " (on another): " : ": ") +
+                    DeviceText(device.rates, /*of_node=*/true) + "  in flight " +
+                    (device.in_flight ? std::to_string(*device.in_flight) : "-"));
   }
   for (const InterfaceRates& nic : node.interfaces) {
     if (nic.receive_bytes + nic.send_bytes + nic.drops == 0) continue;
@@ -184,7 +187,12 @@ std::vector<std::string> HeadLines(const Sample& before, const Sample& now) {
                     "/s  sent " + ShortBytes(nic.send_bytes) + "/s  drops " +
                     ShortCount(nic.drops) + "/s");
   }
-  lines.push_back("lost updates: " + std::to_string(now.lost.Total() + now.uncounted_cgroups));
+  std::string lost = "lost updates: " + std::to_string(now.lost.Total() + now.uncounted_cgroups);
+  if (now.unknown_pods > 0) {
+    lost += "; pods that are not shown, for want of a place in the tables (--max-cgroups): " +
+            std::to_string(now.unknown_pods);
+  }
+  lines.push_back(std::move(lost));
   return lines;
 }
 
@@ -203,12 +211,13 @@ Table MakeTable(const Sample& before, const Sample& now, const TableOptions& opt
     table.title += RightAligned(title, column.width + 1);
   }
   for (const Row& row : table.rows) {
-    std::string line = Padded(Shortened(RowName(row, names), widths.name), widths.name);
+    const int width = widths.name - (row.final ? static_cast<int>(kGone.size()) : 0);
+    const std::string name = Shortened(RowName(row, names), std::max(width, 1));
+    std::string line = Padded(row.final ? std::string(kGone) + name : name, widths.name);
     for (const size_t i : widths.columns) {
       const Column& column = Columns()[i];
       line += " " + RightAligned(column.text(row), column.width);
     }
-    if (row.final) line += "  (gone)";
     table.lines.push_back(std::move(line));
   }
   return table;
@@ -225,7 +234,7 @@ std::vector<std::string> PodLines(const std::string& uid, const Sample& before, 
                                  (pod->final ? ": gone" : "")};
   AppendUsage(lines, *pod);
   AppendDevices(lines, *pod, pods, now, names);
-  AppendPreemptions(lines, uid, before, now, names);
+  AppendPreemptions(lines, *pod, before, now, names);
   for (const Row& container : ContainerRows(before, now)) {
     if (container.uid != uid) continue;
     lines.push_back("container " + container.container.substr(0, 12));
@@ -234,15 +243,18 @@ std::vector<std::string> PodLines(const std::string& uid, const Sample& before, 
   return lines;
 }
 
-std::string FindPod(const std::string& meant, const Sample& now, PodNames& names) {
-  std::string found;
+Result<std::string> FindPod(const std::string& meant, const Sample& now, PodNames& names) {
+  std::vector<std::string> found;
   for (const PodSample& pod : now.pods) {
     if (pod.uid == meant || names.NameOf(pod.uid) == meant) return pod.uid;
-    if (!pod.uid.starts_with(meant)) continue;
-    if (!found.empty()) return "";  // more than one
-    found = pod.uid;
+    if (pod.uid.starts_with(meant)) found.push_back(pod.uid);
   }
-  return found;
+  if (found.empty()) return NotFound("no such pod on this node: " + meant);
+  if (found.size() > 1) {
+    return InvalidArgument("the UIDs of several pods begin with " + meant + ": " +
+                           Join(found, ", "));
+  }
+  return found.front();
 }
 
 }  // namespace longshore::nodeagent::top

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/result.h"
 #include "nodeagent/top/columns.h"
 #include "nodeagent/top/pod_names.h"
 #include "nodeagent/top/rates.h"
@@ -34,7 +35,8 @@ Table MakeTable(const Sample& before, const Sample& now, const TableOptions& opt
 // CPU from it. One line that says so when there is no such pod.
 std::vector<std::string> PodLines(const std::string& uid, const Sample& before, const Sample& now,
                                   PodNames& names);
-// The pod that is meant: its UID, the beginning of only one, or namespace/name. Empty: none.
-std::string FindPod(const std::string& meant, const Sample& now, PodNames& names);
+// The pod that is meant: its UID, the beginning of only one, or namespace/name. Errors: kNotFound;
+// kInvalidArgument when several begin so.
+Result<std::string> FindPod(const std::string& meant, const Sample& now, PodNames& names);
 
 }  // namespace longshore::nodeagent::top

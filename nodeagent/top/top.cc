@@ -45,7 +45,12 @@ std::string Lines(const std::vector<std::string>& lines) {
 class Sampler {
  public:
   Sampler(Collector& collector, std::chrono::milliseconds interval)
-      : collector_(collector), interval_(interval), tick_(Clock::Real().Monotonic()) {
+      : collector_(collector), interval_(interval) {
+    Begin();
+  }
+  // From here on, forgetting what was.
+  void Begin() {
+    tick_ = Clock::Real().Monotonic();
     now_ = collector_.Take();
   }
   // True: there is a new pair. False: something woke us before that.
@@ -66,7 +71,7 @@ class Sampler {
  private:
   Collector& collector_;
   const std::chrono::milliseconds interval_;
-  MonotonicTime tick_;
+  MonotonicTime tick_{};
   Sample before_, now_;
   uint64_t pairs_ = 0;
 };
@@ -77,10 +82,12 @@ int RunPlain(const TopOptions& options, Measurement& measurement,
   PodNames names(options.pod_folder);
   Sampler sampler(measurement.collector(), interval);
   std::string pod;
-  if (!options.pod.empty()) {
-    pod = FindPod(options.pod, sampler.now(), names);
-    if (pod.empty()) return Fail("--pod: no such pod, or more than one: " + options.pod, 1);
+  if (options.pod) {
+    auto found = FindPod(*options.pod, sampler.now(), names);
+    if (!found.has_value()) return Fail("--pod: " + found.error().message, 1);
+    pod = *std::move(found);
     measurement.collector().Watch({pod});
+    sampler.Begin();  // watched from this sample on
   }
   while (true) {
     while (!sampler.Wait()) {
@@ -89,7 +96,7 @@ int RunPlain(const TopOptions& options, Measurement& measurement,
     const Sample &before = sampler.before(), &now = sampler.now();
     std::string text;
     if (options.json) {
-      text = RenderJson(before, now, names, pod) + "\n";
+      text = RenderJson(before, now, TableOf(options), names, pod) + "\n";
     } else if (!pod.empty()) {
       text = Lines(PodLines(pod, before, now, names));
     } else {
@@ -141,10 +148,10 @@ int RunLive(const TopOptions& options, Measurement& measurement,
   SetLogLevel(LogLevel::kError);  // lines of the log would tear the picture
   Screen screen(TableOf(options), options.pod_folder);
   Sampler sampler(measurement.collector(), interval);
-  if (!options.pod.empty()) {
-    const std::string pod = FindPod(options.pod, sampler.now(), screen.names());
-    if (pod.empty()) return Fail("--pod: no such pod, or more than one: " + options.pod, 1);
-    screen.Open(pod);
+  if (options.pod) {
+    const auto pod = FindPod(*options.pod, sampler.now(), screen.names());
+    if (!pod.has_value()) return Fail("--pod: " + pod.error().message, 1);
+    screen.Open(*pod);
   }
   Inbox inbox([&] { measurement.kernel().Wake(); });
   auto opened = Terminal::Open({.press = [&](const Press& press) { inbox.Add(press); },

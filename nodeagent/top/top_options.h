@@ -3,6 +3,7 @@
 // What the command line says to `top`. Apart from top.h, since the daemon's options hold it too.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace longshore::nodeagent::top {
@@ -13,7 +14,7 @@ struct TopOptions {
   bool containers = false;
   bool once = false;
   bool json = false;
-  std::string pod;                           // shown in full; see FindPod
+  std::optional<std::string> pod;            // shown in full; see FindPod
   std::string pod_folder = "/var/log/pods";  // where names come from
 };
 

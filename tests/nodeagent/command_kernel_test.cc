@@ -56,7 +56,7 @@ TEST_F(CommandKernelTest, TopPrintsOneIntervalForPeopleAndForPrograms) {
   EXPECT_EQ(seen["pods"][0]["uid"], "seen-one");
   EXPECT_GT(seen["pods"][0]["cpuCores"], 0.1);
   EXPECT_TRUE(seen["pods"][0]["preemptedBy"].is_array());
-  EXPECT_EQ(seen["pods"][0]["containers"].size(), 1u);
+  ASSERT_EQ(seen["pods"][0]["containers"].size(), 1u);
   EXPECT_EQ(seen["node"]["pods"]["cpuCores"], seen["pods"][0]["cpuCores"]);
 }
 

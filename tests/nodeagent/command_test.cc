@@ -25,6 +25,10 @@ TEST(CommandTest, AWrongOptionIsNamed) {
       {"--controller there:1 --token-file t --ca-file c", "--node-name"},
       {"top --sort colour", "there is no column colour, but cpu"},
       {"top --interval 0", "--interval"},
+      {"top --interval nan", "--interval"},
+      {"top --pod ''", "--pod: is empty"},
+      {"top --cgroup-root node-1", "--cgroup-root: auto, or a path"},
+      {"doctor --cgroup-root /sys/fs/cgroup/node-1", "without where they are mounted"},
       {"top --max-cgroups 3", "--max-cgroups"},
       {"top --max-device-cells 4097", "--max-device-cells"},
       {"doctor -o yaml", "--output"},
@@ -63,7 +67,7 @@ TEST(CommandTest, AWrongRootIsSaid) {
     found_it = true;
     EXPECT_EQ(check["state"], "broken");
     EXPECT_THAT(check["what"].get<std::string>(), HasSubstr("/not-there"));
-    EXPECT_THAT(check["advice"].get<std::string>(), HasSubstr("--cgroup-root"));
+    EXPECT_THAT(check["advice"].get<std::string>(), HasSubstr("cgroupRoot"));
   }
   EXPECT_TRUE(found_it) << found["checks"];
   const Outcome top = Say("top --once --cgroup-root /not-there");

@@ -215,6 +215,7 @@ TEST_F(StressTest, APodWithoutAnIndexIsUnknownUntilThereIsOne) {
     return std::ranges::find(sample.pods, "late", &PodSample::uid) != sample.pods.end();
   };
   EXPECT_FALSE(known());
+  EXPECT_GT(sample.unknown_pods, 0u);
   EXPECT_GT(sample.node.pods.cpu_ns, 0u) << "the node's sum has it";
   for (int i = 0; i < 16; ++i) cgroups.Remove("podfirst" + std::to_string(i));
   // Between its counters and the kernel's total, which it then begins with, lies at most the time
@@ -226,6 +227,7 @@ TEST_F(StressTest, APodWithoutAnIndexIsUnknownUntilThereIsOne) {
     taking = std::chrono::steady_clock::now() - began - milliseconds(500);
   }
   EXPECT_TRUE(known());
+  EXPECT_EQ(sample.unknown_pods, 0u);
   EXPECT_LT(taking, milliseconds(250));
   ::kill(child, SIGKILL);
   WaitFor(child);

@@ -285,6 +285,45 @@ TEST_F(TrapTest, T08_WaitingForOnesOwnQuotaIsToldByTheThrottledTime) {
   EXPECT_GE(Ratio(agent.Of("quota").run_queue_wait_ns, throttled_ns), 0.9);
 }
 
+// Whoever runs while a quota holds the pod back has not taken the CPU from it.
+TEST_F(TrapTest, T08_WhoRunsWhileAQuotaHoldsAPodBackIsNotToBlame) {
+  TestCgroups cgroups("blame", /*with_cpu=*/true);
+  cgroups.Make("podquota/c1");
+  cgroups.Make("podhog/c1");
+  const bool v1 = cgroups.Write("cpu", "podhog", "cpu.shares", "2");
+  if (!v1 && !cgroups.Write("", "podhog", "cpu.weight", "1")) {
+    GTEST_SKIP() << "the CPU controller is not handed down to " << cgroups.root();
+  }
+  if (v1) {
+    ASSERT_TRUE(cgroups.Write("cpu", "podquota", "cpu.cfs_period_us", "10000"));
+    ASSERT_TRUE(cgroups.Write("cpu", "podquota", "cpu.cfs_quota_us", "2000"));
+  } else {
+    ASSERT_TRUE(cgroups.Write("", "podquota", "cpu.max", "2000 10000"));
+  }
+  KernelAgent agent(cgroups.Layout());
+  agent.tree().Watch({"quota"});
+  const auto spin = [](milliseconds time) {
+    return [time] {
+      PinOrExit(0);
+      Spin(time);
+    };
+  };
+  Worker quota(cgroups, "podquota/c1", spin(milliseconds(100)));
+  Worker hog(cgroups, "podhog/c1", spin(milliseconds(300)));
+  ASSERT_TRUE(quota.Finish());
+  ASSERT_TRUE(hog.Finish());
+  agent.After(milliseconds(0));
+  const std::string stat = cgroups.Read(v1 ? "cpu" : "", "podquota", "cpu.stat");
+  ASSERT_NE(stat.find("nr_throttled "), std::string::npos) << stat;
+  const uint64_t throttled = std::stoull(stat.substr(stat.find("nr_throttled ") + 13));
+  ASSERT_GE(throttled, 15u) << stat;
+  uint64_t blamed = 0;
+  for (const Preemption& row : agent.tree().Preemptions()) {
+    if (row.offender == "hog") blamed += row.count;
+  }
+  EXPECT_LE(blamed, throttled / 4);
+}
+
 // Pods that live shorter than an interval: each is reported, in full, `final` once; what arrives
 // after rmdir goes to no other.
 TEST_F(TrapTest, T09_NothingOfShortLivedPodsIsLostOrGivenToOthers) {

@@ -27,10 +27,10 @@ TEST(FindingsTest, TheTwoCapabilitiesAreEnough) {
 // Each that is missing is named, with what to do.
 TEST(FindingsTest, NamesTheMissingCapability) {
   EXPECT_THAT(CheckCapabilities(Status("0000008000000000", "2")).what,
-              HasSubstr("PERFMON is missing"));
+              HasSubstr("BPF, no PERFMON"));
   const Finding none = CheckCapabilities(Status("0000000000000000", "2"));
   EXPECT_EQ(none.state, State::kBroken);
-  EXPECT_THAT(none.what, HasSubstr("BPF is missing"));
+  EXPECT_THAT(none.what, HasSubstr("no BPF, no PERFMON"));
   EXPECT_THAT(none.advice, HasSubstr("nodeagent-nonroot"));
   EXPECT_EQ(CheckCapabilities("").state, State::kBroken);
 }

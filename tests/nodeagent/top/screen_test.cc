@@ -86,6 +86,29 @@ TEST_F(ScreenTest, OnePodShowsWhoDisturbsIt) {
   EXPECT_THAT(text, HasSubstr("preempted by the system"));
 }
 
+// Who takes the CPU from a pod is noticed once it is watched: until then it isn't denied.
+TEST_F(ScreenTest, WhatIsNotWatchedYetIsNotDenied) {
+  world_.before.pods[0].watched = false;
+  world_.now.pods[0].containers = {{.id = "c1", .relative_path = "", .usage = {}}};
+  screen_.Open("db-uid");
+  const std::string text = Draw();
+  EXPECT_THAT(text, HasSubstr("preemptions: from the next interval on"));
+  EXPECT_THAT(text, Not(HasSubstr("preempted")));
+  EXPECT_THAT(text, HasSubstr("container c1"));
+  world_.before.pods[0].watched = true;
+  EXPECT_THAT(Draw(), Not(HasSubstr("from the next interval on")));
+}
+
+// An ended pod must not look like an idle one, nor pods without a place in the tables like none.
+TEST_F(ScreenTest, WhatIsGoneOrUnknownIsSaidInANarrowTerminal) {
+  world_.now.pods[1].final = true;
+  world_.now.unknown_pods = 3;
+  const std::string text = Draw({80, 24});
+  EXPECT_THAT(text, HasSubstr("gone backup-uid"));
+  EXPECT_THAT(text, HasSubstr("(--max-cgroups): 3"));
+  EXPECT_THAT(text, HasSubstr("enter open")) << "the keys";
+}
+
 // In a terminal of 80 columns nothing of a pod is cut off.
 TEST_F(ScreenTest, OnePodIsWrappedNotCut) {
   screen_.Open("db-uid");
@@ -163,7 +186,7 @@ TEST(JsonTest, WhatIsLongerThanTheHistogramTellsHasNoUpperBound) {
   SharedDisk world;
   world.now.pods[0].usage.counters.fsync.buckets[Histogram::kBuckets - 1] = 1;
   PodNames names("/no/such/folder");
-  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, names, "db-uid"));
+  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, {}, names, "db-uid"));
   const auto& pod = json["pods"][0];
   EXPECT_TRUE(pod["fsyncP99Microseconds"].is_null());
   EXPECT_EQ(pod["fsyncP99OverMicroseconds"], 524'288);
@@ -191,14 +214,15 @@ TEST(PodNamesTest, ComeFromTheKubeletsFolders) {
   const Sample now = MakeSample(0, {MakePod("11-22", 0), MakePod("11-33", 0)});
   EXPECT_EQ(FindPod("db/orders-0", now, names), "11-22");
   EXPECT_EQ(FindPod("11-3", now, names), "11-33");
-  EXPECT_EQ(FindPod("11-", now, names), "");  // two
+  EXPECT_THAT(FindPod("11-", now, names).error().message, HasSubstr("11-22, 11-33"));
+  EXPECT_EQ(FindPod("99", now, names).error().code, Code::kNotFound);
 }
 
 // Programs read totals, rates, and null for what isn't known.
 TEST(JsonTest, HoldsTotalsRatesAndNulls) {
   const SharedDisk world;
   PodNames names("/no/such/folder");
-  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, names, "db-uid"));
+  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, {}, names, "db-uid"));
   ASSERT_EQ(json["pods"].size(), 1u);
   const auto& pod = json["pods"][0];
   EXPECT_EQ(pod["uid"], "db-uid");
@@ -209,7 +233,31 @@ TEST(JsonTest, HoldsTotalsRatesAndNulls) {
   EXPECT_TRUE(pod["devices"]["8:0"]["writeP99Microseconds"].is_null());
   EXPECT_TRUE(pod["pressure"].is_null());
   EXPECT_EQ(pod["preemptedBy"][0]["offender"], "backup-uid");
+  const auto& sharer = pod["devices"]["8:0"]["sharedWith"][0];
+  EXPECT_EQ(sharer["uid"], "backup-uid");
+  EXPECT_DOUBLE_EQ(sharer["readBytesPerSecond"].get<double>(), 1 << 20);
+  EXPECT_FALSE(pod["devices"]["8:0"].contains("flushesPerSecond")) << "they are nobody's";
+  EXPECT_TRUE(json["node"]["devices"][0].contains("flushesPerSecond"));
   EXPECT_EQ(json["node"]["devices"][0]["name"], "vda");
+  EXPECT_EQ(json["node"]["unknownPods"], 0);
+}
+
+TEST(JsonTest, WhoPreemptsAPodThatIsNotWatchedYetIsNotKnown) {
+  SharedDisk world;
+  world.before.pods[0].watched = false;
+  PodNames names("/no/such/folder");
+  const auto json = nlohmann::json::parse(RenderJson(world.before, world.now, {}, names, "db-uid"));
+  EXPECT_TRUE(json["pods"][0]["preemptedBy"].is_null());
+}
+
+TEST(JsonTest, PodsComeInTheOrderThatIsAskedFor) {
+  const SharedDisk world;
+  PodNames names("/no/such/folder");
+  for (const bool reverse : {false, true}) {
+    const auto json =
+        nlohmann::json::parse(RenderJson(world.before, world.now, {.reverse = reverse}, names));
+    EXPECT_EQ(json["pods"][0]["uid"], reverse ? "db-uid" : "backup-uid");
+  }
 }
 
 }  // namespace

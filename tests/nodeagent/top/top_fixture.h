@@ -33,6 +33,7 @@ struct SharedDisk {
       MakeSample(2000, {MakePod("db-uid", 100'000'000), MakePod("backup-uid", 500'000'000)});
 
   SharedDisk() {
+    before.pods[0].watched = now.pods[0].watched = true;
     Read(now.pods[0], 4096, 3);
     Read(now.pods[1], 1 << 20, 10);
     now.node.devices[kDisk] = {.counters = now.pods[1].usage.devices[kDisk], .name = "vda"};
