@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extender/pressure_feed.h"
 
+#include <utility>
+
 #include "common/base/log.h"
 #include "common/messages/silence.h"
 
 namespace longshore::extender {
+namespace {
+
+// Far below what a stream takes as one message. A longer one would end the stream, and again each
+// time that it is opened. A usual one has some kilobytes.
+constexpr size_t kLongestVerdict = size_t{256} << 10;
+
+}  // namespace
 
 PressureFeed::PressureFeed(streams::ClientOptions options, VerdictLog& log, const Clock& clock,
                            metrics::Registry& registry)
@@ -12,6 +21,8 @@ PressureFeed::PressureFeed(streams::ClientOptions options, VerdictLog& log, cons
       clock_(clock),
       dropped_(registry.MakeCounter("longshore_extender_verdicts_unsent_total",
                                     "Verdicts that could not be sent to the leader at once")),
+      oversized_(registry.MakeCounter("longshore_extender_verdicts_too_long_total",
+                                      "Verdicts that were dropped: names or labels too long")),
       malformed_(registry.MakeCounter("longshore_extender_pressure_malformed_total",
                                       "Messages of the leader that could not be read")),
       age_seconds_(registry.MakeGauge("longshore_extender_pressure_age_seconds",
@@ -27,6 +38,17 @@ void PressureFeed::Stop() { client_.Stop(); }
 
 void PressureFeed::Record(messages::PlacementVerdict verdict) {
   std::string text = verdict.SerializeAsString();
+  if (text.size() > kLongestVerdict) {
+    oversized_.Increment();
+    if (const auto left_out = too_long_.Admit()) {
+      LogWarn("a verdict is too long to be told: a name or label of a call or source is",
+              {{"namespace", verdict.pod_namespace().substr(0, 63)},
+               {"pod", verdict.pod_name().substr(0, 253)},
+               {"bytes", text.size()},
+               {"leftOut", *left_out}});
+    }
+    return;
+  }
   // First into the log: a stream that opens just now sends what is there.
   log_.Add(std::move(verdict));
   Send(std::move(text));
@@ -62,8 +84,12 @@ void PressureFeed::OnMessage(std::string_view message) {
 }
 
 void PressureFeed::OnClose(const std::string& reason) {
-  if (was_open_) LogWarn("stream to the leader lost", {{"reason", reason}});
-  was_open_ = false;
+  if (std::exchange(was_open_, false)) {
+    LogWarn("stream to the leader lost", {{"reason", reason}});
+  } else if (const auto left_out = refused_.Admit()) {
+    LogWarn("no stream to the leader: node pressure is unknown, and pods are placed without it",
+            {{"reason", reason}, {"leftOut", *left_out}});
+  }
 }
 
 }  // namespace longshore::extender

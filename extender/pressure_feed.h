@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "common/base/clock.h"
+#include "common/base/log_limit.h"
 #include "common/base/mutex.h"
 #include "common/metrics/registry.h"
 #include "common/streams/client.h"
@@ -40,10 +41,12 @@ class PressureFeed final : public PressureSource, private streams::ClientHandler
   VerdictLog& log_;
   const Clock& clock_;
   metrics::Counter& dropped_;
+  metrics::Counter& oversized_;
   metrics::Counter& malformed_;
   metrics::Gauge& age_seconds_;
   Published<PressureTable> table_;
   bool was_open_ = false;  // on the stream's thread: one log line for each outage
+  LogRate too_long_, refused_;
   streams::Client client_;
 };
 

@@ -38,8 +38,8 @@ std::string Refusals::TextOf(const placement::Points& points) const {
       return "a volume of the pod is attached to " + demand.attached_to +
              " and can be on one node at a time";
     case Obstacle::kBackupPods:
-      return "the node has " + std::to_string(demand.max_backup_pods) +
-             " backup pods, as many as maxPodsPerNode allows";
+      return "the node has as many backup pods as maxPodsPerNode of the PodPolicy allows: " +
+             std::to_string(demand.max_backup_pods);
     case Obstacle::kNotChosen:
       return "another node was chosen, as maxPodsPerNode demands";
     default:

@@ -151,6 +151,24 @@ TEST_F(PressureFeedTest, TellsVerdictsToTheLeader) {
   EXPECT_EQ(leader_->heard.back().pod_name(), "p1");
 }
 
+// One that is longer than a message may be would end the stream, and each one after it.
+TEST_F(PressureFeedTest, AVerdictThatIsTooLongIsDroppedAndCounted) {
+  StartLeader();
+  StartFeed();
+  ASSERT_TRUE(Eventually([&] { return leader_->Connection() != 0; }));
+  const streams::ConnectionId first = leader_->Connection();
+  messages::PlacementVerdict huge = VerdictOf("p1");
+  huge.add_nodes()->set_node(std::string(5 << 20, 'n'));
+  feed_->Record(huge);
+  feed_->Record(VerdictOf("p2"));
+  ASSERT_TRUE(Eventually([&] { return leader_->Heard() >= 1; }));
+  EXPECT_EQ(leader_->Connection(), first);
+  EXPECT_EQ(leader_->Heard(), 1u);
+  EXPECT_EQ(log_.All().size(), 1u);
+  EXPECT_THAT(registry_.Text(),
+              ::testing::HasSubstr("longshore_extender_verdicts_too_long_total 1\n"));
+}
+
 // A leader that was away would otherwise think that these pods were placed without us.
 TEST_F(PressureFeedTest, TellsANewLeaderWhatItMissed) {
   StartLeader();
