@@ -48,9 +48,10 @@ class Client {
   // failed: the message says which), kDeadlineExceeded.
   Result<ClientResponse> Send(const ClientRequest& request);
 
-  // Streams a reply: on_status once, then on_data per chunk until it returns false (then the call
-  // returns kCancelled), the server ends (returns the response without a body) or read_timeout
-  // passes without a byte. A status other than 200 ends at once with the body in the response.
+  // Streams a reply: on_data once with nothing, when a 200 is there, and then per chunk until it
+  // returns false (then the call returns kCancelled), the server ends (returns the response without
+  // a body) or read_timeout passes without a byte. A status other than 200 ends at once with the
+  // body in the response.
   Result<ClientResponse> Stream(const ClientRequest& request,
                                 const std::function<bool(std::string_view)>& on_data);
 

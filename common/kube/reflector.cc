@@ -122,6 +122,7 @@ class Reflector::Impl {
     bool any_event = false;
     WatchDecoder decoder;
     const auto take = [&](std::string_view piece) {
+      if (piece.empty()) sink_.on_alive();  // the server answers, though it may have nothing to say
       const Status fed = decoder.Feed(piece, [&](WatchEvent event) {
         any_event = true;
         return Take(std::move(event), context, ending);

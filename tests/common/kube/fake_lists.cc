@@ -55,13 +55,14 @@ std::string FakeLists::Kubeconfig() const {
 
 http::Response FakeLists::Answer(const http::Request& request) {
   const std::string plural = request.path_params.at("plural");
+  const bool watch = request.Query("watch") == "true";
   MutexLock lock(mutex_);
-  if (denied_.contains(plural)) {
+  if (denied_.contains(plural) && !watch) {
     return Refusal(403, "Forbidden",
                    plural + " is forbidden: User \"test\" cannot list resource \"" + plural + "\"");
   }
   if (withheld_.contains(plural)) return Refusal(503, "ServiceUnavailable");
-  if (request.Query("watch") != "true") return ListOf(objects_[plural], 7);
+  if (!watch) return ListOf(objects_[plural], 7);
   return {.stream = [this, plural](const http::StreamWriter& write,
                                    const std::function<bool()>& stopping) {
     while (!stopping() && !IsDenied(plural)) {

@@ -21,7 +21,8 @@ class FakeLists {
 
   // Before who lists it starts.
   void Put(const Resource& resource, Json object);
-  // As RBAC does it; Allow takes it back. Watches that are open are told to list anew.
+  // As RBAC does it; Allow takes it back. Watches, also those that come then, are told to list
+  // anew.
   void Deny(const Resource& resource);
   // 503 to whoever asks; Allow ends it.
   void Withhold(const Resource& resource);
