@@ -213,12 +213,14 @@ Attempt ByTopology(const char* method, const api::SourceLocation& where, const V
   Place place{"", where.rack, where.zone, where.region};
   std::vector<std::string> names;
   std::set<std::string> zones, regions;
+  bool any = false;
   const auto fits = [](const std::string& wanted, const std::string& has) {
     return wanted.empty() || wanted == has;
   };
   for (const NodeInfo* node : view.Nodes()) {
     if (fits(place.rack, node->rack) && fits(place.zone, node->zone) &&
         fits(place.region, node->region)) {
+      any = true;
       zones.insert(node->zone);
       regions.insert(node->region);
     }
@@ -230,7 +232,9 @@ Attempt ByTopology(const char* method, const api::SourceLocation& where, const V
   const bool in_zone = !place.rack.empty() || !place.zone.empty();
   if (!place.rack.empty() && place.zone.empty() && zones.size() == 1) place.zone = *zones.begin();
   if (in_zone && place.region.empty() && regions.size() == 1) place.region = *regions.begin();
-  Attempt attempt = Hit(method, "the source names " + Join(names, ", "), {}, view);
+  // It may get one yet: an autoscaler adds nodes where they are asked for.
+  const std::string empty = any ? "" : ", where no node is (labels of topology.kubernetes.io)";
+  Attempt attempt = Hit(method, "the source names " + Join(names, ", ") + empty, {}, view);
   attempt.found->rack = place.rack;
   attempt.found->zone = place.zone;
   attempt.found->region = place.region;

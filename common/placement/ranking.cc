@@ -141,6 +141,12 @@ bool Scorer::IsBusierThan(const Pressure& pressure) const {
   return pressure.known() && LoadPermille(pressure) > *avoid_above_permille_;
 }
 
+std::string Scorer::AvoidedText(const Pressure& pressure) const {
+  const std::string limit = "avoidNodeAbovePercent " + std::to_string(*avoid_above_permille_ / 10);
+  if (*avoid_above_permille_ == 0) return "which is never better than its zone: " + limit;
+  return "whose load of " + std::to_string(LoadPermille(pressure) / 10) + " % is above " + limit;
+}
+
 Obstacle Scorer::PlacementObstacle(Tier tier) const {
   // Data that is outside is as near to one node as to another.
   if (required_ && !location_.unbound && !location_.external) {
@@ -275,7 +281,8 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
   if (!score.feasible) {
     score.reasons.push_back(ObstacleText(points.obstacle, node, points.tier, reserved));
   }
-  score.reasons.push_back(LocalityText(location_, points.tier, points.avoided, points.locality));
+  score.reasons.push_back(LocalityText(
+      location_, points.tier, points.avoided ? AvoidedText(pressure) : "", points.locality));
   if (relaxed_ && points.tier > wanted_) {
     score.reasons.push_back(std::string("tier ") + TierName(wanted_) +
                             " was required until requireTimeoutSeconds had passed");

@@ -141,6 +141,7 @@ class Scorer {
   bool Avoids(Tier tier, const Pressure& pressure) const {
     return tier == Tier::kNode && avoid_above_permille_ && IsBusierThan(pressure);
   }
+  std::string AvoidedText(const Pressure& pressure) const;
   // The tier that a node of the given one has the points of: an avoided one is as near as another
   // node beside it, and no nearer than its zone.
   Tier CountsAs(Tier tier, const NodeInfo& node, const Pressure& pressure) const {

@@ -30,10 +30,10 @@ std::string PressureText(const Pressure& pressure, int points) {
   return text + " (" + Signed(points) + ")";
 }
 
-std::string LocalityText(const Location& location, Tier tier, bool avoided, int points) {
-  if (avoided) {
-    return "the data is on this node, which is busier than avoidNodeAbovePercent (" +
-           Signed(points) + ")";
+std::string LocalityText(const Location& location, Tier tier, const std::string& avoided,
+                         int points) {
+  if (!avoided.empty()) {
+    return "the data is on this node, " + avoided + " (" + Signed(points) + ")";
   }
   if (location.external) return "the data is outside of the cluster (" + Signed(points) + ")";
   if (!location.known()) return "where the data is, is unknown: " + location.reason;

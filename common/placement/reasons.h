@@ -11,7 +11,8 @@ namespace longshore::placement {
 
 std::string Signed(int points);  // "+5", "-2"
 std::string PressureText(const Pressure& pressure, int points);
-// `avoided`: the node holds the data, and is too busy to be preferred for that.
-std::string LocalityText(const Location& location, Tier tier, bool avoided, int points);
+// `avoided`: the node holds the data, and why it is not preferred for that; empty: it is.
+std::string LocalityText(const Location& location, Tier tier, const std::string& avoided,
+                         int points);
 
 }  // namespace longshore::placement

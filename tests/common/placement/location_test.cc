@@ -325,6 +325,12 @@ TEST(LocateTest, NoLocationMeansTheFilesystemsClaim) {
   EXPECT_THAT(Locate(source, ThreeNodes()).nodes, ElementsAre("n1"));
 }
 
+TEST(LocateTest, AZoneWithoutNodesIsSaid) {
+  const FakeView view;
+  EXPECT_EQ(Locate(MakeSource({.zone = "zx"}), view).reason,
+            "the source names zone zx, where no node is (labels of topology.kubernetes.io)");
+}
+
 TEST(LocateTest, ExplicitZoneTakesItsRegionOnlyWhenItIsUnambiguous) {
   FakeView view = ThreeNodes();
   EXPECT_EQ(Locate(MakeSource({.zone = "zb"}), view).region, "eu");

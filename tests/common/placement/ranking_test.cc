@@ -73,7 +73,8 @@ TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
   EXPECT_EQ(busy[2].locality_points, kZonePoints);
   EXPECT_THAT(
       busy[2].reasons,
-      Contains("the data is on this node, which is busier than avoidNodeAbovePercent (+42)"));
+      Contains("the data is on this node, whose load of 71 % is above avoidNodeAbovePercent 70 "
+               "(+42)"));
   EXPECT_THAT(SteeringCandidates(busy, 3), ElementsAre("n2"));
   // Pressure of tasks that wait counts as CPU does; what is unknown does not.
   PressureMap waiting = at(10);
