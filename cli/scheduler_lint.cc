@@ -2,6 +2,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <initializer_list>
+#include <span>
 #include <utility>
 
 #include "cli/diagnosis.h"
@@ -15,7 +17,16 @@ namespace {
 constexpr int kPluginPoints = 1200;
 // The scheduler multiplies an extender's 0..10 by its weight and by ten.
 constexpr int kPointsPerWeight = 10;
-constexpr double kLongTimeoutSeconds = 2;
+constexpr double kLongTimeoutSeconds = 2, kShortTimeoutSeconds = 0.1;
+// What kube-scheduler knows of an extender: any other field, and it does not start.
+constexpr std::string_view kExtenderFields[] = {
+    "urlPrefix",   "filterVerb",       "preemptVerb",      "prioritizeVerb",
+    "weight",      "bindVerb",         "enableHTTPS",      "tlsConfig",
+    "httpTimeout", "nodeCacheCapable", "managedResources", "ignorable"};
+constexpr std::string_view kTlsFields[] = {"insecure", "serverName", "certFile", "keyFile",
+                                           "caFile",   "certData",   "keyData",  "caData"};
+constexpr std::string_view kResourceFields[] = {"name", "ignoredByScheduler"};
+constexpr const char* kRefused = ": kube-scheduler does not start with it";
 
 // A Go duration ("1s", "500ms", "1m0.5s") in seconds; negative: it is none.
 double GoSeconds(const std::string& text) {
@@ -54,6 +65,9 @@ class ExtenderLint {
       : entry_(std::move(entry)), path_(std::move(path)), findings_(findings) {}
 
   void Run() {
+    Fields(entry_, "", kExtenderFields);
+    Fields(entry_["tlsConfig"], "tlsConfig.", kTlsFields);
+    Types();
     Transport();
     Verbs();
     Weight();
@@ -84,11 +98,53 @@ class ExtenderLint {
     Add(Severity::kWarning, field, std::move(finding), std::move(remedy));
   }
 
+  void Fields(const YAML::Node& map, const std::string& prefix,
+              std::span<const std::string_view> known) {
+    if (!map || !map.IsMap()) return;
+    for (const auto& field : map) {
+      const std::string name = field.first.Scalar();
+      if (std::ranges::count(known, name) > 0) continue;
+      std::vector<std::string> names(known.begin(), known.end());
+      Fail(prefix + name, std::string("there is no such field") + kRefused,
+           "it is one of " + Join(names, ", "));
+    }
+  }
+
+  // YAML's quotes make a text of anything.
+  void Types() {
+    for (const char* key : {"weight", "nodeCacheCapable", "ignorable", "enableHTTPS"}) {
+      const YAML::Node value = entry_[key];
+      if (value && value.IsScalar() && value.Tag() == "!") {
+        Fail(key, std::string("a text, as it is in quotes") + kRefused, "take the quotes away");
+      }
+    }
+  }
+
+  // Behind https://.
+  void Place(std::string_view host) {
+    const size_t slash = host.find('/');
+    if (slash != std::string_view::npos && slash + 1 < host.size()) {
+      Warn("urlPrefix",
+           "the path " + std::string(host.substr(slash)) +
+               " is not served: /filter and /prioritize are asked below it",
+           "end it behind the port, unless a proxy takes the path away");
+    }
+    const std::string_view name = host.substr(0, slash);
+    if (name.find(':', name.rfind(']') == std::string_view::npos ? 0 : name.rfind(']')) ==
+        std::string_view::npos) {
+      Warn("urlPrefix", "no port, which is 443: the extender's Service has 8443",
+           "add the port of the Service");
+    }
+  }
+
   void Transport() {
     const std::string url = Text("urlPrefix");
+    constexpr std::string_view kHttps = "https://";
     if (url.empty()) {
       Fail("urlPrefix", "missing", "give the extender's Service, with https://");
-    } else if (!url.starts_with("https://")) {
+    } else if (ToLower(url).starts_with(kHttps)) {
+      Place(std::string_view(url).substr(kHttps.size()));
+    } else {
       Fail("urlPrefix",
            url +
                " is in clear text: its scheme decides, whatever enableHTTPS says, and anyone on "
@@ -148,6 +204,8 @@ class ExtenderLint {
     } else if (seconds > kLongTimeoutSeconds) {
       Warn("httpTimeout", timeout + " is how long a hung extender holds up each pod, twice",
            "set it to 1s");
+    } else if (seconds < kShortTimeoutSeconds) {
+      Warn("httpTimeout", "in " + timeout + " hardly a call is answered", "set it to 1s");
     }
     if (Text("ignorable") != "true") {
       Warn("ignorable", "while the extender is away, no backup pod is placed", "set it to true");
@@ -163,6 +221,7 @@ class ExtenderLint {
       return;
     }
     for (const YAML::Node& resource : managed) {
+      Fields(resource, "managedResources.", kResourceFields);
       if (TextAt(resource, "name") != api::kMarkerResource) continue;
       if (!resource["ignoredByScheduler"] || !resource["ignoredByScheduler"].as<bool>(false)) {
         Fail("managedResources",
@@ -189,12 +248,47 @@ bool IsOurs(const YAML::Node& entry) {
   return std::string_view(text.c_str()).find("longshore") != std::string_view::npos;
 }
 
+// Whether a list of plug-ins ({name: …}) has one of these.
+bool Names(const YAML::Node& plugins, std::initializer_list<std::string_view> names) {
+  for (size_t i = 0; plugins && plugins.IsSequence() && i < plugins.size(); ++i) {
+    if (std::ranges::count(names, TextAt(plugins[i], "name")) > 0) return true;
+  }
+  return false;
+}
+
+// Backup pods are steered by node affinity.
+void LintPlugins(const YAML::Node& profile, const std::string& path, Findings& findings) {
+  const YAML::Node plugins = profile["plugins"];
+  if (!plugins || !plugins.IsMap()) return;
+  for (const char* point : {"filter", "multiPoint"}) {
+    const YAML::Node of_point = plugins[point];
+    if (!of_point || !of_point.IsMap()) continue;
+    if (!Names(of_point["disabled"], {"*", "NodeAffinity"})) continue;
+    if (Names(of_point["enabled"], {"NodeAffinity"})) continue;
+    findings.push_back({Severity::kError, path + ".plugins." + point,
+                        "NodeAffinity is disabled, by which backup pods are steered to their data",
+                        "leave it enabled"});
+  }
+}
+
 // Without a profile of that name nobody looks at backup pods.
 void LintProfiles(const YAML::Node& config, Findings& findings) {
   const YAML::Node profiles = config["profiles"];
+  bool found = false;
+  std::vector<std::string> seen;
   for (size_t i = 0; profiles && profiles.IsSequence() && i < profiles.size(); ++i) {
-    if (TextAt(profiles[i], "schedulerName") == api::kSchedulerName) return;
+    const std::string name = TextAt(profiles[i], "schedulerName");
+    const std::string path = "profiles[" + std::to_string(i) + "]";
+    if (std::ranges::count(seen, name) > 0) {
+      findings.push_back({Severity::kError, path + ".schedulerName",
+                          name + " is there already" + kRefused, "remove one of them"});
+    }
+    seen.push_back(name);
+    if (name != api::kSchedulerName) continue;
+    found = true;
+    LintPlugins(profiles[i], path, findings);
   }
+  if (found) return;
   findings.push_back({Severity::kError, "profiles",
                       std::string("none is called ") + api::kSchedulerName +
                           ", which is what backup pods ask for: they stay Pending",
@@ -217,8 +311,13 @@ Findings Lint(const YAML::Node& config) {
   bool found = false;
   for (size_t i = 0; extenders && extenders.IsSequence() && i < extenders.size(); ++i) {
     if (!IsOurs(extenders[i])) continue;
-    found = true;
-    ExtenderLint(extenders[i], "extenders[" + std::to_string(i) + "]", findings).Run();
+    const std::string path = "extenders[" + std::to_string(i) + "]";
+    if (std::exchange(found, true)) {
+      findings.push_back({Severity::kError, path,
+                          std::string("a second one of Longshore's") + kRefused,
+                          "remove one of them"});
+    }
+    ExtenderLint(extenders[i], path, findings).Run();
   }
   if (!found) {
     findings.push_back({Severity::kError, "extenders", "none of them is Longshore's",

@@ -74,6 +74,14 @@ INSTANTIATE_TEST_SUITE_P(
     Each, SchedulerTrapTest,
     ::testing::Values(
         Trap{"https://", "http://", Severity::kError, "urlPrefix", "clear text"},
+        Trap{":8443", "", Severity::kWarning, "urlPrefix", "no port"},
+        Trap{":8443", ":8443/v1", Severity::kWarning, "urlPrefix", "/v1 is not served"},
+        Trap{"weight: 125", "weight: \"125\"", Severity::kError, "weight", "in quotes"},
+        Trap{"ignorable: true", "ignorable: true\n    ignoreable: true", Severity::kError,
+             "ignoreable", "there is no such field"},
+        Trap{"tlsConfig:", "tlsConfig:\n      ca: x", Severity::kError, "tlsConfig.ca",
+             "there is no such field"},
+        Trap{"httpTimeout: 1s", "httpTimeout: 5ms", Severity::kWarning, "httpTimeout", "hardly"},
         Trap{"caFile: /etc/longshore/ca/ca.crt", "insecure: false", Severity::kError,
              "tlsConfig.caFile", "verifies no certificate"},
         Trap{"caFile: /etc/longshore/ca/ca.crt", "insecure: true", Severity::kError,
@@ -94,8 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
              "prioritizeVerb", "score is not served"},
         Trap{"filterVerb: filter", "filterVerb: filter\n    bindVerb: bind", Severity::kError,
              "bindVerb", "not served"},
-        Trap{"managedResources:", "managed:", Severity::kError, "managedResources",
-             "every pod of this scheduler"},
+        Trap{"    managedResources:\n      - name: longshore.dev/backup-pod\n"
+             "        ignoredByScheduler: true\n",
+             "", Severity::kError, "managedResources", "every pod of this scheduler"},
         Trap{"ignoredByScheduler: true", "ignoredByScheduler: false", Severity::kError,
              "managedResources", "no node fits"},
         Trap{"name: longshore.dev/backup-pod", "name: example.com/other", Severity::kError,
@@ -109,6 +118,36 @@ TEST(SchedulerLintTest, BackupPodsNeedAProfile) {
                 ElementsAre(Is(Severity::kError, "profiles", "they stay Pending")))
         << profiles;
   }
+}
+
+// Its schemes are read without regard to case, as kube-scheduler does.
+TEST(SchedulerLintTest, AnUpperCaseSchemeIsTlsToo) {
+  EXPECT_THAT(LintSchedulerConfiguration(Changed("https://", "HTTPS://")),
+              ElementsAre(Is(Severity::kOk, "extenders", "")));
+}
+
+TEST(SchedulerLintTest, WhatIsThereTwiceKeepsKubeSchedulerFromStarting) {
+  const std::string profile = "  - schedulerName: longshore-scheduler\n";
+  EXPECT_THAT(LintSchedulerConfiguration(Changed(profile, profile + profile)),
+              ElementsAre(Is(Severity::kError, "profiles[1].schedulerName", "is there already")));
+  std::string text = InDocs();
+  const size_t entry = text.find("  - urlPrefix");
+  text += text.substr(entry);
+  EXPECT_THAT(LintSchedulerConfiguration(text),
+              ElementsAre(Is(Severity::kError, "extenders[1]", "a second one")));
+}
+
+TEST(SchedulerLintTest, SteeringNeedsNodeAffinity) {
+  const std::string profile = "  - schedulerName: longshore-scheduler\n";
+  const auto with = [&](const std::string& plugins) {
+    return LintSchedulerConfiguration(Changed(profile, profile + "    plugins: " + plugins + "\n"));
+  };
+  EXPECT_THAT(with("{filter: {disabled: [{name: '*'}]}}"),
+              ElementsAre(Is(Severity::kError, "profiles[0].plugins.filter", "NodeAffinity")));
+  EXPECT_THAT(with("{filter: {disabled: [{name: '*'}], enabled: [{name: NodeAffinity}]}}"),
+              ElementsAre(Is(Severity::kOk, "extenders", "")));
+  EXPECT_THAT(with("{score: {disabled: [{name: '*'}]}}"),
+              ElementsAre(Is(Severity::kOk, "extenders", "")));
 }
 
 TEST(SchedulerLintTest, OthersExtendersAreLeftAlone) {
