@@ -49,8 +49,8 @@ class LastingRefusal {
     if (!since_ || now - *since_ < lasts_) return {};
     const std::string name = Text(request, "/name");
     return FailedPrecondition("request " + name + " cannot be served: " + refusal +
-                              "; it stays until that is mended, or longshore request delete " +
-                              name);
+                              "; mend that or make another request; longshore request delete " +
+                              name + " ends this one");
   }
 
  private:

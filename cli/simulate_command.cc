@@ -14,6 +14,7 @@
 #include "common/api/operation.h"
 #include "common/base/files.h"
 #include "common/base/strings.h"
+#include "common/http/url.h"
 #include "common/scaling/replay.h"
 
 namespace longshore::cli {
@@ -38,10 +39,18 @@ std::string Line(const std::string& time, const Json& pod, int64_t queued) {
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+bool Ended(const std::string& state) {
+  return state == api::kDeconstructed || state == api::kFailed || state == api::kLost;
+}
+
 Status Record(Session& session, const RecordFlags& flags) {
   LS_ASSIGN_OR_RETURN(const int64_t seconds, ParseSeconds(flags.lasts));
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const auto request, session.ParseName(flags.request));
+  // One that there is not would have no pods, either.
+  LS_ASSIGN_OR_RETURN(const Json known, api->Get("/v1/requests/" + http::UrlEncode(request.ns) +
+                                                 "/" + http::UrlEncode(request.name)));
+  (void)known;
   const MonotonicTime end = session.io.clock.Monotonic() + std::chrono::seconds(seconds);
   while (session.io.clock.Monotonic() < end) {
     LS_ASSIGN_OR_RETURN(
@@ -53,8 +62,13 @@ Status Record(Session& session, const RecordFlags& flags) {
                                                               {"state", api::kQueued}})));
     const std::string time = FormatTime(session.io.clock.Now());
     const auto queued = static_cast<int64_t>(Items(waiting).size());
-    if (Items(pods).empty()) session.io.out << Line(time, Json(), queued);
-    for (const Json& pod : Items(pods)) session.io.out << Line(time, pod, queued);
+    bool any = false;
+    for (const Json& pod : Items(pods)) {
+      if (Ended(Text(pod, "/state"))) continue;
+      session.io.out << Line(time, pod, queued);
+      any = true;
+    }
+    if (!any) session.io.out << Line(time, Json(), queued);
     session.io.out.flush();
     if (!session.io.sleep(kInterval)) return Error{Code::kCancelled, "what was recorded is whole"};
   }

@@ -187,7 +187,7 @@ Status PodReconciler::Move(Seen& seen, const char* state, const std::string& rea
 
 Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std::string& reason,
                               const std::string& message) {
-  const std::string before = api::StateOf(row);
+  const std::string before = api::StateOf(row), reason_before = row.status.reason;
   row.status.state = state;
   row.status.reason = reason;
   row.status.message = Clip(message);
@@ -198,9 +198,16 @@ Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std:
                         {"to", state},
                         {"reason", reason},
                         {"node", row.status.node_name}});
-  env_.tally.pod_moved(state);
-  const bool warning = state == std::string(api::kFailed) || state == std::string(api::kLost);
-  if (before != state) env_.cluster.Event(ToJson(row), warning, reason, state, row.status.message);
+  const bool moved = before != state, refused = !moved && before == api::kPlanned;
+  if (moved) env_.tally.pod_moved(state);
+  // Why it is deconstructed was said when it began to drain.
+  const bool said =
+      reason == reason_before && (!moved || state == std::string(api::kDeconstructed));
+  const bool warning =
+      refused || state == std::string(api::kFailed) || state == std::string(api::kLost);
+  if ((moved || refused) && !said) {
+    env_.cluster.Event(ToJson(row), warning, reason, state, row.status.message);
+  }
   env_.Wake(kRequestKey, row.metadata.ns, row.spec.request_ref.name);
   return {};
 }

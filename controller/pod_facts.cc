@@ -35,10 +35,11 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
       facts.end_message = StringAt(condition, "/message");
     } else if (type == "PodScheduled" && !is_true && facts.node.empty()) {
       facts.trouble = "Unschedulable";
-      facts.trouble_message = std::string(StringAt(condition, "/message")) +
-                              "; free a node, or change resources or tolerations of the PodPolicy; "
-                              "`longshore explain " +
-                              std::string(kube::NameOf(pod)) + "` says more";
+      facts.trouble_message =
+          std::string(StringAt(condition, "/message")) +
+          "; free a node, or change resources, tolerations or caps of the PodPolicy; "
+          "`longshore explain " +
+          std::string(kube::NameOf(pod)) + "` says more";
       if (StringAt(condition, "/reason") == "Unschedulable") {
         facts.unschedulable_since = StringAt(condition, "/lastTransitionTime");
       }
@@ -110,6 +111,10 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
   ReadContainers(*pod, facts);
   const std::string_view phase = StringAt(*pod, "/status/phase");
   facts.ended = phase == "Failed" || phase == "Succeeded";
+  if (phase == "Succeeded" && facts.deleting && facts.end_reason.empty()) {
+    facts.end_reason = "PodDeleted";
+    facts.end_message = "it finished its work first";
+  }
   if (facts.ended && facts.end_reason.empty()) {
     const std::string_view reason = StringAt(*pod, "/status/reason");
     facts.end_reason = reason.empty() ? "PodFailed" : reason;

@@ -24,8 +24,20 @@ struct Refusal {
   const char* remedy;
 };
 
-Refusal RefusalOf(Code code) {
-  switch (code) {
+Refusal RefusalOf(const Error& error) {
+  const auto says = [&](std::string_view text) {
+    return error.message.find(text) != std::string::npos;
+  };
+  // Of admission, which forbids what it doesn't find.
+  if (says("error looking up service account")) {
+    return {"NotPermitted",
+            "; create that ServiceAccount, or correct spec.serviceAccountName of the PodPolicy"};
+  }
+  if (says("no PriorityClass with name")) {
+    return {"NotPermitted",
+            "; create that PriorityClass, or correct spec.priorityClassName of the PodPolicy"};
+  }
+  switch (error.code) {
     case Code::kResourceExhausted:
       return {"QuotaExceeded",
               "; raise the namespace's ResourceQuota, or lower spec.pods.max of the request or "
@@ -38,7 +50,7 @@ Refusal RefusalOf(Code code) {
     case Code::kInvalidArgument:
       return {"PodRejected", "; correct the PodPolicy or the SourceImage"};
     default:
-      return {"APIUnavailable", ""};
+      return {"APIUnavailable", "; it is tried again"};
   }
 }
 
@@ -105,7 +117,7 @@ Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
 // That a quota is used up is no error: it is waited for.
 Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
   pace_.Failed(seen.row, Pace::Step::kCreated);
-  const Refusal refusal = RefusalOf(error.code);
+  const Refusal refusal = RefusalOf(error);
   if (seen.row.status.reason != refusal.reason) {
     LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, refusal.reason, error.message + refusal.remedy));
   }

@@ -38,8 +38,8 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
   if (!in.no_node.empty()) {
     return Make("PodsProvisioned", "False", "NoFeasibleNode",
                 count + "; no node is near enough and has room: " + in.no_node +
-                    "; free a node, set the source's spec.placement.requireTimeoutSeconds, or its "
-                    "mode to Prefer");
+                    "; free a node, correct the source's spec.location, or set its "
+                    "spec.placement.requireTimeoutSeconds or mode to Prefer");
   }
   if (const CrewMember* member = Troubled(in.crew)) {
     return Make("PodsProvisioned", "False", member->row->status.reason,
@@ -87,7 +87,9 @@ api::Condition ScalingActive(const ConditionInput& in) {
     return Make(kScalingActive, "True", "ControllerRestarted",
                 "grows; takes nothing away before a whole idle time was seen");
   }
-  return Make(kScalingActive, "True", "SignalsFresh", "usage of every pod is fresh");
+  const bool any = std::ranges::any_of(in.crew.members, &CrewMember::working);
+  return Make(kScalingActive, "True", "SignalsFresh",
+              any ? "usage of every pod is fresh" : "no pod works, so none is measured");
 }
 
 api::Condition ScalingLimited(const ConditionInput& in) {

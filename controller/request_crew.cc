@@ -245,6 +245,7 @@ Result<Again> RequestReconciler::Provision(Visit& visit) {
       return row.error();
     }
     visit.memory->unanswered = {};
+    env_.tally.pod_moved(api::kPlanned);
     LogInfo("pod planned", {{"pod", row->metadata.Key()},
                             {"slot", slot},
                             {"attempt", wanted.spec.attempt},

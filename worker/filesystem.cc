@@ -137,7 +137,8 @@ Outcome<Target> EmptyTarget(const OperationContext& context, const Record& recor
   for (const auto& entry : fs::directory_iterator(target.folder, error)) {
     // A volume's own file system may have it at its root.
     if (entry.path().filename() == "lost+found") continue;
-    return Failure{kNotEmpty, target.folder + " is not empty", false};
+    return Failure{kNotEmpty,
+                   target.folder + " is not empty: empty it or restore into another folder", false};
   }
   if (error) return FileFailure(error.value(), target.folder);
   return target;

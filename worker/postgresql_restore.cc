@@ -78,10 +78,10 @@ class PostgresqlRestore {
                                           context_.settings.scratch, context_.cancellation));
     LS_ASSIGN_OR_RETURN(const api::Json found, target->QueryJson(kUserObjects));
     if (const int64_t objects = found.value("objects", int64_t{0}); objects > 0) {
-      return Failure{
-          kNotEmpty,
-          "database " + target_ + " exists and holds " + std::to_string(objects) + " objects",
-          false};
+      return Failure{kNotEmpty,
+                     "database " + target_ + " exists and holds " + std::to_string(objects) +
+                         " objects: drop it or restore under another name",
+                     false};
     }
     if (row.value("special", false)) {
       return Failure{kNotEmpty,

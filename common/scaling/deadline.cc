@@ -69,7 +69,10 @@ DeadlineEstimate EstimateDeadline(const DeadlineInput& in) {
   if (in.work.empty()) return {kOnTrack, "no operation is left", std::nullopt, 0};
   const double time_left = std::chrono::duration<double>(in.deadline - in.now).count();
   if (time_left <= 0) {
-    return {kInfeasible, "the deadline is over and operations are left", std::nullopt, 0};
+    return {
+        kInfeasible,
+        "the deadline is over and operations are left; they go on, and another deadline may be set",
+        std::nullopt, 0};
   }
   const Rest rest = Add(in.work);
   const auto rate = PodRate(in);

@@ -65,8 +65,8 @@ std::vector<std::string> Growth(const ScalingInput& in, const ScalingVerdict& ve
   std::vector<std::string> says;
   if (in.pending > 0) says.push_back(OnTheirWay(in.pending));
   if (in.troubled > 0 && in.troubled >= static_cast<int>(in.pods.size())) {
-    says.push_back(std::to_string(in.troubled) +
-                   " cannot start, which is as many as work: usage asks for no more until then");
+    says.push_back(std::to_string(in.troubled) + " cannot start, and " +
+                   std::to_string(in.pods.size()) + " work: usage asks for no more until then");
   }
   if (verdict.limit) says.push_back(verdict.limit->reason + ": " + verdict.limit->message);
   if (in.desired >= in.max && !verdict.limit) {

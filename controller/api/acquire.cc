@@ -139,10 +139,11 @@ Result<http::Response> AcquireOrWait(ApiContext& api, const Caller& caller, cons
     if (taken) return AcquiredResponse(*taken);
     const auto left = std::chrono::duration_cast<milliseconds>(until - api.clock.Monotonic());
     if (left.count() <= 0 || api.pods_changed.closed()) {
-      return http::Problem(408, "No pod is available",
-                           "request " + wish.ns + "/" + wish.request +
-                               " has no available pod now (" + DescribeStates(api, wish) +
-                               "); ask again with waitSeconds, or raise its pods.max");
+      return http::Problem(
+          408, "No pod is available",
+          "request " + wish.ns + "/" + wish.request + " has no available pod now (" +
+              DescribeStates(api, wish) +
+              "); ask again, wait longer (waitSeconds, --wait), or raise its pods.max");
     }
     // A worker's heartbeat going stale or fresh changes no row: look again each second.
     api.pods_changed.Wait(seen, std::min(left, milliseconds(1000)));

@@ -8,10 +8,11 @@
 namespace longshore::controller {
 namespace {
 
-// Those that say something about the number of pods.
+// Those that say something about the number of pods, and whether they work.
 Json ScalingConditions(const api::ComputeRequestStatus& status) {
   Json list = Json::array();
-  for (const char* type : {"ScalingActive", "ScalingLimited", "DeadlineAtRisk"}) {
+  for (const char* type :
+       {"PodsProvisioned", "ScalingActive", "ScalingLimited", "DeadlineAtRisk"}) {
     const api::Condition* condition = api::FindCondition(status.conditions, type);
     if (condition != nullptr) list.push_back(api::WriteJson(*condition));
   }

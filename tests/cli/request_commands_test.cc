@@ -84,8 +84,8 @@ TEST_F(CliTest, RequestFailsWithTheReasonWhenTheControllerRefusesIt) {
   EXPECT_EQ(out_.str(), "request/req-1\n") << "it was made, and has to be given back";
   EXPECT_EQ(err_.str(),
             "longshore: request req-1 cannot be served: UnknownSource: spec.sourceRef: no "
-            "BackupSource nope; it stays until that is mended, or longshore request delete "
-            "req-1\n");
+            "BackupSource nope; mend that or make another request; longshore request delete "
+            "req-1 ends this one\n");
   EXPECT_LE(clock_.slept, std::chrono::seconds(4));
 }
 

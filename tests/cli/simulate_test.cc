@@ -33,10 +33,13 @@ TEST_F(SimulateTest, ReplaysWhatWasRecorded) {
           {{"items", Json::array({{{"name", "a"},
                                    {"state", "Assigned"},
                                    {"usage", {{"cpu", "180m"}, {"memory", "1024"}}}},
-                                  {{"name", "b"}, {"state", "Planned"}, {"usage", nullptr}}})}});
+                                  {{"name", "b"}, {"state", "Planned"}, {"usage", nullptr}},
+                                  {{"name", "c"}, {"state", "Deconstructed"}}})}});
+  api_.On("GET /v1/requests/backup/req-1", {{"name", "req-1"}});
   api_.On("GET /v1/operations", {{"items", Json::array({Json::object()})}});
   ASSERT_EQ(Longshore("record req-1 --for 12s"), 0) << err_.str();
   EXPECT_THAT(out_.str(), HasSubstr(R"("pod":"a","queued":1,"state":"Assigned")"));
+  EXPECT_EQ(std::ranges::count(out_.str(), '\n'), 24) << "the one that has ended is left out";
   const std::string trace = Write("trace", out_.str());
 
   EXPECT_EQ(Longshore("simulate " + request_ + " --trace " + trace), 2);
@@ -50,6 +53,12 @@ TEST_F(SimulateTest, ReplaysWhatWasRecorded) {
   const Json result = *api::ParseJson(out_.str());
   EXPECT_EQ(result.at("mostPods"), 2);
   EXPECT_EQ(result.at("decisions")[0].at("candidates")[0].at("name"), "Usage");
+}
+
+TEST_F(SimulateTest, NothingIsRecordedOfARequestThatIsNotThere) {
+  api_.On("GET /v1/requests/backup/nope", {{"title", "not found"}}, 404);
+  EXPECT_EQ(Longshore("record nope --for 12s"), 3);
+  EXPECT_EQ(out_.str(), "");
 }
 
 TEST_F(SimulateTest, NamesTheFileThatIsWrong) {

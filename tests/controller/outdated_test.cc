@@ -76,6 +76,8 @@ TEST_F(OutdatedTest, RowsWhosePodsAreRefusedTakeTheCorrectedImage) {
   world.AddRequest("r", 3, 3, 100'000);
   world.Run(seconds(40));
   ASSERT_EQ(world.Condition("r", "PodsProvisioned")->reason, "PodRejected");
+  const auto& events = world.cluster.events();
+  EXPECT_EQ(std::count(events.begin(), events.end(), "PodRejected"), 1);
   SetImage();
   EXPECT_TRUE(world.RunUntil([&] { return AllOfNewImage(); })) << "those held back too";
   world.cluster.RefuseWrites(nullptr);

@@ -87,6 +87,7 @@ TEST_F(PaceTest, AfterARefusalOnePodAtATimeIsTriedAndAllWhenItIsLifted) {
   world.AddRequest("r", 8, 8, 100'000);
   world.Run(seconds(30));
   EXPECT_EQ(world.Condition("r", "PodsProvisioned")->reason, "QuotaExceeded");
+  EXPECT_THAT(world.cluster.events(), testing::Contains("QuotaExceeded"));
   EXPECT_LE(tried_, 16) << "eight that try by themselves make some eighty attempts";
   EXPECT_GE(tried_, 5);
   full = false;

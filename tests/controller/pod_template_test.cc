@@ -226,6 +226,15 @@ TEST(PodFactsTest, SinceWhenNoNodeWillDoIsTheSchedulersWord) {
   EXPECT_EQ(since("SchedulerError"), "");
 }
 
+// Told to go, it finished its work: nothing has failed.
+TEST(PodFactsTest, APodThatWasDeletedAndFinishedItsWorkHasNotFailed) {
+  const auto facts = Facts(R"({"metadata": {"deletionTimestamp": "2026-11-23T01:00:00Z"},
+      "status": {"phase": "Succeeded", "containerStatuses": [
+          {"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}]}})");
+  EXPECT_TRUE(facts.ended);
+  EXPECT_EQ(EndingOf(facts), "PodDeleted: it finished its work first");
+}
+
 TEST(PodFactsTest, HowItsContainerEndedIsTold) {
   const auto oom = Facts(R"({"status": {"phase": "Running", "containerStatuses": [{
       "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
@@ -268,7 +277,7 @@ TEST(PodFactsTest, TroubleHasAReasonAndARemedy) {
                       "message": "0/3 nodes"}]}})");
   EXPECT_EQ(unplaced.trouble, "Unschedulable");
   EXPECT_EQ(unplaced.trouble_message,
-            "0/3 nodes; free a node, or change resources or tolerations of the PodPolicy; "
+            "0/3 nodes; free a node, or change resources, tolerations or caps of the PodPolicy; "
             "`longshore explain p` says more");
   const auto pull = Facts(R"({"spec": {"nodeName": "n"}, "status": {"containerStatuses": [
       {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]}})");

@@ -115,8 +115,9 @@ TEST_F(NodeCapTest, FullNodesFailForNowAndSayWhy) {
   EXPECT_THAT(reply["NodeNames"], IsEmpty());
   EXPECT_THAT(reply["FailedAndUnresolvableNodes"], IsEmpty());
   ASSERT_EQ(reply["FailedNodes"].size(), 5u);
-  EXPECT_EQ(reply["FailedNodes"]["n1"],
-            "longshore: the node has 4 backup pods, as many as maxPodsPerNode allows");
+  EXPECT_EQ(
+      reply["FailedNodes"]["n1"],
+      "longshore: the node has as many backup pods as maxPodsPerNode of the PodPolicy allows: 4");
   EXPECT_THAT(sink_.verdicts.back().nodes(0).reasons(0), HasSubstr("of at most 4 backup pods"));
   EXPECT_FALSE(sink_.verdicts.back().nodes(0).passed());
 }
