@@ -26,6 +26,10 @@ std::string WithQuery(const std::string& path, const std::map<std::string, std::
   return text;
 }
 
+std::string RequestPath(const std::string& ns, const std::string& name) {
+  return "/v1/requests/" + http::UrlEncode(ns) + "/" + http::UrlEncode(name);
+}
+
 Error ErrorOfReply(int status, const std::string& body) {
   const auto problem = api::ParseJson(body);
   std::string detail;

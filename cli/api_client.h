@@ -50,6 +50,8 @@ class ApiClient {
 
 // "/v1/pods?namespace=x&state=Available": values are encoded, empty ones left out.
 std::string WithQuery(const std::string& path, const std::map<std::string, std::string>& query);
+// "/v1/requests/NAMESPACE/NAME", encoded.
+std::string RequestPath(const std::string& ns, const std::string& name);
 
 // Whether the same call may succeed later: what waits goes on waiting.
 inline bool IsTransient(const Error& error) {

@@ -129,14 +129,14 @@ Status List(Session& session, const std::string& source) {
   return {};
 }
 
-Result<std::string> RequestPath(Session& session, const std::string& name) {
+Result<std::string> PathOf(Session& session, const std::string& name) {
   LS_ASSIGN_OR_RETURN(const auto parsed, session.ParseName(name));
-  return "/v1/requests/" + http::UrlEncode(parsed.ns) + "/" + http::UrlEncode(parsed.name);
+  return RequestPath(parsed.ns, parsed.name);
 }
 
 Status Get(Session& session, const std::string& name) {
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
-  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, name));
+  LS_ASSIGN_OR_RETURN(const std::string path, PathOf(session, name));
   LS_ASSIGN_OR_RETURN(const Json request, api->Get(path));
   session.Print(request, "request", RequestDetails(request, session.io.clock.Now()));
   return {};
@@ -144,7 +144,7 @@ Status Get(Session& session, const std::string& name) {
 
 Status Delete(Session& session, const std::string& name) {
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
-  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, name));
+  LS_ASSIGN_OR_RETURN(const std::string path, PathOf(session, name));
   LS_ASSIGN_OR_RETURN(const Json request, api->Delete(path));
   PrintRequest(session, request);
   return {};
@@ -188,7 +188,7 @@ Status Scale(Session& session, const ScaleFlags& flags) {
     return InvalidArgument("nothing to change: give --pods, --min, --max, --demand or --deadline");
   }
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
-  LS_ASSIGN_OR_RETURN(const std::string path, RequestPath(session, flags.name));
+  LS_ASSIGN_OR_RETURN(const std::string path, PathOf(session, flags.name));
   if (spec.contains("pods")) {
     LS_ASSIGN_OR_RETURN(const Json before, api->Get(path));
     LS_RETURN_IF_ERROR(FitInitial(before, flags, spec["pods"]));

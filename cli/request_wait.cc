@@ -59,7 +59,7 @@ class LastingRefusal {
 };
 
 std::string PathOf(const Json& request) {
-  return "/v1/requests/" + Text(request, "/namespace") + "/" + Text(request, "/name");
+  return RequestPath(Text(request, "/namespace"), Text(request, "/name"));
 }
 
 std::string LookAgain(const Json& request) {

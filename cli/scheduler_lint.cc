@@ -130,8 +130,8 @@ class ExtenderLint {
            "end it behind the port, unless a proxy takes the path away");
     }
     const std::string_view name = host.substr(0, slash);
-    if (name.find(':', name.rfind(']') == std::string_view::npos ? 0 : name.rfind(']')) ==
-        std::string_view::npos) {
+    const size_t last = name.find_last_of(":]");  // "[" and "]" are around an IPv6 address
+    if (last == std::string_view::npos || name[last] == ']') {
       Warn("urlPrefix", "no port, which is 443: the extender's Service has 8443",
            "add the port of the Service");
     }

@@ -12,9 +12,9 @@
 #include "cli/fields.h"
 #include "cli/session.h"
 #include "common/api/operation.h"
+#include "common/api/request.h"
 #include "common/base/files.h"
 #include "common/base/strings.h"
-#include "common/http/url.h"
 #include "common/scaling/replay.h"
 
 namespace longshore::cli {
@@ -39,18 +39,12 @@ std::string Line(const std::string& time, const Json& pod, int64_t queued) {
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-bool Ended(const std::string& state) {
-  return state == api::kDeconstructed || state == api::kFailed || state == api::kLost;
-}
-
 Status Record(Session& session, const RecordFlags& flags) {
   LS_ASSIGN_OR_RETURN(const int64_t seconds, ParseSeconds(flags.lasts));
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const auto request, session.ParseName(flags.request));
   // One that there is not would have no pods, either.
-  LS_ASSIGN_OR_RETURN(const Json known, api->Get("/v1/requests/" + http::UrlEncode(request.ns) +
-                                                 "/" + http::UrlEncode(request.name)));
-  (void)known;
+  LS_RETURN_IF_ERROR(api->Get(RequestPath(request.ns, request.name)));
   const MonotonicTime end = session.io.clock.Monotonic() + std::chrono::seconds(seconds);
   while (session.io.clock.Monotonic() < end) {
     LS_ASSIGN_OR_RETURN(
@@ -64,7 +58,7 @@ Status Record(Session& session, const RecordFlags& flags) {
     const auto queued = static_cast<int64_t>(Items(waiting).size());
     bool any = false;
     for (const Json& pod : Items(pods)) {
-      if (Ended(Text(pod, "/state"))) continue;
+      if (api::Ended(Text(pod, "/state"))) continue;
       session.io.out << Line(time, pod, queued);
       any = true;
     }

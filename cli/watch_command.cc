@@ -78,8 +78,8 @@ class Watcher {
     Json scaling = Json::array();
     for (const Json& request : requests) {
       if (scaling.size() == kMostScalings) break;
-      auto one = api_.Get("/v1/requests/" + http::UrlEncode(Text(request, "/namespace")) + "/" +
-                          http::UrlEncode(Text(request, "/name")) + "/scaling");
+      auto one =
+          api_.Get(RequestPath(Text(request, "/namespace"), Text(request, "/name")) + "/scaling");
       if (one) {
         scaling.push_back(*std::move(one));
       } else if (one.error().code != Code::kNotFound) {  // it may have gone since it was listed

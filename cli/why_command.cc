@@ -59,8 +59,7 @@ Status Why(Session& session, const std::string& name) {
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const auto request, session.ParseName(name));
   LS_ASSIGN_OR_RETURN(const Json scaling,
-                      api->Get("/v1/requests/" + http::UrlEncode(request.ns) + "/" +
-                               http::UrlEncode(request.name) + "/scaling"));
+                      api->Get(RequestPath(request.ns, request.name) + "/scaling"));
   if (session.json()) {
     session.Print(scaling, "request", {});
   } else {
