@@ -198,14 +198,14 @@ Status PodReconciler::MoveRow(api::BackupPod& row, const char* state, const std:
                         {"to", state},
                         {"reason", reason},
                         {"node", row.status.node_name}});
-  const bool moved = before != state, refused = !moved && before == api::kPlanned;
+  const bool moved = before != state, other_reason = reason != reason_before;
   if (moved) env_.tally.pod_moved(state);
+  const bool refused = !moved && before == api::kPlanned && other_reason;
   // Why it is deconstructed was said when it began to drain.
-  const bool said =
-      reason == reason_before && (!moved || state == std::string(api::kDeconstructed));
+  const bool news = moved && (other_reason || state != std::string(api::kDeconstructed));
   const bool warning =
       refused || state == std::string(api::kFailed) || state == std::string(api::kLost);
-  if ((moved || refused) && !said) {
+  if (news || refused) {
     env_.cluster.Event(ToJson(row), warning, reason, state, row.status.message);
   }
   env_.Wake(kRequestKey, row.metadata.ns, row.spec.request_ref.name);

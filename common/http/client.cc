@@ -243,12 +243,11 @@ Client::Impl::Attempt Client::Impl::Try(const ClientRequest& request, const OnDa
   Attempt attempt;
   attempt.last_byte = std::chrono::steady_clock::now();
   httplib::Request out = Prepare(request);
-  bool accepted = false;
   const auto on_header = [&](const httplib::Response& reply) {
-    attempt.replied = true;
+    const bool again = std::exchange(attempt.replied, true);
     attempt.last_byte = std::chrono::steady_clock::now();
     attempt.response.status = reply.status;
-    return on_data == nullptr || std::exchange(accepted, true) || Receive(attempt, on_data, {});
+    return again || on_data == nullptr || Receive(attempt, on_data, {});
   };
   out.response_handler = on_header;
   out.content_receiver = [&](const char* data, size_t size, size_t, size_t) {
