@@ -9,8 +9,8 @@
 namespace longshore::extender {
 namespace {
 
-// Far below what a stream takes as one message. A longer one would end the stream, and again each
-// time that it is opened. A usual one has some kilobytes.
+// A usual one has some kilobytes, and the log keeps thousands. Far below what a stream takes as one
+// message, of which a longer one would be refused each time.
 constexpr size_t kLongestVerdict = size_t{256} << 10;
 
 }  // namespace

@@ -323,6 +323,10 @@ Status Client::Impl::Start() {
 }
 
 Status Client::Impl::Send(std::string message) {
+  if (message.size() > options.max_message_bytes) {
+    return InvalidArgument("a message of " + std::to_string(message.size()) + " bytes to " +
+                           options.host + ": at most " + std::to_string(options.max_message_bytes));
+  }
   {
     MutexLock lock(mutex_);
     if (!open_) return Unavailable("the stream to " + options.host + " is not open");

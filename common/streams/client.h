@@ -18,10 +18,10 @@ struct ClientOptions {
   std::string host;  // name or address to dial
   int port = 0;
   std::string path;
-  std::string server_name;  // checked in the certificate; empty: host
-  std::string ca_file;      // re-read for each attempt
-  std::string token_file;   // projected token; re-read for each attempt
-  size_t max_message_bytes = 4u << 20;
+  std::string server_name;              // checked in the certificate; empty: host
+  std::string ca_file;                  // re-read for each attempt
+  std::string token_file;               // projected token; re-read for each attempt
+  size_t max_message_bytes = 4u << 20;  // of either end: a server's is the same
   size_t max_send_queue_bytes = 8u << 20;
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds ping_interval{2000};
@@ -44,8 +44,9 @@ class Client {
   ~Client();
   Status Start();
   // Queues a message on the open stream. Thread-safe; messages go out in the order of the calls,
-  // also of calls by several threads. Errors: kUnavailable when not open, kResourceExhausted when
-  // the queue is full.
+  // also of calls by several threads. Errors: kInvalidArgument for a message that is longer than
+  // an end takes (it would cost the stream, and the next one when it is sent again), kUnavailable
+  // when not open, kResourceExhausted when the queue is full.
   Status Send(std::string message);
   bool connected() const;
   void Stop();  // idempotent; joins

@@ -185,6 +185,19 @@ TEST_F(StreamTest, TheClientsQueueIsBounded) {
   EXPECT_EQ(status.error().code, Code::kResourceExhausted);
 }
 
+// Sent, it would end the stream, and the next one when it is said again.
+TEST_F(StreamTest, AMessageThatNoServerTakesIsRefusedBeforeItIsSent) {
+  client_options_.max_message_bytes = options_.max_message_bytes = 1000;
+  StartBoth();
+  const Status refused = client_->Send(std::string(1001, 'b'));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_THAT(refused.error().message, HasSubstr("1001 bytes to 127.0.0.1: at most 1000"));
+  ASSERT_TRUE(client_->Send(std::string(1000, 'a')).has_value());
+  EXPECT_TRUE(recorder_.diary.Await("message aaa"));
+  EXPECT_EQ(handler_.diary.Count("close"), 0u);
+}
+
 TEST_F(StreamTest, StopsAtAnyMoment) {
   StartServer();
   for (int i = 0; i < 20; ++i) {
