@@ -279,6 +279,41 @@ TEST(ReadArgumentsTest, NamesOfAnyKindAndSpacingAreRead) {
   }
 }
 
+// Wherever in the quick way's blocks the odd one stands, and however long the names are.
+TEST(ReadArgumentsTest, OneOddNameAmongPlainOnesIsReadAtAnyPlace) {
+  struct Odd {
+    const char* written;
+    const char* read;
+  };
+  const Odd odds[] = {{R"("a\"b")", "a\"b"},
+                      {R"("\u00e4")", "\xc3\xa4"},
+                      {"\"\xc3\xa4\"", "\xc3\xa4"},
+                      {R"( "spaced" )", "spaced"},
+                      {R"("")", ""},
+                      {"\n\"line\"", "line"}};
+  for (const Odd& odd : odds) {
+    for (size_t length = 1; length < 40; ++length) {
+      for (size_t place = 0; place < 9; ++place) {
+        std::string list;
+        std::vector<std::string> expected;
+        for (size_t i = 0; i < 9; ++i) {
+          std::string name = std::string(length, 'n') + std::to_string(i);
+          list += (i > 0 ? "," : "") + (i == place ? odd.written : '"' + name + '"');
+          expected.push_back(i == place ? odd.read : name);
+        }
+        const std::string body = Body("\"NodeNames\":[" + list + "]");
+        const auto arguments = ReadArguments(body);
+        ASSERT_TRUE(arguments.has_value()) << list << ": " << arguments.error().message;
+        ASSERT_EQ(Names(*arguments), expected) << list;
+        // Cut anywhere it is no list, and nothing behind its end is read.
+        for (size_t cut = list.size() - 1; cut > 0; cut -= std::min<size_t>(cut, 7)) {
+          ASSERT_NE(ErrorOf(Body("\"NodeNames\":[" + list.substr(0, cut))), "") << list;
+        }
+      }
+    }
+  }
+}
+
 TEST(FilterReplyTest, AListOfWhichAllPassComesBackAsItWas) {
   const std::string once = Body(R"("NodeNames":["n1", "n2"])");
   const auto arguments = ReadArguments(once);
