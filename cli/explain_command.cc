@@ -13,7 +13,7 @@ namespace longshore::cli {
 namespace {
 
 constexpr size_t kSamplesShown = 5;
-constexpr size_t kVerdictsShown = 4;
+constexpr size_t kVerdictsShown = 4;  // those in a row that say the same are one
 constexpr size_t kNodesShown = 8;
 // An API server with nothing to tell is heard once a minute (watch bookmarks).
 constexpr int64_t kSilentMs = 90'000;
@@ -45,15 +45,71 @@ std::string PodPart(const Json& explanation, WallTime now) {
   return RenderTable(table);
 }
 
-// "filter of 3 nodes"; that what was known may be old is said only where it may be.
-std::string VerdictTitle(const Json& verdict) {
+std::vector<std::string> ScoreRow(const Json& score) {
+  const bool feasible = At(score, "/feasible") != Json(false);
+  std::vector<std::string> row = {Text(score, "/node"), Text(score, "/tier"),
+                                  feasible ? Text(score, "/score") : "no"};
+  for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints", "/imagePoints"}) {
+    row.push_back(Text(score, part));
+  }
+  row.push_back(Join(Strings(score, "/reasons"), "; "));
+  return row;
+}
+
+bool IsByOldData(const Json& verdict) { return Number(verdict, "/snapshotAgeMs") > kSilentMs; }
+
+// What a call came to. Of a node that is kept out that is the first reason: its load, told as well,
+// is another one each time and changes nothing.
+Json OutcomeOf(const Json& verdict) {
+  Json nodes = Json::object();
+  for (const Json& node : Items(verdict, "/nodes")) {
+    const std::vector<std::string> reasons = Strings(node, "/reasons");
+    const bool kept_out = At(node, "/feasible") == Json(false) && !reasons.empty();
+    nodes[Text(node, "/node")] = kept_out ? Json(reasons.front()) : Json(ScoreRow(node));
+  }
+  return {{"verb", Text(verdict, "/verb")},
+          {"offered", Text(verdict, "/nodesOffered")},
+          {"old", IsByOldData(verdict)},
+          {"nodes", std::move(nodes)}};
+}
+
+// Calls in a row that came to the same: the scheduler asks again and again about a pod that waits.
+struct Calls {
+  const Json* last;
+  int before = 0;     // calls before that one
+  std::string since;  // when the first of them was
+};
+
+std::vector<Calls> Grouped(const Json& verdicts) {
+  std::vector<Calls> groups;
+  Json outcome_before;
+  for (const Json& verdict : verdicts) {
+    Json outcome = OutcomeOf(verdict);
+    if (groups.empty() || outcome != outcome_before) {
+      groups.push_back({.last = &verdict, .since = Text(verdict, "/time")});
+    } else {
+      groups.back().last = &verdict;
+      ++groups.back().before;
+    }
+    outcome_before = std::move(outcome);
+  }
+  return groups;
+}
+
+// "T filter of 3 nodes, as in the 5 calls before since T"; that what was known may be old is said
+// only where it may be.
+std::string VerdictTitle(const Calls& calls) {
+  const Json& verdict = *calls.last;
   const std::string offered = Text(verdict, "/nodesOffered");
   std::string title = Text(verdict, "/time") + " " + Text(verdict, "/verb") + " of " + offered +
                       (offered == "1" ? " node" : " nodes");
-  const int64_t silent = Number(verdict, "/snapshotAgeMs");
-  if (silent > kSilentMs) {
-    title +=
-        ", by old data: the API server was last heard " + FormatSeconds(silent / 1000) + " before";
+  if (calls.before == 1) title += ", as in the call before, at " + calls.since;
+  if (calls.before > 1) {
+    title += ", as in the " + std::to_string(calls.before) + " calls before, since " + calls.since;
+  }
+  if (IsByOldData(verdict)) {
+    title += ", by old data: the API server was last heard " +
+             FormatSeconds(Number(verdict, "/snapshotAgeMs") / 1000) + " before";
   }
   return Printable(title);
 }
@@ -62,10 +118,10 @@ std::string VerdictPart(const Json& explanation) {
   const Json& verdicts = Items(explanation, "/verdicts");
   if (verdicts.empty()) return "\nThe scheduler extender has told nothing about this pod.\n";
   std::string text = "\nWhat the scheduler extender decided:\n";
-  const size_t first = verdicts.size() > kVerdictsShown ? verdicts.size() - kVerdictsShown : 0;
-  for (size_t i = first; i < verdicts.size(); ++i) {
-    const Json& verdict = verdicts[i];
-    text += "  " + VerdictTitle(verdict) + "\n" + ScoreTable(Items(verdict, "/nodes"));
+  const std::vector<Calls> groups = Grouped(verdicts);
+  const size_t first = groups.size() > kVerdictsShown ? groups.size() - kVerdictsShown : 0;
+  for (size_t i = first; i < groups.size(); ++i) {
+    text += "  " + VerdictTitle(groups[i]) + "\n" + ScoreTable(Items(*groups[i].last, "/nodes"));
   }
   return text;
 }
@@ -133,13 +189,7 @@ std::string ScoreTable(const Json& scores) {
   Table table{{"NODE", "TIER", "SCORE", "LOCALITY", "PRESSURE", "ROOM", "IMAGE", "WHY"}, {}};
   for (const Json& score : scores) {
     if (table.rows.size() == kNodesShown) break;
-    const bool feasible = At(score, "/feasible") != Json(false);
-    auto& row = table.rows.emplace_back();
-    row = {Text(score, "/node"), Text(score, "/tier"), feasible ? Text(score, "/score") : "no"};
-    for (const char* part : {"/localityPoints", "/pressurePoints", "/roomPoints", "/imagePoints"}) {
-      row.push_back(Text(score, part));
-    }
-    row.push_back(Join(Strings(score, "/reasons"), "; "));
+    table.rows.push_back(ScoreRow(score));
   }
   return Indented(RenderTable(table));
 }

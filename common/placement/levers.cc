@@ -325,7 +325,7 @@ Lever AvoidLever(const Premise& premise) {
 
 Lever ModeLever(const Premise& premise) {
   return Switch("mode", premise.placement.mode == "Require", premise.placement.mode,
-                "Prefer instead of Require", [](Premise& p) { p.placement.mode = "Prefer"; });
+                "spec.placement.mode Prefer", [](Premise& p) { p.placement.mode = "Prefer"; });
 }
 
 Lever TierLever(const Premise& premise) {
@@ -339,8 +339,8 @@ Lever TierLever(const Premise& premise) {
       .levels = static_cast<int64_t>(wider.size()),
       .apply = [wider](Premise& p,
                        int64_t level) { p.placement.tier = wider[static_cast<size_t>(level - 1)]; },
-      .say = [wider, tier](int64_t level) -> Lever::Wording {
-        return {level, "tier " + wider[static_cast<size_t>(level - 1)] + " instead of " + tier};
+      .say = [wider](int64_t level) -> Lever::Wording {
+        return {level, "spec.placement.tier " + wider[static_cast<size_t>(level - 1)]};
       }};
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "common/base/strings.h"
+#include "common/placement/owner_kinds.h"
 
 namespace longshore::placement {
 namespace {
@@ -155,6 +156,9 @@ Attempt ByOwner(const std::string& ns, const api::LocationOwner& owner, const Vi
   }
   places = PreferReady(std::move(places));
   if (!places.empty()) return Hit("Pod", PlacesText(ns, places) + " (" + name + ")", places, view);
+  if (const std::string other = KindInOtherCase(owner.kind); !other.empty()) {
+    name += " (did you mean " + other + "? A kind is spelled as in its manifest)";
+  }
   const auto unlisted = view.Unlisted(Kind::kStatefulSets);
   return Miss("no running pod belongs to " + name + (unlisted ? ": " + unlisted->ToString() : ""));
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "common/placement/reasons.h"
@@ -74,6 +75,18 @@ std::string BytesText(int64_t bytes) { return FormatBytes(static_cast<double>(by
 
 bool IsLessThan(int percent, int64_t left, int64_t allocatable) {
   return left * 100 < allocatable * percent;
+}
+
+// "less than 5 % of its CPU would be left: 199m of 4000m", of a node where that is so.
+std::string HeadroomText(int percent, const NodeInfo& node, const PodDemand& demand, int reserved) {
+  const int64_t cpu_left = CpuLeft(node, demand, reserved);
+  const std::string text = "less than " + std::to_string(percent) + " % of its ";
+  if (IsLessThan(percent, cpu_left, node.cpu_allocatable_milli)) {
+    return text + "CPU would be left: " + std::to_string(cpu_left) + "m of " +
+           std::to_string(node.cpu_allocatable_milli) + "m";
+  }
+  return text + "memory would be left: " + BytesText(MemoryLeft(node, demand, reserved)) + " of " +
+         BytesText(node.memory_allocatable_bytes);
 }
 
 // From how many permille on there are 1, 2, … points: the share times the most points, rounded.
@@ -246,15 +259,8 @@ std::string Scorer::ObstacleText(Obstacle obstacle, const NodeInfo& node, Tier t
              BytesText(memory_left + demand_.memory_bytes) + " free";
     case Obstacle::kPods:
       return "the node has its " + std::to_string(node.max_pods) + " pods";
-    case Obstacle::kHeadroom: {
-      const bool of_cpu =
-          IsLessThan(demand_.headroom_percent, cpu_left, node.cpu_allocatable_milli);
-      return "less than " + std::to_string(demand_.headroom_percent) + " % of its " +
-             (of_cpu ? "CPU would be left: " + std::to_string(cpu_left) + "m of " +
-                           std::to_string(node.cpu_allocatable_milli) + "m"
-                     : "memory would be left: " + BytesText(memory_left) + " of " +
-                           BytesText(node.memory_allocatable_bytes));
-    }
+    case Obstacle::kHeadroom:
+      return HeadroomText(demand_.headroom_percent, node, demand_, reserved);
     case Obstacle::kTooFar:
       return std::string("placement requires tier ") + TierName(wanted_) + ", this node is at " +
              TierName(tier) + " (" + location_.reason + ")";
@@ -286,6 +292,10 @@ NodeScore Scorer::Explain(const NodeInfo& node, const Pressure& pressure, int re
   if (relaxed_ && points.tier > wanted_) {
     score.reasons.push_back(std::string("tier ") + TierName(wanted_) +
                             " was required until requireTimeoutSeconds had passed");
+  }
+  if (score.feasible && demand_.waived_headroom_percent > 0) {
+    score.reasons.push_back(HeadroomText(demand_.waived_headroom_percent, node, demand_, reserved) +
+                            ", but nodeHeadroomPercent is waived: no node has so much");
   }
   score.reasons.push_back(PressureText(pressure, points.pressure));
   const Room room = RoomOf(node);
@@ -338,7 +348,7 @@ std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location
   };
   if (stands_at_any(Obstacle::kHeadroom) && !stands_at_any(Obstacle::kNone)) {
     PodDemand without = demand;
-    without.headroom_percent = 0;
+    without.waived_headroom_percent = std::exchange(without.headroom_percent, 0);
     return RankNodes(source, location, view, without, pressure, reserved, explained);
   }
   const auto order = [](const Ranked& entry) {

@@ -49,6 +49,8 @@ struct PodDemand {
   std::optional<std::vector<api::Toleration>> tolerations = {};
   // Of the node's allocatable CPU and memory: what has to be left for others, 0 to 100.
   int headroom_percent = 0;
+  // What was wanted of it and is not looked at, since no node has so much: for the reasons.
+  int waived_headroom_percent = 0;
 };
 
 inline constexpr int kNodePoints = 84, kRackPoints = 63, kZonePoints = 42, kRegionPoints = 21;
@@ -177,7 +179,7 @@ NodeScore ScoreNode(const api::BackupSource& source, const Location& location, c
 
 // All nodes of the view, best first (score, then fewest reserved, then name); the reasons of the
 // first `explained` only, since sentences about 5000 nodes take longer than ranking them. Where
-// only the headroom keeps the last node out, they are ranked as if none was wanted.
+// only the headroom keeps the last node out, they are ranked as if none was wanted, and say so.
 std::vector<NodeScore> RankNodes(const api::BackupSource& source, const Location& location,
                                  const View& view, const PodDemand& demand,
                                  const PressureMap& pressure,

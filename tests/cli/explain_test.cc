@@ -81,6 +81,40 @@ TEST(ExplainTest, DoubtsAVerdictOnlyAfterASilenceOfTheApiServer) {
                                        "heard 10m00s before\n"));
 }
 
+// The scheduler tries a pod that waits again and again; one table says as much as four.
+TEST(ExplainTest, CallsInARowThatCameToTheSameAreOne) {
+  const auto filter = [](const std::string& time, const std::string& why, int load_percent) {
+    const std::string load = "pressure: cpu " + std::to_string(load_percent) + " %";
+    return api::Json{{"time", time},
+                     {"verb", "filter"},
+                     {"nodesOffered", 2},
+                     {"nodes",
+                      {{{"node", "n1"}, {"feasible", false}, {"reasons", {why, load}}},
+                       {{"node", "n2"}, {"feasible", false}, {"reasons", {"cordoned"}}}}}};
+  };
+  const auto text = [](const api::Json& verdicts) {
+    return RenderExplanation({{"pod", {{"name", "p"}}}, {"verdicts", verdicts}}, kNow);
+  };
+  const std::string four = text({filter("t1", "too far", 10), filter("t2", "too far", 20),
+                                 filter("t3", "too far", 30), filter("t4", "full", 30)});
+  EXPECT_THAT(four, HasSubstr("  t3 filter of 2 nodes, as in the 2 calls before, since t1\n"));
+  EXPECT_THAT(four, HasSubstr("too far; pressure: cpu 30 %\n"));
+  EXPECT_THAT(four, Not(HasSubstr("cpu 20 %")));
+  EXPECT_THAT(four, HasSubstr("  t4 filter of 2 nodes\n"));
+  EXPECT_THAT(text({filter("t1", "full", 10), filter("t2", "full", 10)}),
+              HasSubstr("  t2 filter of 2 nodes, as in the call before, at t1\n"));
+  // Then there is room for what was decided before.
+  api::Json verdicts = {filter("t0", "too far", 10)};
+  for (int i = 1; i < 8; ++i) verdicts.push_back(filter("t" + std::to_string(i), "full", 10));
+  EXPECT_THAT(text(verdicts), HasSubstr("  t0 filter of 2 nodes\n"));
+  EXPECT_THAT(text(verdicts), HasSubstr("as in the 6 calls before, since t1\n"));
+  // Another verb or number of nodes is another call.
+  verdicts = {filter("t1", "full", 10), filter("t2", "full", 10), filter("t3", "full", 10)};
+  verdicts[1]["verb"] = "prioritize";
+  verdicts[2]["nodesOffered"] = 3;
+  EXPECT_THAT(text(verdicts), Not(HasSubstr("before")));
+}
+
 // What is missing is said, not left out.
 TEST(ExplainTest, SaysWhatIsUnknown) {
   const api::Json bare = *api::ParseJson(

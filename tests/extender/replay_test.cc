@@ -361,7 +361,7 @@ TEST_F(ReplayTest, SaysWhatWouldHaveMadeFilterLetANodePass) {
   const auto asked = WhatWouldChange(recording, "n3");
   ASSERT_TRUE(asked.has_value());
   const Change tier = Find(*asked, "tier");
-  EXPECT_EQ(tier.text, "would have passed with tier Zone instead of Rack (was Rack)");
+  EXPECT_EQ(tier.text, "would have passed with spec.placement.tier Zone (was Rack)");
   EXPECT_EQ(Find(*asked, "mode").effect, "Wins");
   EXPECT_EQ(Find(*asked, "data").needed, "the data in its rack r3");
   const auto passes = [](const Recording& changed) {

@@ -20,7 +20,7 @@ TEST_F(CounterfactualTest, RequiredNearnessIsToldFromBeingBest) {
   ASSERT_TRUE(mode);
   EXPECT_EQ(mode->effect, "Passes");
   EXPECT_EQ(mode->text,
-            "would have passed with Prefer instead of Require (was Require), but not won: "
+            "would have passed with spec.placement.mode Prefer (was Require), but not won: "
             "30 points against 93 of n1");
   EXPECT_FALSE(Find(asked, "tier"));
   const auto data = Find(asked, "data");
@@ -38,7 +38,8 @@ TEST_F(CounterfactualTest, SaysWhichTierHadToDo) {
   Place({.node_name = "n1"}, "Require", "Node");
   const auto tier = Find(Ask("n3"), "tier");
   ASSERT_TRUE(tier);
-  EXPECT_EQ(tier->needed, "tier Zone instead of Node");
+  EXPECT_EQ(tier->needed, "spec.placement.tier Zone");
+  EXPECT_EQ(tier->was, "Node");
   Place({.node_name = "n1"}, "Require", "Rack");
   EXPECT_FALSE(Feasible("n3"));
   Place({.node_name = "n1"}, "Require", "Zone");

@@ -2,6 +2,7 @@
 //
 // What is left of a node for others: how it is counted, and that it never costs a pod its last
 // node.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/placement/counterfactual.h"
@@ -9,6 +10,10 @@
 
 namespace longshore::placement {
 namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
 
 // Each node has 4000m and 8 GiB.
 PodDemand WithHeadroom(int percent) {
@@ -82,6 +87,21 @@ TEST_F(FullClusterTest, HeadroomThatNoNodeHasDoesNotCount) {
   view_.AddNode("n2").cpu_requested_milli = 3000;
   EXPECT_EQ(Ranked(5)[0].node, "n2");
   EXPECT_FALSE(Ranked(5)[1].feasible);
+}
+
+// Production is told that it gets less room than was promised.
+TEST_F(FullClusterTest, HeadroomThatIsGivenUpIsSaidOfTheNodesThatGiveItUp) {
+  view_.AddNode("n3").ready = false;
+  const auto ranked = Ranked(5);
+  for (const NodeScore& score : {ranked[0], ranked[1]}) {
+    EXPECT_THAT(score.reasons, Contains("less than 5 % of its CPU would be left: 50m of 4000m, but "
+                                        "nodeHeadroomPercent is waived: no node has so much"));
+  }
+  EXPECT_THAT(ranked[2].reasons, Not(Contains(HasSubstr("waived"))));
+  view_.AddNode("n2").cpu_requested_milli = 3000;
+  for (const NodeScore& score : Ranked(5)) {
+    EXPECT_THAT(score.reasons, Not(Contains(HasSubstr("waived"))));
+  }
 }
 
 TEST_F(FullClusterTest, SaysHowMuchHeadroomWasTooMuch) {

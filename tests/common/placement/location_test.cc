@@ -12,6 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 api::SourceLocation Where(const std::string& node, const std::map<std::string, std::string>& labels,
                           const std::string& service = "", const std::string& claim = "",
@@ -283,6 +284,22 @@ TEST(LocateTest, PodsOfAnOwnerAreFoundAndTheLeaderAmongThem) {
   view.unlisted[Kind::kStatefulSets] = {Code::kPermissionDenied, "no sets"};
   EXPECT_THAT(Locate(source, view).reason,
               HasSubstr("belongs to Cluster db/orders: PermissionDenied: no sets"));
+}
+
+// "statefulset", as kubectl takes it, is no kind.
+TEST(LocateTest, AnOwnersKindInTheWrongCaseIsToldTheRightOne) {
+  FakeView view = ThreeNodes();
+  view.by_owner[{"db", "StatefulSet/pg"}] = {{"pg-0", "n1", true, ""}};
+  const auto reason = [&](const std::string& kind) {
+    return Locate(MakeSource({.owner = {kind, "pg"}}), view).reason;
+  };
+  EXPECT_EQ(reason("statefulset"),
+            "no running pod belongs to statefulset db/pg (did you mean StatefulSet? A kind is "
+            "spelled as in its manifest)");
+  EXPECT_THAT(reason("PostgreSQL"), HasSubstr("did you mean postgresql?"));
+  for (const char* kind : {"StatefulSet", "Deployment", "StatefulSets", "Made"}) {
+    EXPECT_THAT(reason(kind), Not(HasSubstr("did you mean"))) << kind;
+  }
 }
 
 // A database outside the cluster has hand-made endpoint slices with a zone and no node.
