@@ -5,6 +5,7 @@
 
 #include "common/base/files.h"
 #include "common/base/strings.h"
+#include "common/http/url.h"
 
 namespace longshore::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 // A server that went without a word, with its machine, is left after so long. Nothing that is asked
 // here waits for more than kLongestWait.
 constexpr std::chrono::seconds kReadTimeout = kLongestWait + std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kPause{500};  // between two tries
 
 }  // namespace
 
@@ -41,7 +43,7 @@ Error ErrorOfReply(int status, const std::string& body) {
   return Error{http::CodeOfStatus(status), detail};
 }
 
-Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint) {
+Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint, Waiting waiting) {
   http::ClientOptions options;
   options.base_url = endpoint.server;
   options.server_name = endpoint.tls_server_name;
@@ -58,11 +60,12 @@ Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint
     return InvalidArgument("--server " + endpoint.server + ": use https://HOST:PORT");
   }
   if (!http) return Annotate(http.error(), "--server " + endpoint.server);
-  return std::unique_ptr<ApiClient>(new ApiClient(endpoint, *std::move(http)));
+  LS_ASSIGN_OR_RETURN(http::BaseUrl url, http::ParseBaseUrl(endpoint.server));
+  return std::unique_ptr<ApiClient>(
+      new ApiClient(endpoint, std::move(url.host), std::move(waiting), *std::move(http)));
 }
 
-Result<Json> ApiClient::Call(const std::string& method, const std::string& path,
-                             const std::string& body, const std::string& key) {
+Result<http::ClientRequest> ApiClient::Prepare(const Call& call) const {
   const auto token = ReadFile(endpoint_.token_file, 64 << 10);
   if (!token) {
     return InvalidArgument("--token-file " + endpoint_.token_file + ": " + token.error().message);
@@ -73,29 +76,67 @@ Result<Json> ApiClient::Call(const std::string& method, const std::string& path,
                            " is empty: write the bearer token into it");
   }
   http::ClientRequest request;
-  request.method = method;
-  request.path = path;
-  request.body = body;
-  if (method == "PATCH") request.content_type = "application/merge-patch+json";
+  request.method = call.method;
+  request.path = call.path;
+  request.body = call.body;
+  if (call.method == "PATCH") request.content_type = "application/merge-patch+json";
   request.headers["Authorization"] = "Bearer " + bearer;
-  if (!key.empty()) request.headers["Idempotency-Key"] = key;
+  if (!call.key.empty()) request.headers["Idempotency-Key"] = call.key;
+  return request;
+}
+
+Result<Json> ApiClient::Send(const Call& call, Failure& failure) {
+  failure = Failure::kFinal;
+  LS_ASSIGN_OR_RETURN(const http::ClientRequest request, Prepare(call));
   auto response = http_->Send(request);
-  if (!response) return response.error();  // it begins with the method and the URL
+  if (!response) {
+    failure = FailureOf(response.error());
+    if (failure == Failure::kNotReceived && !HasAddress(host_)) {
+      failure = Failure::kFinal;
+      return Unavailable(endpoint_.server + ": there is no address for the name " + host_);
+    }
+    return response.error();  // it begins with the method and the URL
+  }
   if (response->status < 200 || response->status > 299) {
+    if (response->status == 503) failure = Failure::kUnanswered;
     return ErrorOfReply(response->status, response->body);
   }
   auto document = api::ParseJson(response->body);
-  if (!document) return Annotate(document.error(), endpoint_.server + path);
+  if (!document) return Annotate(document.error(), endpoint_.server + call.path);
   return document;
 }
 
-Result<Json> ApiClient::Get(const std::string& path) { return Call("GET", path, "", ""); }
+Result<Json> ApiClient::TryFor(std::chrono::seconds patience, const Call& call) {
+  const bool repeatable = call.method == "GET" || !call.key.empty();
+  const auto is_worth_it = [&](Failure failure) {
+    return failure == Failure::kNotReceived || (failure == Failure::kUnanswered && repeatable);
+  };
+  Failure failure{};
+  auto reply = Send(call, failure);
+  if (reply || !is_worth_it(failure) || patience <= kPause) return reply;
+  waiting_.say("the controller does not answer (" + reply.error().message + "); trying again for " +
+               std::to_string(patience.count()) + " s");
+  const MonotonicTime end = waiting_.clock.Monotonic() + patience;
+  while (!reply && is_worth_it(failure) && waiting_.clock.Monotonic() + kPause <= end) {
+    if (!waiting_.sleep(kPause)) {
+      return Error{Code::kCancelled, "interrupted; " + reply.error().message};
+    }
+    reply = Send(call, failure);
+  }
+  return reply;
+}
+
+Result<Json> ApiClient::Get(const std::string& path, std::chrono::seconds patience) {
+  return TryFor(patience, {"GET", path});
+}
 Result<Json> ApiClient::Post(const std::string& path, const Json& body, const std::string& key) {
-  return Call("POST", path, body.dump(), key);
+  return TryFor(kPatience, {"POST", path, body.dump(), key});
 }
 Result<Json> ApiClient::Patch(const std::string& path, const Json& body) {
-  return Call("PATCH", path, body.dump(), "");
+  return TryFor(kPatience, {"PATCH", path, body.dump()});
 }
-Result<Json> ApiClient::Delete(const std::string& path) { return Call("DELETE", path, "", ""); }
+Result<Json> ApiClient::Delete(const std::string& path) {
+  return TryFor(kPatience, {"DELETE", path});
+}
 
 }  // namespace longshore::cli

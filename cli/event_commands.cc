@@ -77,10 +77,12 @@ void PrintNew(Session& session, const Json& page) {
 }
 
 Result<Json> ReadPage(Session& session, ApiClient& api, const std::string& after,
-                      std::chrono::seconds wait) {
+                      std::chrono::seconds wait, std::chrono::seconds patience = kPatience) {
   LS_ASSIGN_OR_RETURN(const std::string ns, session.ListNamespace());
-  auto page = api.Get(WithQuery(
-      "/v1/events", {{"namespace", ns}, {"after", after}, {"wait", std::to_string(wait.count())}}));
+  auto page = api.Get(
+      WithQuery("/v1/events",
+                {{"namespace", ns}, {"after", after}, {"wait", std::to_string(wait.count())}}),
+      patience);
   if (!page && page.error().code == Code::kGone) {
     return Error{Code::kGone,
                  "the cursor is too old, events after it are lost: list requests, pods "
@@ -90,12 +92,14 @@ Result<Json> ReadPage(Session& session, ApiClient& api, const std::string& after
 }
 
 Status FollowEvents(Session& session, ApiClient& api, std::string after) {
+  bool answered = false;  // before that it may be no server of ours
   while (true) {
-    const auto page = ReadPage(session, api, after, kLongestWait);
+    const auto page = ReadPage(session, api, after, kLongestWait, answered ? kOnce : kPatience);
     if (page) {
       PrintNew(session, *page);
       after = Text(*page, "/cursor");
-    } else if (!IsTransient(page.error())) {
+      answered = true;
+    } else if (!answered || !IsTransient(page.error())) {
       return page.error();
     }
     const auto pause = std::chrono::milliseconds(page ? 0 : 1000);

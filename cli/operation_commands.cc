@@ -95,6 +95,9 @@ Status Get(Session& session, const std::string& name) {
 Status Watch(Session& session, const std::string& name) {
   LS_ASSIGN_OR_RETURN(ApiClient* const api, session.Api());
   LS_ASSIGN_OR_RETURN(const auto parsed, session.ParseName(name));
+  // Following waits for ever for a server that is not there: ask once whether this one is.
+  LS_ASSIGN_OR_RETURN(const std::string path, OperationPath(session, name));
+  LS_RETURN_IF_ERROR(api->Get(path));
   LS_ASSIGN_OR_RETURN(const Json ended,
                       Follow(session, *api, {.ns = parsed.ns, .names = {parsed.name}}));
   if (session.json()) session.Print(ended, "operation", {});

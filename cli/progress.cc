@@ -5,6 +5,7 @@
 #include <map>
 #include <ostream>
 #include <set>
+#include <utility>
 
 #include "cli/fields.h"
 #include "common/base/strings.h"
@@ -64,8 +65,16 @@ class Screen {
   explicit Screen(Surroundings& io) : io_(io) {}
 
   void Show(const Json& operations) {
+    away_ = false;
     if (io_.err_is_terminal) return Redraw(operations);
     for (const Json& operation : operations) Line(operation);
+  }
+  // Said once, until there is something to show again.
+  void ShowThatNobodyAnswers(const Error& error) {
+    if (std::exchange(away_, true)) return;
+    io_.err << Printable("the controller does not answer (" + error.message + "); waiting for it")
+            << std::endl;
+    drawn_ = 0;  // the next table goes below
   }
 
  private:
@@ -97,6 +106,7 @@ class Screen {
   };
   Surroundings& io_;
   long drawn_ = 0;
+  bool away_ = false;
   std::map<std::string, Last> last_;
 };
 
@@ -113,13 +123,14 @@ Result<Json> ReadFollowed(ApiClient& api, const FollowOptions& options) {
   Json found = Json::array();
   if (options.names.size() <= 2) {
     for (const std::string& name : options.names) {
-      LS_ASSIGN_OR_RETURN(Json operation, api.Get("/v1/operations/" + options.ns + "/" + name));
+      LS_ASSIGN_OR_RETURN(Json operation,
+                          api.Get("/v1/operations/" + options.ns + "/" + name, kOnce));
       found.push_back(std::move(operation));
     }
     return found;
   }
   LS_ASSIGN_OR_RETURN(const Json list,
-                      api.Get(WithQuery("/v1/operations", {{"namespace", options.ns}})));
+                      api.Get(WithQuery("/v1/operations", {{"namespace", options.ns}}), kOnce));
   std::map<std::string, const Json*> by_name;
   for (const Json& item : Items(list)) by_name[Text(item, "/name")] = &item;
   for (const std::string& name : options.names) {
@@ -179,6 +190,7 @@ Result<Json> Follow(Session& session, ApiClient& api, const FollowOptions& optio
     auto operations = ReadFollowed(api, options);
     // A restart of the controller is no reason to stop following.
     if (!operations && !IsTransient(operations.error())) return operations.error();
+    if (!operations) screen.ShowThatNobodyAnswers(operations.error());
     if (operations) {
       screen.Show(*operations);
       if (std::all_of(operations->begin(), operations->end(), HasEnded)) {

@@ -6,9 +6,11 @@
 #include <ostream>
 
 #include "cli/fields.h"
+#include "cli/request_file.h"
 #include "cli/request_wait.h"
 #include "cli/scaling_flags.h"
 #include "cli/session.h"
+#include "common/api/schema.h"
 #include "common/base/strings.h"
 
 namespace longshore::cli {
@@ -152,22 +154,40 @@ Status Delete(Session& session, const std::string& name) {
 
 struct ScaleFlags {
   std::string name, deadline;
-  std::optional<int> min, initial, max, demand;
+  std::optional<int64_t> min, initial, max, demand;
 };
+
+// As the schema has it, so that what is out of its range is told before what does not fit the
+// request.
+Status CheckNumber(const char* flag, const char* field, const std::optional<int64_t>& value) {
+  if (!value) return {};
+  const Json& schema = RequestSpecSchema().at("properties");
+  const auto problems = api::SchemaProblems(schema, At(schema, field), *value,
+                                            std::string(flag) + " " + std::to_string(*value));
+  if (!problems.empty()) return InvalidArgument(Join(problems, "; "));
+  return {};
+}
+
+Status CheckNumbers(const ScaleFlags& flags) {
+  LS_RETURN_IF_ERROR(CheckNumber("--pods", "/pods/properties/initial", flags.initial));
+  LS_RETURN_IF_ERROR(CheckNumber("--min", "/pods/properties/min", flags.min));
+  LS_RETURN_IF_ERROR(CheckNumber("--max", "/pods/properties/max", flags.max));
+  return CheckNumber("--demand", "/demand", flags.demand);
+}
 
 // spec.pods.initial must lie between min and max. Where it no longer would, it becomes the number
 // that is wanted now, as near as the new limits allow: a changed one is a wish for so many pods.
 Status FitInitial(const Json& before, const ScaleFlags& flags, Json& pods) {
   const int64_t min = flags.min.value_or(Number(before, "/spec/pods/min", 0));
   const int64_t max = flags.max.value_or(Number(before, "/spec/pods/max", 1));
-  if (flags.initial && !flags.max && *flags.initial > max) {
-    return InvalidArgument("--pods: the request has at most " + std::to_string(max) +
-                           " pods; give --max " + std::to_string(*flags.initial) + " as well");
-  }
-  if (flags.initial && !flags.min && *flags.initial < min) {
-    return InvalidArgument("--pods: the request has at least " + std::to_string(min) +
-                           " pods; give --min " + std::to_string(*flags.initial) + " as well");
-  }
+  const auto refuse = [&](const char* limit) {
+    const std::string pods = std::to_string(*flags.initial);
+    return InvalidArgument("--pods " + pods + ": the request allows " + std::to_string(min) +
+                           " to " + std::to_string(max) + " pods; give " + limit + " " + pods +
+                           " as well");
+  };
+  if (flags.initial && !flags.max && *flags.initial > max) return refuse("--max");
+  if (flags.initial && !flags.min && *flags.initial < min) return refuse("--min");
   const int64_t initial = Number(before, "/spec/pods/initial", 1);
   if (flags.initial || min > max || (min <= initial && initial <= max)) return {};
   pods["initial"] = std::clamp(Number(before, "/status/desiredPods", initial), min, max);
@@ -175,6 +195,7 @@ Status FitInitial(const Json& before, const ScaleFlags& flags, Json& pods) {
 }
 
 Status Scale(Session& session, const ScaleFlags& flags) {
+  LS_RETURN_IF_ERROR(CheckNumbers(flags));
   Json spec = Json::object();
   if (flags.min) spec["pods"]["min"] = *flags.min;
   if (flags.initial) spec["pods"]["initial"] = *flags.initial;

@@ -77,7 +77,7 @@ Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created, 
   LastingRefusal refusal(kLastsForPods);
   std::string line, last_line;
   while (true) {
-    const auto request = api.Get(PathOf(created));
+    const auto request = api.Get(PathOf(created), kOnce);
     if (!request && !IsTransient(request.error())) return request.error();
     if (request && UsablePods(*request) >= Number(*request, "/spec/pods/initial")) return *request;
     if (request) LS_RETURN_IF_ERROR(refusal.Check(*request, session.io.clock.Monotonic()));
@@ -106,7 +106,7 @@ Status WaitForVerdict(Session& session, ApiClient& api, Json& request) {
     if (!session.io.sleep(kPoll)) {
       return Error{Code::kCancelled, "the request stays" + LookAgain(request)};
     }
-    auto seen = api.Get(PathOf(request));
+    auto seen = api.Get(PathOf(request), kOnce);
     // Who may make requests need not be allowed to read them.
     if (!seen && seen.error().code == Code::kPermissionDenied) return {};
     if (!seen && !IsTransient(seen.error())) return seen.error();

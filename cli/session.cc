@@ -48,8 +48,10 @@ Result<ApiClient*> Session::Api() {
     return missing("--ca-file", "LONGSHORE_CA_FILE");
   }
   if (settings_->token_file.empty()) return missing("--token-file", "LONGSHORE_TOKEN_FILE");
+  const auto say = [this](const std::string& line) { io.err << Printable(line) << std::endl; };
   LS_ASSIGN_OR_RETURN(api_, ApiClient::Create({settings_->server, settings_->ca_file,
-                                               settings_->token_file, settings_->tls_server_name}));
+                                               settings_->token_file, settings_->tls_server_name},
+                                              {io.clock, io.sleep, say}));
   return api_.get();
 }
 

@@ -2,14 +2,14 @@
 //
 // longshore record REQUEST: what its pods use, a line each second. longshore simulate FILE --trace:
 // what another scaling would have made of that, without a cluster.
-#include <yaml-cpp/yaml.h>
-
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <optional>
 #include <ostream>
 
 #include "cli/explain.h"
 #include "cli/fields.h"
+#include "cli/request_file.h"
 #include "cli/session.h"
 #include "common/api/operation.h"
 #include "common/api/request.h"
@@ -71,75 +71,66 @@ Status Record(Session& session, const RecordFlags& flags) {
 
 // ---- simulate ----------------------------------------------------------------------------------
 
+constexpr int64_t kLongestProvisioning = 24 * 3600;
+
 struct SimulateFlags {
   std::string file, trace, provisioning = "2s";
-  std::string cpu_request, memory_request, cpu_limit;
+  std::optional<std::string> cpu_request, memory_request, cpu_limit;
 };
 
-// Quoted scalars are strings; others numbers or booleans where they read as such.
-Json FromYaml(const YAML::Node& node) {
-  if (node.IsMap()) {
-    Json object = Json::object();
-    for (const auto& entry : node) object[entry.first.as<std::string>()] = FromYaml(entry.second);
-    return object;
+// A quantity over 0: of nothing there are no percentages, and nothing runs within a limit of 0.
+Status SetQuantity(const char* flag, const std::string& text, std::string& quantity) {
+  const auto milli = ParseQuantityMilli(text);
+  if (!milli || *milli <= 0) {
+    return InvalidArgument(std::string(flag) + " " + text +
+                           ": must be a quantity over 0, such as 200m (of cpu) or 192Mi");
   }
-  if (node.IsSequence()) {
-    Json list = Json::array();
-    for (const YAML::Node& item : node) list.push_back(FromYaml(item));
-    return list;
-  }
-  if (!node.IsScalar()) return nullptr;
-  const std::string& text = node.Scalar();
-  if (node.Tag() == "!") return text;
-  if (const auto number = ParseInt(text)) return *number;
-  if (text == "true" || text == "false") return text == "true";
-  return text;
+  quantity = text;
+  return {};
 }
 
-Result<api::ComputeRequestSpec> ReadSpec(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Json document;
-  try {
-    document = FromYaml(YAML::Load(text));
-  } catch (const YAML::Exception& error) {
-    return InvalidArgument(path + ": line " + std::to_string(error.mark.line + 1) +
-                           ": not the YAML of a ComputeRequest");
-  }
-  if (!At(document, "/spec").is_object()) return InvalidArgument(path + ": spec: is required");
-  Json& spec = document["spec"];
-  // What the CRD fills in.
-  Json& scaling = spec["scaling"];
-  if (scaling.is_null() || (scaling.is_object() && !scaling.contains("signals"))) {
-    scaling["signals"] = Json::array({{{"name", "cpu"},
-                                       {"up", {{"utilizationPercent", 80}}},
-                                       {"down", {{"utilizationPercent", 10}}}}});
-  }
-  auto read = api::ReadJson<api::ComputeRequestSpec>(spec, "spec");
-  if (!read) return Annotate(read.error(), path);
-  return *std::move(read);
-}
-
-api::ResourceRequirements Resources(const SimulateFlags& flags) {
+Result<api::ResourceRequirements> Resources(const SimulateFlags& flags) {
   api::ResourceRequirements resources;
-  if (!flags.cpu_request.empty()) resources.requests["cpu"] = flags.cpu_request;
-  if (!flags.memory_request.empty()) resources.requests["memory"] = flags.memory_request;
-  if (!flags.cpu_limit.empty()) resources.limits["cpu"] = flags.cpu_limit;
+  auto &requests = resources.requests, &limits = resources.limits;
+  if (flags.cpu_request) {
+    LS_RETURN_IF_ERROR(SetQuantity("--cpu-request", *flags.cpu_request, requests["cpu"]));
+  }
+  if (flags.memory_request) {
+    LS_RETURN_IF_ERROR(SetQuantity("--memory-request", *flags.memory_request, requests["memory"]));
+  }
+  if (flags.cpu_limit) {
+    LS_RETURN_IF_ERROR(SetQuantity("--cpu-limit", *flags.cpu_limit, limits["cpu"]));
+  }
+  if (flags.cpu_request && flags.cpu_limit &&
+      *ParseQuantityMilli(*flags.cpu_limit) < *ParseQuantityMilli(*flags.cpu_request)) {
+    return InvalidArgument("--cpu-limit " + *flags.cpu_limit +
+                           ": must be at least --cpu-request, which is " + *flags.cpu_request);
+  }
   return resources;
+}
+
+Result<std::chrono::seconds> Provisioning(const SimulateFlags& flags) {
+  const auto seconds = ParseSeconds(flags.provisioning);
+  if (!seconds) return Annotate(seconds.error(), "--provisioning");
+  if (*seconds > kLongestProvisioning) {
+    return InvalidArgument("--provisioning " + flags.provisioning + ": must be at most 24h");
+  }
+  return std::chrono::seconds(*seconds);
 }
 
 Status Simulate(Session& session, const SimulateFlags& flags) {
   scaling::ReplayInput input;
-  LS_ASSIGN_OR_RETURN(const api::ComputeRequestSpec spec, ReadSpec(flags.file));
+  LS_ASSIGN_OR_RETURN(const api::ComputeRequestSpec spec, ReadRequestFile(flags.file));
+  LS_ASSIGN_OR_RETURN(const api::ResourceRequirements resources, Resources(flags));
   input.pods = spec.pods;
-  auto policy = scaling::ResolvePolicy(spec.scaling, Resources(flags));
+  auto policy = scaling::ResolvePolicy(spec.scaling, resources);
   if (!policy) {
     return Annotate(policy.error(), flags.file +
                                         " (requests of the pod: --cpu-request, "
                                         "--memory-request)");
   }
   input.policy = *std::move(policy);
-  LS_ASSIGN_OR_RETURN(const int64_t provisioning, ParseSeconds(flags.provisioning));
-  input.provisioning = std::chrono::seconds(provisioning);
+  LS_ASSIGN_OR_RETURN(input.provisioning, Provisioning(flags));
   LS_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.trace));
   auto trace = scaling::ReadTrace(text);
   if (!trace) return Annotate(trace.error(), flags.trace);

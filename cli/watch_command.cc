@@ -26,21 +26,15 @@ bool Of(const Json& item, const std::string& request) {
          Text(item, "/spec/requestRef/name") == request;
 }
 
-// The items of a list that belong to the request.
-Result<Json> Read(ApiClient& api, const std::string& path, const std::string& ns,
-                  const std::function<bool(const Json&)>& wanted) {
-  LS_ASSIGN_OR_RETURN(const Json list, api.Get(WithQuery(path, {{"namespace", ns}})));
-  Json kept = Json::array();
-  for (const Json& item : Items(list)) {
-    if (wanted(item)) kept.push_back(item);
-  }
-  return kept;
-}
-
 class Watcher {
  public:
-  Watcher(Session& session, ApiClient& api, std::string ns, std::string request)
-      : session_(session), api_(api), ns_(std::move(ns)), request_(std::move(request)) {}
+  Watcher(Session& session, ApiClient& api, std::string ns, std::string request,
+          std::chrono::seconds patience)
+      : session_(session),
+        api_(api),
+        ns_(std::move(ns)),
+        request_(std::move(request)),
+        patience_(patience) {}
 
   // Reads all anew. What is away for now leaves the last scene, and says so in it.
   Status Look() {
@@ -62,8 +56,18 @@ class Watcher {
   }
 
  private:
+  Result<Json> Get(const std::string& path) { return api_.Get(path, patience_); }
+  // The items of a list that belong to the request.
+  Result<Json> Read(const std::string& path, const std::function<bool(const Json&)>& wanted) {
+    LS_ASSIGN_OR_RETURN(const Json list, Get(WithQuery(path, {{"namespace", ns_}})));
+    Json kept = Json::array();
+    for (const Json& item : Items(list)) {
+      if (wanted(item)) kept.push_back(item);
+    }
+    return kept;
+  }
   Status ReadAll() {
-    LS_ASSIGN_OR_RETURN(Json requests, Read(api_, "/v1/requests", ns_, [&](const Json& item) {
+    LS_ASSIGN_OR_RETURN(Json requests, Read("/v1/requests", [&](const Json& item) {
                           return request_.empty() || Text(item, "/name") == request_;
                         }));
     if (!request_.empty() && requests.empty()) {
@@ -71,15 +75,14 @@ class Watcher {
                       "; longshore request list shows those that there are");
     }
     const auto of = [&](const Json& item) { return Of(item, request_); };
-    LS_ASSIGN_OR_RETURN(Json pods, Read(api_, "/v1/pods", ns_, of));
-    LS_ASSIGN_OR_RETURN(Json operations, Read(api_, "/v1/operations", ns_, [&](const Json& item) {
+    LS_ASSIGN_OR_RETURN(Json pods, Read("/v1/pods", of));
+    LS_ASSIGN_OR_RETURN(Json operations, Read("/v1/operations", [&](const Json& item) {
                           return of(item) && Text(item, "/status/completionTime").empty();
                         }));
     Json scaling = Json::array();
     for (const Json& request : requests) {
       if (scaling.size() == kMostScalings) break;
-      auto one =
-          api_.Get(RequestPath(Text(request, "/namespace"), Text(request, "/name")) + "/scaling");
+      auto one = Get(RequestPath(Text(request, "/namespace"), Text(request, "/name")) + "/scaling");
       if (one) {
         scaling.push_back(*std::move(one));
       } else if (one.error().code != Code::kNotFound) {  // it may have gone since it was listed
@@ -97,10 +100,10 @@ class Watcher {
   // A new leader begins a new log; the old cursor is then gone, and the new one is read from its
   // start.
   Status ReadEvents() {
-    auto page = api_.Get(WithQuery("/v1/events", {{"namespace", ns_}, {"after", cursor_}}));
+    auto page = Get(WithQuery("/v1/events", {{"namespace", ns_}, {"after", cursor_}}));
     if (!page && page.error().code == Code::kGone) {
       cursor_.clear();
-      page = api_.Get(WithQuery("/v1/events", {{"namespace", ns_}}));
+      page = Get(WithQuery("/v1/events", {{"namespace", ns_}}));
     }
     if (!page) return page.error();
     cursor_ = Text(*page, "/cursor");
@@ -116,6 +119,7 @@ class Watcher {
   Session& session_;
   ApiClient& api_;
   const std::string ns_, request_;
+  const std::chrono::seconds patience_;
   std::string cursor_;
   Scene scene_;
   Json fresh_ = Json::array();
@@ -165,7 +169,8 @@ Status Watch(Session& session, const WatchFlags& flags) {
     ns = parsed.ns;
     name = parsed.name;
   }
-  Watcher watcher(session, *api, ns, name);
+  // A page that is drawn again says by itself what is away.
+  Watcher watcher(session, *api, ns, name, flags.once ? kPatience : kOnce);
   LS_RETURN_IF_ERROR(watcher.Look());
   if (flags.once && !session.json()) {
     if (!watcher.scene().trouble.empty()) return Unavailable(watcher.scene().trouble);

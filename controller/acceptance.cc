@@ -68,6 +68,15 @@ std::string SourceKey(const api::Operation& operation) {
          operation.spec.source_ref.name;
 }
 
+std::string OtherSource(const api::Operation& operation, const api::ComputeRequest& request) {
+  const std::string prepared = NamespaceOfSource(request.spec.source_ref, request.metadata.ns) +
+                               "/" + request.spec.source_ref.name;
+  const std::string asked = SourceKey(operation);
+  if (asked == prepared) return "";
+  return "spec.sourceRef: the pods of request " + request.metadata.name + " are for source " +
+         prepared + ", not for " + asked + "; make an operation for a request of that source";
+}
+
 std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own) {
   return ref.ns.empty() ? own : ref.ns;
 }

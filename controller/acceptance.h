@@ -41,5 +41,7 @@ Status CheckSecrets(Cluster& cluster, const References& references, const std::s
 std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own);
 // "NS/NAME" of the operation's source, as its metadata.Key().
 std::string SourceKey(const api::Operation& operation);
+// What is wrong when the operation is of another source than the pods of its request; else empty.
+std::string OtherSource(const api::Operation& operation, const api::ComputeRequest& request);
 
 }  // namespace longshore::controller

@@ -122,6 +122,10 @@ std::optional<WallTime> DeadlineOf(const api::ComputeRequestSpec& spec,
   return scaling::NextDaily(spec.daily_deadline, since);
 }
 
+int OperationsLeft(const std::vector<api::Operation>& operations) {
+  return static_cast<int>(std::ranges::count_if(operations, IsLeft));
+}
+
 scaling::DeadlineInput RemainingWork(const Environment& env, const api::ComputeRequest& request,
                                      const std::vector<api::Operation>& operations,
                                      const Crew& crew, const api::ScalingLimit& limit) {

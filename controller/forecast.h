@@ -18,6 +18,9 @@ namespace longshore::controller {
 std::optional<WallTime> DeadlineOf(const api::ComputeRequestSpec& spec,
                                    const std::vector<api::Operation>& operations, WallTime now);
 
+// Operations that have to be done in time.
+int OperationsLeft(const std::vector<api::Operation>& operations);
+
 // `limit` is the tightest of the caps. Lists the operations of all requests: not for every tick.
 scaling::DeadlineInput RemainingWork(const Environment& env, const api::ComputeRequest& request,
                                      const std::vector<api::Operation>& operations,

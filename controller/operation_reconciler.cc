@@ -53,6 +53,9 @@ Result<Again> OperationReconciler::OnWaiting(api::Operation& operation) {
   if (request) {
     const std::string ending = EndOfRequest(request, env_.clock.Now());
     if (!ending.empty()) return Cancel(operation, kReasonRequestEnded, ending);
+    if (const std::string other = OtherSource(operation, *request); !other.empty()) {
+      return Fail(operation, "Configuration", other);
+    }
   }
   const auto [reason, message] = WhyWaiting(operation);
   // What it waits for in line is the dispatcher's to say; so is why it is tried again.
@@ -105,13 +108,9 @@ Result<Again> OperationReconciler::OnInterrupted(api::Operation& operation) {
   const std::string why = operation.status.error ? operation.status.error->message : "";
   if (operation.spec.cancel) return Cancel(operation, "Cancelled", "cancelled after " + why);
   if (operation.status.attempt >= operation.spec.max_attempts) {
-    MoveToFailed(operation, "Interrupted",
-                 "interrupted in each of " + std::to_string(operation.status.attempt) +
-                     " attempts; the last time: " + why,
-                 env_.NowText());
-    LS_RETURN_IF_ERROR(Write(operation));
-    AnnounceFinished(env_.events, operation);
-    return Again();
+    return Fail(operation, "Interrupted",
+                "interrupted in each of " + std::to_string(operation.status.attempt) +
+                    " attempts; the last time: " + why);
   }
   MoveToQueued(operation, "Interrupted", "tried again: " + why, env_.NowText());
   LS_RETURN_IF_ERROR(Write(operation));
@@ -175,6 +174,14 @@ std::vector<api::BackupPodPtr> OperationReconciler::LeasedRows(
 Result<Again> OperationReconciler::Cancel(api::Operation& operation, const std::string& reason,
                                           const std::string& message) {
   MoveToCancelled(operation, reason, message, env_.NowText());
+  LS_RETURN_IF_ERROR(Write(operation));
+  AnnounceFinished(env_.events, operation);
+  return Again();
+}
+
+Result<Again> OperationReconciler::Fail(api::Operation& operation, const std::string& error_class,
+                                        const std::string& message) {
+  MoveToFailed(operation, error_class, message, env_.NowText());
   LS_RETURN_IF_ERROR(Write(operation));
   AnnounceFinished(env_.events, operation);
   return Again();

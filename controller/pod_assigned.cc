@@ -165,7 +165,10 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
     repository = Find<api::BackupRepository>(env_.cluster, ns, policy->spec.repository_ref.name);
   }
   Result<messages::Assign> assign = NotFound("the source, policy or repository is gone");
-  if (source && repository) {
+  const std::string other = seen.request ? OtherSource(operation, *seen.request) : "";
+  if (!other.empty()) {
+    assign = InvalidArgument(other);
+  } else if (source && repository) {
     assign = MakeAssign(env_.cluster, operation, *source, *repository,
                         policy->spec.operation_limits, seen.row.status.lease->epoch);
   }

@@ -15,8 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A quota is looked at again after as long as it has been exceeded, within these.
-constexpr seconds kQuotaAgain{5}, kQuotaAgainAtMost{60};
+// What was refused is tried again after as long as it has been refused, within these.
+constexpr seconds kRefusedAgain{5}, kRefusedAgainAtMost{60};
 
 // Why the API does not make a Pod, and what helps.
 struct Refusal {
@@ -114,17 +114,20 @@ Status PodReconciler::Adopt(Seen& seen, const api::Json& pod) {
 }
 
 // Stays Planned and says why; tries again with back-off. A maybe-created Pod is found next time.
-// That a quota is used up is no error: it is waited for.
+// What quota, admission or validation refuse is no error of ours: a change is waited for.
 Result<Again> PodReconciler::OnNotCreated(Seen& seen, const Error& error) {
   pace_.Failed(seen.row, Pace::Step::kCreated);
   const Refusal refusal = RefusalOf(error);
   if (seen.row.status.reason != refusal.reason) {
     LS_RETURN_IF_ERROR(Move(seen, api::kPlanned, refusal.reason, error.message + refusal.remedy));
   }
-  if (error.code != Code::kResourceExhausted) return error;
-  const auto exceeded = Waited(seen.row.status.last_transition_time, env_.clock.Now());
+  const bool refused = error.code == Code::kResourceExhausted ||
+                       error.code == Code::kPermissionDenied ||
+                       error.code == Code::kInvalidArgument;
+  if (!refused) return error;
+  const auto since = Waited(seen.row.status.last_transition_time, env_.clock.Now());
   return Again(std::chrono::ceil<milliseconds>(
-      std::clamp<std::chrono::nanoseconds>(exceeded, kQuotaAgain, kQuotaAgainAtMost)));
+      std::clamp<std::chrono::nanoseconds>(since, kRefusedAgain, kRefusedAgainAtMost)));
 }
 
 }  // namespace longshore::controller

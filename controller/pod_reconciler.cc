@@ -183,6 +183,11 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
         "the container runs, but its worker has not dialled the controller; see its logs, "
         "and that pods may reach " +
         env_.settings.controller_endpoint;
+  } else if (reason.empty() && !seen.pod.node.empty()) {
+    reason = kReasonContainerCreating;
+    message = "node " + seen.pod.node +
+              " still makes its container (pulls the image, mounts volumes), or its kubelet does "
+              "not answer; see `kubectl describe pod`";
   }
   const bool known = reason.empty() || seen.row.status.reason == reason ||
                      seen.row.status.reason == kReasonWorkerSilent;
@@ -191,8 +196,9 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
   seen.row.status.reason = reason;
   seen.row.status.message = Clip(message);
   LS_RETURN_IF_ERROR(WriteStatus(env_.cluster, seen.row));
-  // That no node has room is no reason to try others one by one.
-  if (reason != "Unschedulable") pace_.Failed(seen.row, Pace::Step::kWorks);
+  // That no node has room, or a pull takes long, is no reason to try others one by one.
+  const bool failed = reason != "Unschedulable" && reason != kReasonContainerCreating;
+  if (failed) pace_.Failed(seen.row, Pace::Step::kWorks);
   LogWarn("pod has trouble starting",
           {{"pod", seen.row.metadata.Key()}, {"reason", reason}, {"message", message}});
   env_.cluster.Event(ToJson(seen.row), true, reason, "Provisioning", message);

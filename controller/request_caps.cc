@@ -70,7 +70,7 @@ void RequestReconciler::FindRoom(Visit& visit) {
   visit.room = own == next.end() ? 0 : own->second;
   if (counting + visit.room < desired) {
     visit.memory->held = true;
-    visit.held = NamespaceLimit(*pods, meta.ns, counting + visit.room);
+    visit.held = NamespaceLimit(*pods, meta, counting + visit.room);
     api::ScalingDecision& decision = visit.request.status.last_decision;
     if (visit.decided && !decision.limit) decision.limit = visit.held;
   }

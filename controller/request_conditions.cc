@@ -36,10 +36,14 @@ api::Condition PodsProvisioned(const ConditionInput& in) {
   }
   if (working >= in.desired) return Make("PodsProvisioned", "True", "PodsProvisioned", count);
   if (!in.no_node.empty()) {
+    const std::string other =
+        in.require_timeout
+            ? "wait: nearness is only preferred when the source's requireTimeoutSeconds of " +
+                  std::to_string(*in.require_timeout) + " are over"
+            : "set its spec.placement.requireTimeoutSeconds or mode to Prefer";
     return Make("PodsProvisioned", "False", "NoFeasibleNode",
                 count + "; no node is near enough and has room: " + in.no_node +
-                    "; free a node, correct the source's spec.location, or set its "
-                    "spec.placement.requireTimeoutSeconds or mode to Prefer");
+                    "; free a node, correct the source's spec.location, or " + other);
   }
   if (const CrewMember* member = Troubled(in.crew)) {
     return Make("PodsProvisioned", "False", member->row->status.reason,

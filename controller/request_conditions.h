@@ -32,8 +32,9 @@ struct ConditionInput {
   const scaling::DeadlineEstimate& deadline;
   // What copies_apart.h found; empty: nothing, the references are missing.
   std::optional<api::Condition> copies_apart;
-  std::string no_node;                    // required placement, and no node will do: why
-  std::optional<api::ScalingLimit> held;  // a cap keeps it from making all that are wanted
+  std::string no_node;                     // required placement, and no node will do: why
+  std::optional<int64_t> require_timeout;  // s, of the source's placement
+  std::optional<api::ScalingLimit> held;   // a cap keeps it from making all that are wanted
   WallTime now;
 };
 

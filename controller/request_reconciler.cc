@@ -283,10 +283,13 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
           env_.clock.Monotonic() - env_.started;
   const bool accepted = visit.acceptance.references.has_value();
   const bool has_rules = accepted && !visit.acceptance.references->scaling.rules.empty();
-  for (api::Condition& condition :
-       MakeConditions({visit.crew, visit.scaling, accepted, has_rules, restarted,
-                       status.desired_pods, HasDeadline(visit.request.spec), visit.memory->deadline,
-                       std::move(copies_apart), visit.no_node, visit.held, env_.clock.Now()})) {
+  const auto require_timeout =
+      accepted ? visit.acceptance.references->source.spec.placement.require_timeout_seconds
+               : std::nullopt;
+  for (api::Condition& condition : MakeConditions(
+           {visit.crew, visit.scaling, accepted, has_rules, restarted, status.desired_pods,
+            HasDeadline(visit.request.spec), visit.memory->deadline, std::move(copies_apart),
+            visit.no_node, require_timeout, visit.held, env_.clock.Now()})) {
     conditions.push_back(std::move(condition));
   }
   if (visit.drain) conditions.push_back(*visit.drain);
@@ -336,7 +339,10 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   };
   if (const api::Condition* limited = turned("ScalingLimited")) {
     env_.tally.limited(limited->reason);
-    env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
+    const auto& told = request.status.last_decision.limit;
+    const bool in_note = visit.decided && told && told->reason == limited->reason;
+    if (!in_note)
+      env_.cluster.Event(ToJson(request), false, limited->reason, "Scale", limited->message);
   }
   const api::Condition* apart = flipped(kCopiesApart);
   if (apart != nullptr && apart->status == "False") {

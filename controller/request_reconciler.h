@@ -37,9 +37,10 @@ class RequestReconciler {
     int64_t secrets_generation = -1;
     std::string secret_missing;  // what was wrong with them
     scaling::GrowthMemory growth;
-    scaling::DeadlineEstimate deadline;  // made at that time, of that spec.deadline
+    scaling::DeadlineEstimate deadline;  // made at that time, of this:
     MonotonicTime deadline_made;
     std::string deadline_of;
+    int deadline_left = 0;  // operations
     // When some pods' usage was not fresh, and when status last said anew of which.
     MonotonicTime silent_seen, silent_told;
     int may_run = 0;    // pods, when it was visited last

@@ -14,7 +14,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr seconds kEstimateAgain{10};
+// Where as many operations are left as before, and where there are more or fewer.
+constexpr seconds kEstimateAgain{10}, kWorkEstimatedAgain{1};
 constexpr WallTime::duration kNews = seconds(30);
 
 // Operations that wait for any pod of the crew. A check is part of accepting a source, and one that
@@ -89,7 +90,7 @@ scaling::ScalingInput RequestReconciler::InputOf(const Visit& visit) {
   return in;
 }
 
-// Not each second: it lists operations, and what it says is written.
+// Not at each visit: it lists operations, and what it says is written.
 void RequestReconciler::EstimateFinish(Visit& visit) {
   Memory& memory = *visit.memory;
   api::ComputeRequestStatus& status = visit.request.status;
@@ -102,7 +103,10 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
     return;
   }
   const MonotonicTime now = env_.clock.Monotonic();
-  if (memory.deadline_of == deadline && now - memory.deadline_made < kEstimateAgain) return;
+  const int left = OperationsLeft(visit.operations);
+  const bool first = (left > 0) != (memory.deadline_left > 0);
+  const auto again = left == memory.deadline_left ? kEstimateAgain : kWorkEstimatedAgain;
+  if (memory.deadline_of == deadline && !first && now - memory.deadline_made < again) return;
   const auto caps =
       CapsOf(env_.cluster, visit.request, *visit.acceptance.references, true, env_.clock.Now());
   api::ScalingLimit cap = scaling::TightestCap(visit.request.spec.pods.max, caps);
@@ -114,6 +118,7 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
       RemainingWork(env_, visit.request, visit.operations, visit.crew, cap));
   memory.deadline_made = now;
   memory.deadline_of = deadline;
+  memory.deadline_left = left;
   if (!memory.deadline.finish) {
     status.predicted_finish_time.clear();
     return;

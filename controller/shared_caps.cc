@@ -2,8 +2,10 @@
 #include "controller/shared_caps.h"
 
 #include <algorithm>
+#include <ranges>
 #include <set>
 
+#include "common/base/strings.h"
 #include "common/scaling/deadline.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_facts.h"
@@ -173,6 +175,19 @@ scaling::Claim& Own(std::map<std::string, scaling::Claim>& claims,
   return own->second;
 }
 
+// The requests that have most of the pods, without numbers, which change too often to be written.
+std::string OtherHolders(const SharedCap& cap, const std::string& request) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::pair<int, std::string>> holders;  // most first, then by name
+  for (const auto& [name, claim] : cap.claims) {
+    if (name != request && claim.has > 0) holders.emplace_back(-claim.has, name);
+  }
+  std::ranges::sort(holders);
+  std::vector<std::string> names;
+  for (const auto& [has, name] : holders | std::views::take(kNamed)) names.push_back(name);
+  return Join(names, ", ") + (holders.size() > kNamed ? " and more" : "");
+}
+
 }  // namespace
 
 std::map<std::string, int> SharedCap::Next(const api::ComputeRequest& request, int wants) const {
@@ -308,16 +323,18 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
   if (!others) return caps;
   if (auto nodes = NodeLimit(cluster, request, references)) caps.push_back(*std::move(nodes));
   if (const auto pods = PodsOfNamespace(cluster, meta.ns, now)) {
-    caps.push_back(NamespaceLimit(*pods, meta.ns, pods->Share(request, most)));
+    caps.push_back(NamespaceLimit(*pods, meta, pods->Share(request, most)));
   }
   return caps;
 }
 
-api::ScalingLimit NamespaceLimit(const SharedCap& cap, const std::string& ns, int pods) {
+api::ScalingLimit NamespaceLimit(const SharedCap& cap, const api::ObjectMeta& request, int pods) {
+  const std::string others = OtherHolders(cap, request.name);
   return {api::kLimitNamespace, pods,
-          "namespace " + ns + " may have " + std::to_string(cap.cap) +
+          "namespace " + request.ns + " may have " + std::to_string(cap.cap) +
               " backup pods (spec.maxPodsPerNamespace of PodPolicy " + cap.set_by + "), of which " +
-              std::to_string(pods) + (pods == 1 ? " is" : " are") + " for this request: raise it"};
+              std::to_string(pods) + (pods == 1 ? " is" : " are") + " for this request" +
+              (others.empty() ? "" : "; pods are with " + others) + ": raise it, or end others"};
 }
 
 }  // namespace longshore::controller

@@ -67,6 +67,6 @@ std::vector<api::ScalingLimit> CapsOf(const Cluster& cluster, const api::Compute
                                       const References& references, bool others, WallTime now);
 
 // As a limit: what PodsOfNamespace lets the request have.
-api::ScalingLimit NamespaceLimit(const SharedCap& cap, const std::string& ns, int pods);
+api::ScalingLimit NamespaceLimit(const SharedCap& cap, const api::ObjectMeta& request, int pods);
 
 }  // namespace longshore::controller

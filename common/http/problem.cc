@@ -6,16 +6,16 @@
 
 #include "common/base/log.h"
 #include "common/base/log_limit.h"
+#include "common/http/client.h"
 #include "common/http/server.h"
 
 namespace longshore::http {
 namespace {
 
-Response Document(int status, std::string_view title, std::string_view detail,
-                  std::string_view code) {
-  nlohmann::json document = {{"type", "about:blank"}, {"title", title}, {"status", status}};
+Response Document(int status, std::string_view title, std::string_view detail, Code code) {
+  nlohmann::json document = {
+      {"type", "about:blank"}, {"title", title}, {"status", status}, {"code", CodeName(code)}};
   if (!detail.empty()) document["detail"] = detail;
-  if (!code.empty()) document["code"] = code;
   Response response;
   response.status = status;
   response.content_type = "application/problem+json";
@@ -65,6 +65,7 @@ Code CodeOfStatus(int status) {
     case 413:
     case 415:
     case 422:
+    case 431:
       return Code::kInvalidArgument;
     case 401:
       return Code::kUnauthenticated;
@@ -96,7 +97,7 @@ Response Problem(const Error& error) {
     LogError("internal error in a request", {{"error", error.message}, {"leftOut", *left_out}});
   }
   Response response = Document(HttpStatus(error.code), CodeName(error.code),
-                               internal ? std::string_view() : error.message, CodeName(error.code));
+                               internal ? std::string_view() : error.message, error.code);
   if (error.retry_after) {
     const auto seconds = std::ceil(std::chrono::duration<double>(*error.retry_after).count());
     response.headers["Retry-After"] = std::to_string(static_cast<int64_t>(seconds));
@@ -105,7 +106,10 @@ Response Problem(const Error& error) {
 }
 
 Response Problem(int status, std::string_view title, std::string_view detail) {
-  return Document(status, title, detail, "");
+  // From others these may be a passing fault of a proxy; ours say what is wrong with the request.
+  const bool unknown_to_us = status == 501 || status == 505;
+  return Document(status, title, detail,
+                  unknown_to_us ? Code::kInvalidArgument : CodeOfStatus(status));
 }
 
 }  // namespace longshore::http

@@ -90,7 +90,8 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-// RFC 9457 problem document with the status that fits the error's code.
+// RFC 9457 problem document with the status that fits the error's code, and with that code
+// (`code`: its CodeName), or with the one that CodeOfStatus finds in the status.
 Response Problem(const Error& error);
 Response Problem(int status, std::string_view title, std::string_view detail);
 int HttpStatus(Code code);

@@ -66,8 +66,14 @@ std::optional<WallTime> NextDaily(std::string_view time, WallTime after) {
 }
 
 DeadlineEstimate EstimateDeadline(const DeadlineInput& in) {
-  if (in.work.empty()) return {kOnTrack, "no operation is left", std::nullopt, 0};
   const double time_left = std::chrono::duration<double>(in.deadline - in.now).count();
+  if (in.work.empty()) {
+    return {kOnTrack,
+            time_left > 0 ? "no operation is left"
+                          : "no operation is left, and the deadline is over: set another before "
+                            "more are queued",
+            std::nullopt, 0};
+  }
   if (time_left <= 0) {
     return {
         kInfeasible,

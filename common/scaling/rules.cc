@@ -23,6 +23,12 @@ Result<double> OfRequest(int percent, Signal signal, const std::string& path,
                            "; set one in the SourceImage or PodPolicy, or use a value");
   }
   LS_ASSIGN_OR_RETURN(const int64_t milli, ParseQuantityMilli(request->second));
+  // Of nothing every percentage is nothing, and every sample would be over it.
+  if (milli <= 0) {
+    return InvalidArgument(path + ".utilizationPercent: the pod's request for " + name + " is " +
+                           request->second +
+                           "; set one over 0 in the SourceImage or PodPolicy, or use a value");
+  }
   const auto base = static_cast<double>(milli);
   return (InThousandths(signal) ? base : base / 1000) * percent / 100;
 }

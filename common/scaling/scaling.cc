@@ -42,7 +42,10 @@ bool Grow(const ScalingInput& in, const Candidate& wish, ScalingVerdict& verdict
   const int wanted = wish.granted();
   if (wanted <= in.desired) return false;
   if (futile) return true;
-  const api::ScalingLimit cap = TightestCap(in.max, in.limits);
+  api::ScalingLimit cap = TightestCap(in.max, in.limits);
+  const bool asked = in.work_waiting || in.queued > 0 || in.demand > 0;
+  if (!asked && wish.cause == api::kCauseThreshold)
+    cap.message += " if more operations are to come: none waits now";
   if (wanted > cap.pods) verdict.limit = cap;
   int to = std::min(wanted, cap.pods);
   // Nobody works yet: one shows first that pods can start.

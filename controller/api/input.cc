@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "common/api/schema.h"
 #include "common/base/strings.h"
+#include "controller/api/openapi.h"
 
 namespace longshore::controller {
 namespace {
@@ -53,7 +55,20 @@ Status CheckQuery(const http::Request& request, std::initializer_list<const char
       return InvalidArgument("query parameter " + Quoted(name) + "is not known here; known: " +
                              Join({parameters.begin(), parameters.end()}, ", "));
     }
+    // Which of them would count, nobody could tell.
+    if (request.query.count(name) > 1) {
+      return InvalidArgument("query parameter " + name + ": is given more than once; give it once");
+    }
   }
+  return {};
+}
+
+Status CheckNumbers(const Json& spec, const char* schema) {
+  static const Json kDocument = *api::ParseJson(kOpenApiDocument);
+  const Json& schemas = kDocument.at("components").at("schemas");
+  const auto problems =
+      api::SchemaProblems(kDocument, schemas.at(schema), spec, "spec", api::SchemaCheck::kNumbers);
+  if (!problems.empty()) return InvalidArgument(Join(problems, ", "));
   return {};
 }
 

@@ -95,8 +95,12 @@ Result<T> ReadStrict(const Json& json, const std::string& path) {
 // The body as a JSON object with no other fields than these. Errors: kInvalidArgument.
 Result<Json> ParseBody(const http::Request& request, std::initializer_list<const char*> fields);
 
-// Refuses query parameters that the route doesn't have.
+// Refuses query parameters that the route doesn't have, and those that are there twice.
 Status CheckQuery(const http::Request& request, std::initializer_list<const char*> parameters);
+
+// Refuses numbers that are out of the range of their field, all at once, by a schema of the API's
+// description ("ComputeRequestSpec"). Before ReadStrict, which knows only what fits into 64 bits.
+Status CheckNumbers(const Json& spec, const char* schema);
 
 // A field that must be there and be a string.
 Result<std::string> RequiredString(const Json& body, const char* field);

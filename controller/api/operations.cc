@@ -3,6 +3,7 @@
 // /v1/operations: backups, restores, verifications and checks, their progress and their end.
 #include <algorithm>
 
+#include "common/api/request.h"
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
 
@@ -64,20 +65,39 @@ Status CheckSpecRights(ApiContext& api, const Caller& caller, const api::Operati
   return CheckSourceAccess(api, caller, "get", spec.source_ref, ns);
 }
 
-// References that must fit, so that a mistake is told now and not minutes later by a condition.
-Status CheckReferences(ApiContext& api, const Caller& caller, const api::OperationSpec& spec,
-                       const std::string& ns) {
-  const Result<Json> request =
+// The pods of a request are made for its source, with that source's image and volumes. The text of
+// a refusal, or empty.
+std::string OtherSource(const api::OperationSpec& spec, const std::string& ns,
+                        const Json& request) {
+  const auto own = api::ReadJson<api::ComputeRequestSpec>(request.at("spec"), "spec");
+  if (!own) return "";  // not ours to judge: the controller refuses such a request
+  const auto key = [&](const api::NamespacedRef& source) {
+    return SourceNamespace(source, ns) + "/" + source.name;
+  };
+  if (key(own->source_ref) == key(spec.source_ref)) return "";
+  return "spec.sourceRef: is " + key(spec.source_ref) + ", but request " + ns + "/" +
+         spec.request_ref.name + " is for source " + key(own->source_ref) +
+         "; name that source, or a request for this one";
+}
+
+// The request whose pods may do it, which has to take work.
+Result<Json> RequestOf(ApiContext& api, const api::OperationSpec& spec, const std::string& ns) {
+  Result<Json> request =
       GetObject(api, kube::kComputeRequests, api.state.requests, ns, spec.request_ref.name);
   if (!request && request.error().code == Code::kNotFound) {
     return InvalidArgument("spec.requestRef.name: request " + ns + "/" + spec.request_ref.name +
                            " does not exist");
   }
-  if (!request) return request.error();
-  if (!kube::StringAt(*request, "/metadata/deletionTimestamp").empty()) {
+  if (request && !kube::StringAt(*request, "/metadata/deletionTimestamp").empty()) {
     return FailedPrecondition("spec.requestRef.name: request " + ns + "/" + spec.request_ref.name +
                               " is being deleted");
   }
+  return request;
+}
+
+// References that must fit, so that a mistake is told now and not minutes later by a condition.
+Status CheckReferences(ApiContext& api, const Caller& caller, const api::OperationSpec& spec,
+                       const std::string& ns) {
   const std::string source_ns = SourceNamespace(spec.source_ref, ns);
   const auto source = api.state.sources.Get(source_ns, spec.source_ref.name);
   if (source && spec.type == api::kBackup && !spec.part.empty()) {
@@ -122,6 +142,10 @@ Result<http::Response> CreateOperation(ApiContext& api, const Caller& caller,
   AddLabel(wanted.labels, api::kLabelRequest, spec.request_ref.name);
   // A repetition gets its answer even when the request is gone by now.
   if (!api.state.operations.Get(ns, wanted.name)) {
+    LS_ASSIGN_OR_RETURN(const Json of, RequestOf(api, spec, ns));
+    if (const std::string other = OtherSource(spec, ns, of); !other.empty()) {
+      return http::Problem(422, "Unprocessable Content", other);
+    }
     LS_RETURN_IF_ERROR(CheckReferences(api, caller, spec, ns));
   }
   LS_ASSIGN_OR_RETURN(const CreatedObject done, CreateOnce(api, wanted));

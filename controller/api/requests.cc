@@ -18,6 +18,7 @@ Status CheckRequestRights(ApiContext& api, const Caller& caller, const char* ver
 Result<api::ComputeRequestSpec> ReadRequestSpec(const Json& body) {
   const auto spec = body.find("spec");
   if (spec == body.end()) return InvalidArgument("spec: is required");
+  LS_RETURN_IF_ERROR(CheckNumbers(*spec, "ComputeRequestSpec"));
   LS_ASSIGN_OR_RETURN(auto read, ReadStrict<api::ComputeRequestSpec>(*spec, "spec"));
   if (!read.policy_ref.name.empty()) {
     LS_RETURN_IF_ERROR(CheckName("spec.policyRef.name", read.policy_ref.name));

@@ -187,9 +187,26 @@ TEST_F(CliTest, ScaleBeyondTheLimitsSaysWhichOneToMove) {
   api_.On("GET /v1/requests/backup/req-1",
           {{"spec", {{"pods", {{"min", 1}, {"initial", 1}, {"max", 2}}}}}});
   EXPECT_EQ(Longshore("request scale req-1 --pods 3"), 2);
-  EXPECT_THAT(err_.str(), HasSubstr("give --max 3 as well"));
+  EXPECT_THAT(err_.str(), HasSubstr("the request allows 1 to 2 pods; give --max 3 as well"));
   EXPECT_EQ(Longshore("request scale req-1 --pods 0"), 2);
-  EXPECT_THAT(err_.str(), HasSubstr("give --min 0 as well"));
+  EXPECT_THAT(err_.str(), HasSubstr("the request allows 1 to 2 pods; give --min 0 as well"));
+}
+
+// Before anything is asked, and not by a limit of the request that could not be raised so far.
+TEST_F(CliTest, ScaleOutOfTheRangeSaysTheRange) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"--pods -1", "--pods -1: must be a whole number from 0 to 1000"},
+      {"--pods 1001", "--pods 1001: must be a whole number from 0 to 1000"},
+      {"--pods 99999999999", "--pods 99999999999: must be a whole number from 0 to 1000"},
+      {"--min -1", "--min -1: must be a whole number from 0 to 1000"},
+      {"--max 0", "--max 0: must be a whole number from 1 to 1000"},
+      {"--demand 100001", "--demand 100001: must be a whole number from 0 to 100000"},
+  };
+  for (const auto& [flags, says] : cases) {
+    EXPECT_EQ(Longshore(std::string("request scale req-1 ") + flags), 2) << flags;
+    EXPECT_THAT(err_.str(), HasSubstr(says));
+  }
+  EXPECT_TRUE(api_.asked().empty());
 }
 
 TEST_F(CliTest, PodsTable) {

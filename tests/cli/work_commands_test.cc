@@ -116,6 +116,20 @@ TEST_F(CliTest, WaitFollowsToTheEndInPlainLines) {
             "orders/shop: Succeeded, copy-1, 290 MiB\n");
 }
 
+// Following has no end but the operation's, so that nothing is tried again for a time; it is said.
+TEST_F(CliTest, WaitSaysOnceThatItWaitsForTheController) {
+  api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);
+  const std::string path = "GET /v1/operations/backup/op-1";
+  api_.On(path, Operation("op-1", "shop", {{"state", "Queued"}}));
+  for (int i = 0; i < 40; ++i) api_.On(path, Problem("starting"), 503);
+  api_.On(path, Operation("op-1", "shop", {{"state", "Succeeded"}}));
+  EXPECT_EQ(Longshore("backup orders --request req-1 --part shop --wait"), 0) << err_.str();
+  EXPECT_EQ(err_.str(),
+            "orders/shop: Queued\n"
+            "the controller does not answer (starting); waiting for it\n"
+            "orders/shop: Succeeded\n");
+}
+
 // Nothing new is not said again; a phase that is the state is said once.
 TEST_F(CliTest, WaitDoesNotRepeatALineWhenNothingMoved) {
   api_.On("POST /v1/operations", Operation("op-1", "shop", {{"state", "Queued"}}), 201);

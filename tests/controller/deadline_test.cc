@@ -68,7 +68,7 @@ TEST_F(DeadlineTest, ADailyDeadlineIsHeldOnEachDay) {
   const auto message = [&] { return world.Condition("r", "DeadlineAtRisk")->message; };
   EXPECT_EQ(message(), "no operation is left");
   Queue(6, "next-");
-  EXPECT_TRUE(world.RunUntil([&] { return message() != "no operation is left"; }, seconds(30)));
+  EXPECT_TRUE(world.RunUntil([&] { return message() != "no operation is left"; }, seconds(2)));
   EXPECT_THAT(message(), HasSubstr("in time"));
   EXPECT_EQ(Says(), "False OnTrack");
   const auto finish = ParseTime(world.Request("r")->status.predicted_finish_time);
@@ -90,6 +90,16 @@ TEST_F(DeadlineTest, CrewGrowsAsFarAsTheDeadlineTakesAndNoFurther) {
   EXPECT_EQ(Desired(), 3);
   const auto& events = world.cluster.events();
   EXPECT_EQ(std::count(events.begin(), events.end(), "PredictedLate"), 1);
+}
+
+TEST_F(DeadlineTest, ADeadlineThatIsOverIsSaidBeforeThereIsWork) {
+  world.AddRequest("r", 1, 2, 600);
+  SetDeadline(seconds(-60));
+  ASSERT_TRUE(Comes("False OnTrack", seconds(15)));
+  EXPECT_THAT(world.Condition("r", "DeadlineAtRisk")->message,
+              HasSubstr("the deadline is over: set another"));
+  Queue(1);
+  EXPECT_TRUE(Comes("True Infeasible", seconds(2)));
 }
 
 TEST_F(DeadlineTest, SaysAtOnceThatACapMakesItInfeasible) {

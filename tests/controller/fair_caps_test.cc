@@ -61,7 +61,8 @@ TEST_F(FairCapsTest, ANamespaceGetsNoMorePodsThanItMayHaveAndItIsSaidWhy) {
   EXPECT_EQ(Reason("r", "ScalingLimited"), "NamespaceCap");
   EXPECT_THAT(world.Condition("r", "ScalingLimited")->message,
               HasSubstr("namespace backup may have 2 backup pods (spec.maxPodsPerNamespace of "
-                        "PodPolicy standard), of which 2 are for this request: raise it"));
+                        "PodPolicy standard), of which 2 are for this request: raise it, or end "
+                        "others"));
   ASSERT_TRUE(world.Request("r")->status.last_decision.limit);
   EXPECT_EQ(world.Request("r")->status.last_decision.limit->reason, "NamespaceCap");
   CapNamespace(3);
@@ -112,6 +113,8 @@ TEST_F(FairCapsTest, WhoIsUnderItsShareGetsTheNextPodAndNothingThatRunsIsEnded) 
   world.Run(seconds(30));
   EXPECT_EQ(Pods("r"), 3) << "nothing is taken away";
   EXPECT_EQ(Reason("s", "PodsProvisioned"), "NamespaceCap");
+  EXPECT_THAT(world.Condition("s", "PodsProvisioned")->message,
+              HasSubstr("of which 0 are for this request; pods are with r: raise it"));
   world.agents_report = false;  // whose reports wake requests each second
   world.Run(seconds(2));
   for (const api::BackupPod& row : world.Rows("r")) {

@@ -27,6 +27,21 @@ TEST_F(OperationReconcileTest, OperationsRunOnFreePodsAndFreeThemAgain) {
   EXPECT_FALSE(world.Announced("OperationProgress").empty());
 }
 
+// Its pods have the image, the volumes and the credentials of their own source.
+TEST_F(OperationReconcileTest, AnOperationOfAnotherSourceThanItsRequestsFailsAtOnce) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 600);
+  ASSERT_TRUE(Available("r", 1));
+  world.AddOperation("a", "r");
+  world.cluster.Edit(kube::kOperations, kNs, "a",
+                     [](Json& object) { object["spec"]["sourceRef"]["name"] = "invoices"; });
+  ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kFailed; }, seconds(5)));
+  EXPECT_EQ(world.Operation("a")->status.error->error_class, "Configuration");
+  EXPECT_THAT(world.Operation("a")->status.error->message,
+              testing::HasSubstr("for source backup/orders, not for backup/invoices"));
+  EXPECT_EQ(world.InState("r", api::kAvailable), 1);
+}
+
 // Progress is written now and then, so what ended is settled: no phase, and what the copy holds.
 TEST_F(OperationReconcileTest, EndedOperationShowsItsCopysSizeAndNoPhase) {
   world.AddBasics();

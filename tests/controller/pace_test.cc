@@ -129,8 +129,11 @@ TEST_F(PaceTest, WhyAPodIsRefusedIsSaidWithWhatHelps) {
           if (resource.plural != kube::kPods.plural || verb != "create") return std::nullopt;
           return Error{one.code, "no"};
         });
+    const uint64_t before = world.ReconcileErrors();
     world.AddRequest(one.reason, 1, 1, 100'000);
     world.Run(seconds(5));
+    EXPECT_EQ(world.ReconcileErrors() > before, one.code == Code::kUnavailable)
+        << "what is refused is no error of ours: " << one.reason;
     const api::BackupPod row = world.Rows(one.reason).at(0);
     EXPECT_EQ(row.status.reason, one.reason);
     EXPECT_THAT(row.status.message, testing::StartsWith(one.remedy));

@@ -75,6 +75,17 @@ TEST_F(RequireTimeoutTest, Case41_RequirementBecomesAPreferenceAfterItsTime) {
   EXPECT_TRUE(world.RunUntil([&] { return world.InState("r", api::kAvailable) == 1; }));
 }
 
+// What helps is not to set what is set.
+TEST_F(RequireTimeoutTest, WhereNoNodeWillDoItIsSaidThatTheTimeoutComes) {
+  Require("Node", 70);
+  world.cluster.view().AddNode("node-1").ready = false;
+  world.AddRequest("r", 1, 3);
+  world.Run(seconds(3));
+  const auto provisioned = world.Condition("r", "PodsProvisioned");
+  EXPECT_EQ(provisioned->reason, "NoFeasibleNode");
+  EXPECT_THAT(provisioned->message, HasSubstr("when the source's requireTimeoutSeconds of 70 are"));
+}
+
 TEST_F(RequireTimeoutTest, Case41_WithoutATimeoutItWaitsForEver) {
   Require("Node", std::nullopt);
   world.AddRequest("r", 1, 3);

@@ -58,6 +58,24 @@ TEST_F(TroubleTest, OnePodInTroubleDoesNotKeepTheCrewFromGrowing) {
   EXPECT_EQ(world.Request("r")->status.desired_pods, 4);
 }
 
+// A pull that hangs, or a kubelet that is away: neither says a word by itself.
+TEST_F(TroubleTest, AContainerThatDoesNotComeIsSaid) {
+  world.AddBasics();
+  world.kubelets_work = false;
+  world.AddRequest("r", 1, 1, 600);
+  const auto says = [&] { return world.Condition("r", "PodsProvisioned"); };
+  world.Run(seconds(1));
+  world.cluster.Edit(kube::kPods, kNs, OnlyPod(),
+                     [](Json& object) { object["spec"]["nodeName"] = "node-1"; });
+  world.Run(seconds(19));
+  EXPECT_EQ(says()->reason, "CreatingPods");
+  ASSERT_TRUE(world.RunUntil([&] { return says()->reason == "ContainerCreating"; }, seconds(25)));
+  EXPECT_THAT(says()->message, HasSubstr("still makes its container (pulls the image"));
+  EXPECT_THAT(world.cluster.events(), testing::Contains("ContainerCreating"));
+  world.kubelets_work = true;
+  EXPECT_TRUE(Available(1));
+}
+
 TEST_F(TroubleTest, ReadyIsAnnouncedOnceThoughADecisionCameBetween) {
   world.AddBasics();
   world.kubelets_work = false;

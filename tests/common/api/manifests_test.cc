@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string>
 #include <utility>
@@ -168,6 +170,55 @@ TEST_P(CrdTest, HasTheFieldsOfItsStruct) {
   for (const std::string& path : theirs) {
     EXPECT_TRUE(ours.contains(path)) << path << " is in the schema only: nobody reads it";
   }
+}
+
+// What names something and can be no name of it, is refused at once instead of never being found.
+struct NameKind {
+  std::vector<std::string> fields;
+  size_t longest;
+  std::vector<std::string> names, others;
+};
+const NameKind kNames[] = {
+    {{"name", "nodeName", "persistentVolumeClaim", "serviceAccountName", "priorityClassName",
+      "candidateNodes"},
+     253,
+     {"a", "node-1.eu.example", "10", "a--b"},
+     {"Node 1", "Node-1", "a_b", "-a", "a-", "a.", "a..b", ".a", "a\n", "*"}},
+    {{"namespace", "service", "allowedNamespaces"},
+     63,
+     {"a", "db-1", "10"},
+     {"Db", "d b", "a.b", "-a", "a-", "a\n", "*"}},
+    {{"rack", "zone", "region"}, 63, {"Zone-A", "eu_1.b", "1"}, {"Zone A", "-a", "a-", "_", "a/b"}},
+    {{"key"}, 253, {"ca.crt", "CA_1", "password"}, {"ca crt", "a/b", "a\n"}},
+    {{"kind"}, 63, {"StatefulSet", "statefulset", "postgresql"}, {"Stateful Set", "a/b", "1"}},
+};
+
+TEST_P(CrdTest, TakesForANameOnlyWhatCanBeOne) {
+  Crd(GetParam().plural).Visit([](const std::string& path, const YAML::Node& schema) {
+    // A taint's key has a slash, and what is listed already is checked better.
+    const bool is_list = schema["items"].IsDefined();
+    const YAML::Node text = is_list ? schema["items"] : schema;
+    if (!path.starts_with("spec.") || text["enum"] || path == "spec.tolerations[].key") return;
+    const std::string field = path.substr(path.rfind('.') + 1);
+    for (const NameKind& kind : kNames) {
+      if (std::find(kind.fields.begin(), kind.fields.end(), field) == kind.fields.end()) continue;
+      ASSERT_TRUE(text["pattern"] && text["maxLength"]) << path;
+      EXPECT_LE(text["maxLength"].as<size_t>(), kind.longest) << path;
+      const std::regex pattern(text["pattern"].as<std::string>());
+      for (const std::string& name : kind.names) {
+        // Kinds of sources and images are words of ours.
+        if (path == "spec.kind" && name != "postgresql") continue;
+        EXPECT_TRUE(std::regex_search(name, pattern)) << path << " " << name;
+      }
+      for (const std::string& other : kind.others) {
+        if (path == "spec.kind" && other == "1") continue;
+        EXPECT_FALSE(std::regex_search(other, pattern)) << path << " " << other;
+      }
+      // Our own programs write "" for what is not set.
+      const bool required = is_list || text["minLength"];
+      EXPECT_EQ(std::regex_search(std::string(), pattern), !required) << path;
+    }
+  });
 }
 
 // Else the API server refuses the whole definition.

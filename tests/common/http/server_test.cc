@@ -43,11 +43,13 @@ TEST_F(ServerTest, UnknownPathsAndMethodsAreProblemDocuments) {
   EXPECT_EQ(unknown->status, 404);
   EXPECT_EQ(unknown->headers.at("content-type"), "application/problem+json");
   EXPECT_EQ(nlohmann::json::parse(unknown->body).at("status"), 404);
+  EXPECT_EQ(nlohmann::json::parse(unknown->body).at("code"), "NotFound");
   const auto wrong = client->Send({.method = "DELETE", .path = "/ok"});
   ASSERT_TRUE(wrong.has_value());
   EXPECT_EQ(wrong->status, 405);
   EXPECT_EQ(wrong->headers.at("allow"), "GET");
   EXPECT_EQ(nlohmann::json::parse(wrong->body).at("title"), "Method Not Allowed");
+  EXPECT_EQ(nlohmann::json::parse(wrong->body).at("code"), "InvalidArgument");
 }
 
 TEST(ProblemTest, FitsTheErrorAndHidesInternals) {
@@ -60,6 +62,17 @@ TEST(ProblemTest, FitsTheErrorAndHidesInternals) {
   Error busy{Code::kResourceExhausted, "full", std::chrono::milliseconds(1200)};
   EXPECT_EQ(Problem(busy).headers.at("Retry-After"), "2");
   EXPECT_EQ(Problem(Error{Code::kUnauthenticated, "who"}).headers.at("WWW-Authenticate"), "Bearer");
+}
+
+TEST(ProblemTest, HasACodeWhereOnlyTheStatusIsKnown) {
+  const std::pair<int, const char*> cases[] = {
+      {400, "InvalidArgument"},  {404, "NotFound"},        {405, "InvalidArgument"},
+      {408, "DeadlineExceeded"}, {413, "InvalidArgument"}, {415, "InvalidArgument"},
+      {422, "InvalidArgument"},  {431, "InvalidArgument"}, {500, "Internal"},
+      {501, "InvalidArgument"},  {505, "InvalidArgument"}};
+  for (const auto& [status, code] : cases) {
+    EXPECT_EQ(nlohmann::json::parse(Problem(status, "t", "").body).at("code"), code) << status;
+  }
 }
 
 // Also of empty replies, so that no client waits for the connection's end to know the reply's.

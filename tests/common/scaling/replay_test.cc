@@ -125,7 +125,22 @@ TEST(ReadTraceTest, NamesTheLineThatIsWrong) {
   EXPECT_THAT(message(first + R"({"time":"soon"})"), HasSubstr("line 2"));
   EXPECT_THAT(message(first + R"({"time":"2026-01-01T00:00:08Z"})"), HasSubstr("goes back"));
   EXPECT_THAT(message(first + R"({"time":"2026-01-01T00:00:10Z","pod":"a","usage":{"cpu":"x"}})"),
-              HasSubstr("line 2: cpu"));
+              HasSubstr("line 2: usage.cpu: not a quantity"));
+  // What would be taken for none, or for an enormous number, would make another trace of it.
+  const auto of_line = [&](const std::string& fields) {
+    return message(first + R"({"time":"2026-01-01T00:00:10Z",)" + fields + "}");
+  };
+  for (const char* bad : {"-1", "1.5", "\"2\"", "null", "1000001", "4294967297"}) {
+    EXPECT_THAT(
+        of_line(R"("queued":)" + std::string(bad)),
+        HasSubstr("line 2: queued: must be how many operations waited, a whole number from 0 "
+                  "to 1000000"))
+        << bad;
+  }
+  EXPECT_EQ(of_line(R"("queued":1000000,"pod":"a","usage":null)"), "");
+  EXPECT_THAT(of_line(R"("pod":"a","usage":{"cpu":412})"), HasSubstr("usage.cpu: must be text"));
+  EXPECT_THAT(of_line(R"("pod":"a","usage":{"cpu":"-1m"})"), HasSubstr("must not be negative"));
+  EXPECT_THAT(of_line(R"("pod":"a","usage":[])"), HasSubstr("usage: must be an object"));
 }
 
 }  // namespace

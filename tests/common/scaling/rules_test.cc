@@ -39,6 +39,21 @@ TEST(ResolvePolicyTest, PercentageOfAnAbsentRequestIsRefusedWithTheField) {
   EXPECT_THAT(policy.error().message, testing::HasSubstr("spec.scaling.signals[memory].up"));
 }
 
+// Else every sample would be over it, and the crew grow as far as it may.
+TEST(ResolvePolicyTest, PercentageOfNothingIsRefused) {
+  api::Scaling scaling;
+  scaling.signals = {Rule("cpu", {60, ""}, {15, ""})};
+  api::ResourceRequirements resources;
+  for (const char* request : {"0", "-1", "0m"}) {
+    resources.requests = {{"cpu", request}};
+    const auto policy = ResolvePolicy(scaling, resources);
+    ASSERT_FALSE(policy.has_value()) << request;
+    EXPECT_THAT(
+        policy.error().message,
+        testing::HasSubstr("signals[cpu].up.utilizationPercent: the pod's request for cpu"));
+  }
+}
+
 struct Refused {
   const char* name;
   api::ScalingSignal signal;

@@ -152,6 +152,11 @@ TEST(ScalingTest, SaysWhenOnlyMaxHoldsItBack) {
   in.max = 1;
   ASSERT_TRUE(EvaluateScaling(in).limit);
   EXPECT_EQ(EvaluateScaling(in).limit->reason, "MaxPods");
+  EXPECT_EQ(EvaluateScaling(in).limit->message,
+            "spec.pods.max is 1: raise it if more operations are to come: none waits now");
+  in.work_waiting = true;
+  in.queued = 1;
+  EXPECT_EQ(EvaluateScaling(in).limit->message, "spec.pods.max is 1: raise it");
 }
 
 TEST(ScalingTest, NamesPodsWithoutFreshSamplesButForgivesNewOnes) {

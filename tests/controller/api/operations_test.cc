@@ -66,6 +66,26 @@ TEST_F(OperationsTest, NamesTheFieldOfBadInput) {
   }
 }
 
+// The pods of a request are made for its source: no other is done by them.
+TEST_F(OperationsTest, RefusesAnotherSourceThanThatOfItsRequest) {
+  PutSource("stock", {});
+  kube_.Grant(kUser, "get", "backupsources", "vault");
+  const Reply other = Post("/v1/operations", Body({{"sourceRef", {{"name", "stock"}}}}), "k1");
+  EXPECT_EQ(other.status, 422) << other.body;
+  EXPECT_EQ(other.body.at("code"), "InvalidArgument");
+  EXPECT_EQ(other.detail(),
+            "spec.sourceRef: is backup/stock, but request backup/req-1 is for source "
+            "backup/orders; name that source, or a request for this one");
+  const auto in_namespace = [&](const char* ns, const char* key) {
+    return Post("/v1/operations", Body({{"sourceRef", {{"namespace", ns}}}}), key);
+  };
+  EXPECT_THAT(in_namespace("vault", "k2").detail(), HasSubstr("is vault/orders, but"));
+  EXPECT_EQ(in_namespace("backup", "k3").status, 201) << "the same, said in full";
+  // A repetition gets its answer, whatever has become of the request.
+  PutRequest("req-1", "stock");
+  EXPECT_EQ(in_namespace("backup", "k3").status, 200);
+}
+
 // A restore writes one source with the data of another: it needs the right on both.
 TEST_F(OperationsTest, ARestoreNeedsTheRightOnBothEnds) {
   PutCopy("op-a", "copy-a", "2026-01-01T00:00:00Z");

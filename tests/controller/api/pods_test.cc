@@ -40,6 +40,9 @@ TEST_F(PodsTest, ListsRowsWithFreshUsage) {
   const Reply available = Get("/v1/pods?namespace=backup&request=req-1&state=Available");
   ASSERT_EQ(available.body.at("items").size(), 1u);
   EXPECT_THAT(Get("/v1/pods?namespace=backup&state=Idle").detail(), HasSubstr("Available"));
+  const Reply twice = Get("/v1/pods?namespace=backup&state=Available&state=Assigned");
+  EXPECT_EQ(twice.status, 400);
+  EXPECT_EQ(twice.detail(), "query parameter state: is given more than once; give it once");
 }
 
 TEST_F(PodsTest, AcquiresTheNearestAndBumpsTheEpoch) {
@@ -122,6 +125,7 @@ TEST_F(PodsTest, OffersNothingThatIsBusyGoneOrSilent) {
   PutPod("lsp-d", "Available", "Node", "another-request");
   const Reply none = Acquire("k1");
   EXPECT_EQ(none.status, 408);
+  EXPECT_EQ(none.body.at("code"), "DeadlineExceeded");
   EXPECT_THAT(none.detail(), HasSubstr("1 Assigned, 1 Available, 1 Draining"));
 }
 

@@ -95,6 +95,30 @@ TEST_F(RequestsTest, NamesTheFieldOfBadInput) {
   }
 }
 
+// Also those that fit into none of our integers, whose largest nobody asked for.
+TEST_F(RequestsTest, SaysTheRangeOfANumber) {
+  const char* const lifetime = "spec.lifetimeSeconds: must be a whole number from 1 to 315360000";
+  for (const char* bad : {"0", "-1", "315360001", "99999999999999999999", "1e30", "1.5"}) {
+    const Reply reply =
+        Call("POST", "/v1/requests",
+             R"({"namespace":"backup","spec":{"sourceRef":{"name":"orders"},"lifetimeSeconds":)" +
+                 std::string(bad) + "}}",
+             {{"Idempotency-Key", "k"}});
+    EXPECT_EQ(reply.status, 400) << bad;
+    EXPECT_EQ(reply.detail(), lifetime) << bad;
+  }
+  Json fits = RequestBody();
+  fits["spec"]["lifetimeSeconds"] = 315360000;
+  EXPECT_EQ(Post("/v1/requests", fits, "k").status, 201);
+  PutRequest("req-1");
+  const Reply patch = Call("PATCH", "/v1/requests/backup/req-1",
+                           R"({"spec":{"pods":{"max":5000000000},"demand":-1}})");
+  EXPECT_EQ(patch.status, 400);
+  EXPECT_EQ(patch.detail(),
+            "spec.demand: must be a whole number from 0 to 100000, "
+            "spec.pods.max: must be a whole number from 1 to 1000");
+}
+
 // What the custom resource's schema refuses reaches the caller with the field in it.
 TEST_F(RequestsTest, PassesOnTheSchemasRefusal) {
   kube_.RefuseNextCreate(
@@ -258,8 +282,11 @@ TEST_F(RequestsTest, ServesItsDescriptionToEverybody) {
 }
 
 TEST_F(RequestsTest, AnswersUnknownRoutesWithProblems) {
-  EXPECT_EQ(Get("/v2/requests").status, 404);
-  EXPECT_EQ(Call("PUT", "/v1/requests", "{}").status, 405);
+  const Reply unknown = Get("/v2/requests"), wrong = Call("PUT", "/v1/requests", "{}");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(unknown.body.at("code"), "NotFound");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.body.at("code"), "InvalidArgument");
 }
 
 }  // namespace

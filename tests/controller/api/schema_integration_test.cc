@@ -63,6 +63,17 @@ TEST_F(SchemaIntegrationTest, WhoPrefersStandbysSaysWhichPodsTheyAre) {
   EXPECT_THAT(CreateSource({{"replicas", "Any"}}), HasSubstr("spec.placement.replicas"));
 }
 
+TEST_F(SchemaIntegrationTest, WhatCannotBeANameIsRefused) {
+  for (const char* field : {"nodeName", "namespace", "service", "persistentVolumeClaim", "zone"}) {
+    EXPECT_EQ(CreateSource(Json::object(), {{field, "node-1"}}), "");
+    EXPECT_EQ(CreateSource(Json::object(), {{field, ""}}), "");
+    EXPECT_THAT(CreateSource(Json::object(), {{field, "Node 1"}}),
+                HasSubstr(std::string("spec.location.") + field));
+  }
+  EXPECT_THAT(Create(kube::kPodPolicies, {{"repositoryRef", {{"name", "Not one"}}}}),
+              HasSubstr("spec.repositoryRef.name"));
+}
+
 TEST_F(SchemaIntegrationTest, ObjectsAreSelectedByWhatTheyReferToAndTheirState) {
   for (const char* request : {"a", "b"}) {
     const Json of = {{"name", request}}, source = {{"name", "s"}, {"namespace", ns_}};
