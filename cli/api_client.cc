@@ -5,7 +5,6 @@
 
 #include "common/base/files.h"
 #include "common/base/strings.h"
-#include "common/http/url.h"
 
 namespace longshore::cli {
 namespace {
@@ -60,9 +59,7 @@ Result<std::unique_ptr<ApiClient>> ApiClient::Create(const ApiEndpoint& endpoint
     return InvalidArgument("--server " + endpoint.server + ": use https://HOST:PORT");
   }
   if (!http) return Annotate(http.error(), "--server " + endpoint.server);
-  LS_ASSIGN_OR_RETURN(http::BaseUrl url, http::ParseBaseUrl(endpoint.server));
-  return std::unique_ptr<ApiClient>(
-      new ApiClient(endpoint, std::move(url.host), std::move(waiting), *std::move(http)));
+  return std::unique_ptr<ApiClient>(new ApiClient(endpoint, std::move(waiting), *std::move(http)));
 }
 
 Result<http::ClientRequest> ApiClient::Prepare(const Call& call) const {
@@ -85,20 +82,16 @@ Result<http::ClientRequest> ApiClient::Prepare(const Call& call) const {
   return request;
 }
 
-Result<Json> ApiClient::Send(const Call& call, Failure& failure) {
-  failure = Failure::kFinal;
+Result<Json> ApiClient::Send(const Call& call, http::Failure& failure) {
+  failure = http::Failure::kFinal;
   LS_ASSIGN_OR_RETURN(const http::ClientRequest request, Prepare(call));
   auto response = http_->Send(request);
   if (!response) {
-    failure = FailureOf(response.error());
-    if (failure == Failure::kNotReceived && !HasAddress(host_)) {
-      failure = Failure::kFinal;
-      return Unavailable(endpoint_.server + ": there is no address for the name " + host_);
-    }
+    failure = http::Client::FailureOf(response.error());
     return response.error();  // it begins with the method and the URL
   }
   if (response->status < 200 || response->status > 299) {
-    if (response->status == 503) failure = Failure::kUnanswered;
+    if (response->status == 503) failure = http::Failure::kUnanswered;
     return ErrorOfReply(response->status, response->body);
   }
   auto document = api::ParseJson(response->body);
@@ -108,10 +101,11 @@ Result<Json> ApiClient::Send(const Call& call, Failure& failure) {
 
 Result<Json> ApiClient::TryFor(std::chrono::seconds patience, const Call& call) {
   const bool repeatable = call.method == "GET" || !call.key.empty();
-  const auto is_worth_it = [&](Failure failure) {
-    return failure == Failure::kNotReceived || (failure == Failure::kUnanswered && repeatable);
+  const auto is_worth_it = [&](http::Failure failure) {
+    return failure == http::Failure::kNotReceived ||
+           (failure == http::Failure::kUnanswered && repeatable);
   };
-  Failure failure{};
+  http::Failure failure{};
   auto reply = Send(call, failure);
   if (reply || !is_worth_it(failure) || patience <= kPause) return reply;
   waiting_.say("the controller does not answer (" + reply.error().message + "); trying again for " +

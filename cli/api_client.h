@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "cli/call_failure.h"
 #include "common/api/archive.h"
 #include "common/base/clock.h"
 #include "common/http/client.h"
@@ -58,19 +57,14 @@ class ApiClient {
   struct Call {
     std::string method, path, body = {}, key = {};
   };
-  ApiClient(ApiEndpoint endpoint, std::string host, Waiting waiting,
-            std::unique_ptr<http::Client> http)
-      : endpoint_(std::move(endpoint)),
-        host_(std::move(host)),
-        waiting_(std::move(waiting)),
-        http_(std::move(http)) {}
+  ApiClient(ApiEndpoint endpoint, Waiting waiting, std::unique_ptr<http::Client> http)
+      : endpoint_(std::move(endpoint)), waiting_(std::move(waiting)), http_(std::move(http)) {}
   Result<Json> TryFor(std::chrono::seconds patience, const Call& call);
   // One try; of a failure also what the next one may do.
-  Result<Json> Send(const Call& call, Failure& failure);
+  Result<Json> Send(const Call& call, http::Failure& failure);
   Result<http::ClientRequest> Prepare(const Call& call) const;
 
   const ApiEndpoint endpoint_;
-  const std::string host_;  // of its URL
   const Waiting waiting_;
   std::unique_ptr<http::Client> http_;
 };

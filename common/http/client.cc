@@ -6,6 +6,7 @@
 #include "common/http/client.h"
 
 #include <httplib.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,13 @@ namespace {
 
 constexpr size_t kMaxBodyBytes = size_t{256} << 20;
 using OnData = std::function<bool(std::string_view)>;
+
+// How calls fail that may be made again: the end of what is said of them, or the front of that.
+constexpr char kRefused[] = ": connection refused";
+constexpr char kNoConnection[] = ": no connection within the time-out";
+constexpr char kNoHandshake[] = ": no TLS handshake within the time-out";
+constexpr char kHandshakeFailed[] = ": TLS handshake failed";
+constexpr char kBroke[] = ": connection broke: ";
 
 // Sends the name of the certificate asked for as SNI, which may differ from the URL's host: TLS
 // servers and tunnels choose the certificate by it. Runs before the ClientHello is made.
@@ -50,6 +58,14 @@ void PrepareProcess() {
   for (int c = 0; c < 256; ++c) {
     characters.narrow(characters.widen(static_cast<char>(c)), '\0');
   }
+}
+
+// Whether the name of a host can be resolved, as addresses always can.
+bool HasAddress(const std::string& host) {
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, nullptr, &found) != 0) return false;
+  ::freeaddrinfo(found);
+  return true;
 }
 
 // A dead peer is noticed within half a minute, also in a watch that only reads.
@@ -280,7 +296,7 @@ Error Client::Impl::Explain(const ClientRequest& request, const Attempt& attempt
     case Error::InvalidHeaders:
       return InvalidArgument(what + ": a header's name or value is not allowed");
     case Error::ConnectionTimeout:
-      return {Code::kDeadlineExceeded, what + ": no connection within the time-out"};
+      return {Code::kDeadlineExceeded, what + kNoConnection};
     case Error::SSLConnection:
     case Error::SSLServerVerification:
     case Error::SSLServerHostnameVerification:
@@ -289,11 +305,12 @@ Error Client::Impl::Explain(const ClientRequest& request, const Attempt& attempt
                            "\" failed: " + verify_failure_.reason);
       }
       if (silent >= options_.connect_timeout) {
-        return {Code::kDeadlineExceeded, what + ": no TLS handshake within the time-out"};
+        return {Code::kDeadlineExceeded, what + kNoHandshake};
       }
-      return Unavailable(what + ": TLS handshake failed");
+      return Unavailable(what + kHandshakeFailed);
     case Error::Connection:
-      return Unavailable(what + ": connection refused or name not found");
+      if (!HasAddress(url_.host)) return Unavailable(what + ": there is no address for that name");
+      return Unavailable(what + kRefused);
     default:
       break;
   }
@@ -301,7 +318,7 @@ Error Client::Impl::Explain(const ClientRequest& request, const Attempt& attempt
   if (silent >= options_.read_timeout - std::chrono::milliseconds(20)) {
     return {Code::kDeadlineExceeded, what + ": no byte within the read time-out"};
   }
-  return Unavailable(what + ": connection broke: " + httplib::to_string(attempt.error));
+  return Unavailable(what + kBroke + httplib::to_string(attempt.error));
 }
 
 Result<ClientResponse> Client::Impl::Run(const ClientRequest& request, const OnData* on_data) {
@@ -336,6 +353,16 @@ void Client::Impl::Cancel() {
   if (!running_) return;
   cancelled_ = true;
   if (socket_.valid()) ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+Failure Client::FailureOf(const Error& error) {
+  const auto says = [&](std::string_view words) {
+    return error.message.find(words) != std::string::npos;
+  };
+  if (says(kBroke)) return Failure::kUnanswered;
+  const bool nobody =
+      says(kRefused) || says(kNoConnection) || says(kNoHandshake) || says(kHandshakeFailed);
+  return nobody ? Failure::kNotReceived : Failure::kFinal;
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

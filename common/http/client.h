@@ -38,6 +38,13 @@ struct ClientResponse {
   std::string body;
 };
 
+// What a call that failed says of the next one.
+enum class Failure {
+  kFinal,        // the next one would fail as well
+  kNotReceived,  // there was nobody to take it
+  kUnanswered,   // it may have been received, and done
+};
+
 class Client {
  public:
   // Errors: kInvalidArgument for an unusable URL, CA or key.
@@ -47,6 +54,9 @@ class Client {
   // Any HTTP status is a success here. Errors: kUnavailable (refused, reset, TLS verification
   // failed: the message says which), kDeadlineExceeded.
   Result<ClientResponse> Send(const ClientRequest& request);
+
+  // Of an error that Send returned.
+  static Failure FailureOf(const Error& error);
 
   // Streams a reply: on_data once with nothing, when a 200 is there, and then per chunk until it
   // returns false (then the call returns kCancelled), the server ends (returns the response without

@@ -132,8 +132,10 @@ TEST_F(CliTest, ACallThatMayHaveBeenTakenIsRepeatedOnlyWhereThatIsHarmless) {
 
 TEST_F(CliTest, WhatCannotGetBetterIsNotTriedAgain) {
   EXPECT_EQ(Longshore("pods --server http://no..such.host:1"), 5);
-  EXPECT_EQ(err_.str(),
-            "longshore: http://no..such.host:1: there is no address for the name no..such.host\n");
+  EXPECT_EQ(
+      err_.str(),
+      "longshore: GET http://no..such.host:1/v1/pods?namespace=backup: there is no address for "
+      "that name\n");
   const WallTime now = Clock::Real().Now();
   const auto authority = MakeAuthority("ours", now, std::chrono::hours(24));
   const auto stranger = MakeAuthority("theirs", now, std::chrono::hours(24));

@@ -101,7 +101,17 @@ TEST_F(ClientTest, RefusedConnectionsAreUnavailable) {
   Start();
   const ClientOptions options = ClientFor();
   server_->Stop();
-  EXPECT_EQ(NewClient(options)->Send({.path = "/ok"}).error().code, Code::kUnavailable);
+  const Error error = NewClient(options)->Send({.path = "/ok"}).error();
+  EXPECT_EQ(error.code, Code::kUnavailable);
+  EXPECT_EQ(Client::FailureOf(error), Failure::kNotReceived);
+}
+
+TEST_F(ClientTest, ANameWithoutAddressCannotGetBetter) {
+  ClientOptions options;
+  options.base_url = "http://no..such.host:1";
+  const Error error = (*Client::Create(options))->Send({.path = "/ok"}).error();
+  EXPECT_THAT(error.message, ::testing::HasSubstr("there is no address for that name"));
+  EXPECT_EQ(Client::FailureOf(error), Failure::kFinal);
 }
 
 TEST_F(ClientTest, ErrorsOfStreamsComeWithTheirBody) {
@@ -275,6 +285,7 @@ TEST_P(ClientRetryTest, OnlyAGetOnAnIdleConnectionIsSentAgain) {
   const auto post = client->Send({.method = "POST", .path = "/3"});
   ASSERT_FALSE(post.has_value());  // it may have been done: only the caller can know
   EXPECT_EQ(post.error().code, Code::kUnavailable);
+  EXPECT_EQ(Client::FailureOf(post.error()), Failure::kUnanswered);
   EXPECT_EQ(server.requests, 4);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
 }
