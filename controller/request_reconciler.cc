@@ -48,6 +48,18 @@ bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatu
   return before == now;
 }
 
+// Whether that can wait while others are written: what was wanted, accepted or is ready stays.
+bool CanWait(api::ComputeRequestStatus before, const api::ComputeRequestStatus& now) {
+  before.pods = now.pods;
+  before.location = now.location;
+  before.predicted_finish_time = now.predicted_finish_time;
+  for (api::Condition& condition : before.conditions) {
+    const api::Condition* is = api::FindCondition(now.conditions, condition.type);
+    if (is != nullptr && is->type != "Accepted") condition = *is;
+  }
+  return before == now;
+}
+
 // "2 → 3 pods (Usage): why; limited by MaxPods: what to raise".
 std::string NoteOf(const api::ScalingDecision& decision) {
   std::string note = std::to_string(decision.from) + " → " + std::to_string(decision.to) +
@@ -88,7 +100,7 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   }
   // The decision is durable before anything is done about it.
   LS_ASSIGN_OR_RETURN(const Again unwritten, WriteStatusIfChanged(visit, before));
-  AnnounceChanges(visit, before);
+  if (!unwritten) AnnounceChanges(visit, before);
   if (!accepted) {
     // Pods from before may go on; what waits for new ones is told.
     LS_ASSIGN_OR_RETURN(const Again dispatched, dispatcher_.Dispatch(ns, name));
@@ -257,6 +269,18 @@ void RequestReconciler::HoldSignalsMissing(const Visit& visit, api::Condition& c
 }
 
 // A pod that comes passes several states within a second: none of them is worth a write by itself.
+// And what becomes true of a thousand requests at once, as when a leader has seen a whole idle
+// time, is written of one after the other: decisions come between.
+MonotonicTime RequestReconciler::MayWriteAt(Memory& memory, const api::ComputeRequestStatus& before,
+                                            const api::ComputeRequestStatus& status,
+                                            MonotonicTime now) {
+  const MonotonicTime due = memory.status_written + kCountsAgain;
+  if (now < due && OnlyCounts(before, status)) return due;
+  if (!CanWait(before, status)) return now;
+  if (!memory.news_at) memory.news_at = news_.Reserve(now);
+  return *memory.news_at;
+}
+
 Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
                                                       const api::ComputeRequestStatus& before) {
   api::ComputeRequestStatus& status = visit.request.status;
@@ -301,12 +325,11 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
   }
   if (status == before) return Again();
   const MonotonicTime now = env_.clock.Monotonic();
-  const MonotonicTime due = visit.memory->status_written + kCountsAgain;
-  if (now < due && OnlyCounts(before, status)) {
-    return Again(std::chrono::ceil<milliseconds>(due - now));
-  }
+  const MonotonicTime due = MayWriteAt(*visit.memory, before, status, now);
+  if (now < due) return Again(std::chrono::ceil<milliseconds>(due - now));
   LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, visit.request));
   visit.memory->status_written = now;
+  visit.memory->news_at.reset();
   return Again();
 }
 

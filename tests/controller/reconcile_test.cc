@@ -157,6 +157,33 @@ TEST_F(ReconcileTest, WhatIsMissingIsNamedAndLookedForAgain) {
   EXPECT_TRUE(Available("r", 1));
 }
 
+// A new leader has seen a whole idle time: of all requests in the same moment.
+TEST_F(ReconcileTest, WhatBecomesTrueOfAllRequestsAtOnceIsWrittenOfOneAfterTheOther) {
+  constexpr int kRequests = 150;
+  world.AddBasics();
+  const auto name = [](int i) { return "r-" + std::to_string(i); };
+  for (int i = 0; i < kRequests; ++i) world.AddRequest(name(i), 0, 1, 30);
+  world.Run(seconds(40));
+  world.Restart();
+  const auto say = [&](const std::string& reason) {
+    int count = 0;
+    for (int i = 0; i < kRequests; ++i) {
+      count += world.Condition(name(i), "ScalingActive")->reason == reason ? 1 : 0;
+    }
+    return count;
+  };
+  world.Run(seconds(20));
+  EXPECT_EQ(say("ControllerRestarted"), kRequests);
+  int most = 0;
+  for (int second = 0; second < 25; ++second) {
+    const int before = world.cluster.writes();
+    world.Run(seconds(1));
+    most = std::max(most, world.cluster.writes() - before);
+  }
+  EXPECT_EQ(say("ControllerRestarted"), 0);
+  EXPECT_LE(most, 65) << "30 at once, and 30 a second";
+}
+
 // Not bound for 30 s: another attempt with more nodes; the first Pod goes.
 TEST_F(ReconcileTest, UnplacedPodIsTriedAgainWithMoreNodes) {
   world.AddBasics();
