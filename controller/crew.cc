@@ -29,7 +29,7 @@ bool CrewMember::on_its_way() const { return !ended() && !working(); }
 bool CrewMember::in_trouble() const {
   const std::string& reason = row->status.reason;
   return on_its_way() && state() != api::kDraining && !reason.empty() &&
-         reason != kReasonPodCreated;
+         reason != kReasonPodCreated && reason != kReasonContainerCreating;
 }
 
 int Crew::Count(bool (CrewMember::*is)() const) const {

@@ -15,6 +15,8 @@ namespace longshore::controller {
 
 // Reason of a row that is Provisioning and has no trouble.
 inline constexpr char kReasonPodCreated[] = "PodCreated";
+// Of one whose Pod has a node, and no container for long: it may yet come.
+inline constexpr char kReasonContainerCreating[] = "ContainerCreating";
 // Reason of a row that was given up because no candidate node took it.
 inline constexpr char kReasonUnplaced[] = "Unplaced";
 // The same, of a row whose source requires nearness for a limited time only, which is over.

@@ -136,6 +136,7 @@ scaling::DeadlineInput RemainingWork(const Environment& env, const api::ComputeR
   in.limit = limit.pods;
   in.limit_message = limit.message;
   in.past_rate = PastRate(operations);
+  if (OperationsLeft(operations) == 0) return in;
   const CopySizes sizes(env.cluster);
   for (const api::Operation& operation : operations) {
     if (!IsLeft(operation)) continue;

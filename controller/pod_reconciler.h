@@ -27,8 +27,6 @@ inline constexpr char kReasonImageChanged[] = "ImageChanged";
 inline constexpr char kReasonPolicyChanged[] = "PolicyChanged";
 inline constexpr char kReasonResized[] = "Resized";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
-// Of a row whose Pod has a node, and no container for long.
-inline constexpr char kReasonContainerCreating[] = "ContainerCreating";
 // Of a row whose Pod cannot be removed, since its node does not answer.
 inline constexpr char kReasonNodeLost[] = "NodeLost";
 // Of a row whose operation neither moves nor is ended by its worker.

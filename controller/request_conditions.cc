@@ -20,7 +20,8 @@ api::Condition Make(const char* type, const char* status, std::string reason, st
 
 const CrewMember* Troubled(const Crew& crew) {
   for (const CrewMember& member : crew.members) {
-    if (member.in_trouble()) return &member;
+    const bool slow = member.row->status.reason == kReasonContainerCreating;
+    if (member.in_trouble() || (slow && member.on_its_way())) return &member;
   }
   return nullptr;
 }

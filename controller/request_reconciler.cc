@@ -48,14 +48,22 @@ bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatu
   return before == now;
 }
 
-// Whether that can wait while others are written: what was wanted, accepted or is ready stays.
+// What others than people go by: whether it is accepted, and since when a node is looked for.
+bool IsHeeded(const api::Condition& condition) {
+  return condition.type == "Accepted" || condition.type == "Placeable" ||
+         condition.type == "PodsProvisioned";
+}
+
+// Whether that can wait while others are written: what was wanted, is heeded or is ready stays.
 bool CanWait(api::ComputeRequestStatus before, const api::ComputeRequestStatus& now) {
   before.pods = now.pods;
   before.location = now.location;
   before.predicted_finish_time = now.predicted_finish_time;
   for (api::Condition& condition : before.conditions) {
     const api::Condition* is = api::FindCondition(now.conditions, condition.type);
-    if (is != nullptr && is->type != "Accepted") condition = *is;
+    if (is == nullptr) continue;
+    const bool other = is->status != condition.status || is->reason != condition.reason;
+    if (!other || !IsHeeded(*is)) condition = *is;
   }
   return before == now;
 }
@@ -323,7 +331,10 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
     condition.observed_generation = generation;
     api::SetCondition(status.conditions, condition, env_.NowText());
   }
-  if (status == before) return Again();
+  if (status == before) {
+    visit.memory->news_at.reset();
+    return Again();
+  }
   const MonotonicTime now = env_.clock.Monotonic();
   const MonotonicTime due = MayWriteAt(*visit.memory, before, status, now);
   if (now < due) return Again(std::chrono::ceil<milliseconds>(due - now));

@@ -104,9 +104,8 @@ void RequestReconciler::EstimateFinish(Visit& visit) {
   }
   const MonotonicTime now = env_.clock.Monotonic();
   const int left = OperationsLeft(visit.operations);
-  const bool first = (left > 0) != (memory.deadline_left > 0);
   const auto again = left == memory.deadline_left ? kEstimateAgain : kWorkEstimatedAgain;
-  if (memory.deadline_of == deadline && !first && now - memory.deadline_made < again) return;
+  if (memory.deadline_of == deadline && now - memory.deadline_made < again) return;
   const auto caps =
       CapsOf(env_.cluster, visit.request, *visit.acceptance.references, true, env_.clock.Now());
   api::ScalingLimit cap = scaling::TightestCap(visit.request.spec.pods.max, caps);

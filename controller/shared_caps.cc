@@ -7,6 +7,7 @@
 
 #include "common/base/strings.h"
 #include "common/scaling/deadline.h"
+#include "controller/crew.h"
 #include "controller/operation_moves.h"
 #include "controller/pod_facts.h"
 #include "controller/steering.h"
@@ -62,7 +63,8 @@ bool CanMakePods(const api::Json& request) {
   const std::string_view why = WhyNot(request, "PodsProvisioned");
   return StringAt(request, "/metadata/deletionTimestamp").empty() &&
          WhyNot(request, "Accepted").empty() &&
-         (why.empty() || why == "CreatingPods" || why == api::kLimitNamespace);
+         (why.empty() || why == "CreatingPods" || why == kReasonContainerCreating ||
+          why == api::kLimitNamespace);
 }
 
 int PodsWanted(const api::Json& request) {
@@ -185,6 +187,7 @@ std::string OtherHolders(const SharedCap& cap, const std::string& request) {
   std::ranges::sort(holders);
   std::vector<std::string> names;
   for (const auto& [has, name] : holders | std::views::take(kNamed)) names.push_back(name);
+  std::ranges::sort(names);  // which has most changes more often than which three have
   return Join(names, ", ") + (holders.size() > kNamed ? " and more" : "");
 }
 

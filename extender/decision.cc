@@ -98,7 +98,7 @@ void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& la
   const Scorer& scorer = *grounds.scorer;
   const auto& names = decision.arguments.names;
   const NodeTable& table = grounds.view->Table();
-  const std::vector<uint32_t> places = table.FindAll(names, decision.arguments.hashes);
+  const std::vector<uint32_t> places = table.FindAll(names);
   const Reserved reserved(grounds.reserved, table);
   const int64_t elapsed_ms = grounds.pressure->ElapsedMs(grounds.now);
   const uint8_t* have_image = grounds.have_image == nullptr ? nullptr : grounds.have_image->data();

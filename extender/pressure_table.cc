@@ -62,11 +62,7 @@ Pressure PressureTable::Of(std::string_view node, MonotonicTime now) const {
 std::vector<PressureTable::Points> PressureTable::Along(const placement::NodeTable& nodes) const {
   std::vector<Points> along(nodes.size());
   if (pressures_.empty()) return along;
-  const std::vector<std::string_view>& names = nodes.names();
-  std::vector<uint64_t> hashes;
-  hashes.reserve(names.size());
-  for (const std::string_view name : names) hashes.push_back(HashName(name));
-  const std::vector<uint32_t> numbers = names_.FindAll(names, hashes);
+  const std::vector<uint32_t> numbers = names_.FindAll(nodes.names());
   for (size_t place = 0; place < along.size(); ++place) {
     if (numbers[place] == NameMap::kNone) continue;
     const Pressure& pressure = pressures_[numbers[place]];

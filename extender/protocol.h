@@ -33,7 +33,6 @@ struct Arguments {
   // Whether the scheduler wants names back or nodes. A request with both is answered by names.
   bool by_name = true;
   std::vector<std::string_view> names;  // offered nodes, in order, each once
-  std::vector<uint64_t> hashes;         // of the names (HashName)
   std::vector<std::string_view> items;  // unless by_name: the JSON text of each node
   // The text of that list as it was sent, if no node is in it twice: where all pass, it is the
   // reply.
@@ -59,10 +58,11 @@ struct NodeOutcome {
 // `outcomes` is parallel to names; empty means that all pass.
 std::string FilterReply(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes);
 // The same, and may make a long reply in the body that the arguments were read from, so that a list
-// of 60 MB is not there twice. Nothing that points into the body is valid afterwards. `long_body`:
-// bytes from which on the memory counts; more than a string keeps within itself.
+// of 60 MB is not there twice, and that of 5000 names needs no memory that is not in the caches
+// yet. Nothing that points into the body is valid afterwards. `long_body`: bytes from which on that
+// counts; more than a string keeps within itself.
 std::string FilterReply(std::string body, const Arguments& arguments,
-                        const std::vector<NodeOutcome>& outcomes, size_t long_body = 1 << 20);
+                        const std::vector<NodeOutcome>& outcomes, size_t long_body = 4 << 10);
 // The pod fails with this message, unless the extender is configured as ignorable.
 std::string FilterErrorReply(std::string_view message);
 

@@ -32,6 +32,8 @@ bool InRange(const Json& schema, const Json& value) {
          (high.is_null() || number <= high.get<int64_t>());
 }
 
+constexpr size_t kMostProblems = 20;  // that are told
+
 class Checker {
  public:
   Checker(const Json& document, SchemaCheck check)
@@ -56,7 +58,7 @@ class Checker {
 
  private:
   void Fail(const std::string& path, const std::string& what) {
-    problems_.push_back(path + ": " + what);
+    if (problems_.size() < kMostProblems) problems_.push_back(path + ": " + what);
   }
 
   void CheckInteger(const Json& schema, const Json& value, const std::string& path) {

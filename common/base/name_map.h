@@ -65,8 +65,10 @@ class NameMap {
   // kNone: it is not there.
   uint32_t Find(std::string_view name) const { return slots_[Place(name, HashName(name))].number; }
   // The same for many, without waiting for memory at each of them.
-  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names,
-                                const std::vector<uint64_t>& hashes) const {
+  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names) const {
+    std::vector<uint64_t> hashes;
+    hashes.reserve(names.size());
+    for (const std::string_view name : names) hashes.push_back(HashName(name));
     std::vector<uint32_t> numbers;
     numbers.reserve(names.size());
     for (size_t i = 0; i < names.size(); ++i) {

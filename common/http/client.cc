@@ -60,12 +60,12 @@ void PrepareProcess() {
   }
 }
 
-// Whether the name of a host can be resolved, as addresses always can.
+// Whether the name of a host may have an address: not where the resolver knows that it has none.
 bool HasAddress(const std::string& host) {
   addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, nullptr, &found) != 0) return false;
-  ::freeaddrinfo(found);
-  return true;
+  const int failure = ::getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  if (failure == 0) ::freeaddrinfo(found);
+  return failure != EAI_NONAME && failure != EAI_NODATA;
 }
 
 // A dead peer is noticed within half a minute, also in a watch that only reads.
@@ -292,7 +292,10 @@ Error Client::Impl::Explain(const ClientRequest& request, const Attempt& attempt
     return {Code::kResourceExhausted,
             what + ": reply larger than " + FormatBytes(static_cast<double>(kMaxBodyBytes))};
   }
-  switch (attempt.error) {
+  // It was written, on a connection that broke; that there was none to be had after it says
+  // nothing.
+  const bool written = writes_ > 0 && verify_failure_.reason.empty();
+  switch (written ? Error::Read : attempt.error) {
     case Error::InvalidHeaders:
       return InvalidArgument(what + ": a header's name or value is not allowed");
     case Error::ConnectionTimeout:

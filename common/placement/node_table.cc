@@ -71,9 +71,8 @@ std::shared_ptr<const NodeTable::Topology> NodeTable::Group(
 
 uint32_t NodeTable::Find(std::string_view name) const { return names_->places.Find(name); }
 
-std::vector<uint32_t> NodeTable::FindAll(const std::vector<std::string_view>& names,
-                                         const std::vector<uint64_t>& hashes) const {
-  return names_->places.FindAll(names, hashes);
+std::vector<uint32_t> NodeTable::FindAll(const std::vector<std::string_view>& names) const {
+  return names_->places.FindAll(names);
 }
 
 std::vector<Tier> NodeTable::Tiers(const Location& location) const {

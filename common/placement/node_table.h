@@ -39,9 +39,8 @@ class NodeTable {
   size_t size() const { return nodes_.size(); }
   // A node's place, which is its index in the list the table was made from; kNone: unknown.
   uint32_t Find(std::string_view name) const;
-  // Of many at once, with the HashName of each.
-  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names,
-                                const std::vector<uint64_t>& hashes) const;
+  // Of many at once.
+  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names) const;
   const std::vector<std::string_view>& names() const { return names_->places.names(); }
   // The same object for tables in which the same names have the same places.
   std::shared_ptr<const void> order() const { return names_; }

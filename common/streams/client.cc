@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "common/base/files.h"
+#include "common/base/log.h"
+#include "common/base/log_limit.h"
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/streams/websocket.h"
@@ -91,6 +93,7 @@ class Client::Impl {
   Clock::time_point opened_at_;
   std::mt19937_64 random_{std::random_device{}()};
   std::thread thread_;
+  LogRate too_long_;
   std::atomic<bool> started_{false}, stopping_{false};
 };
 
@@ -324,6 +327,10 @@ Status Client::Impl::Start() {
 
 Status Client::Impl::Send(std::string message) {
   if (message.size() > options.max_message_bytes) {
+    if (const auto left_out = too_long_.Admit()) {
+      LogWarn("a message is longer than the server takes, and is not sent",
+              {{"host", options.host}, {"bytes", message.size()}, {"leftOut", *left_out}});
+    }
     return InvalidArgument("a message of " + std::to_string(message.size()) + " bytes to " +
                            options.host + ": at most " + std::to_string(options.max_message_bytes));
   }

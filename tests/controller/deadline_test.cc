@@ -68,7 +68,7 @@ TEST_F(DeadlineTest, ADailyDeadlineIsHeldOnEachDay) {
   const auto message = [&] { return world.Condition("r", "DeadlineAtRisk")->message; };
   EXPECT_EQ(message(), "no operation is left");
   Queue(6, "next-");
-  EXPECT_TRUE(world.RunUntil([&] { return message() != "no operation is left"; }, seconds(2)));
+  EXPECT_TRUE(world.RunUntil([&] { return message() != "no operation is left"; }, seconds(6)));
   EXPECT_THAT(message(), HasSubstr("in time"));
   EXPECT_EQ(Says(), "False OnTrack");
   const auto finish = ParseTime(world.Request("r")->status.predicted_finish_time);
@@ -99,7 +99,7 @@ TEST_F(DeadlineTest, ADeadlineThatIsOverIsSaidBeforeThereIsWork) {
   EXPECT_THAT(world.Condition("r", "DeadlineAtRisk")->message,
               HasSubstr("the deadline is over: set another"));
   Queue(1);
-  EXPECT_TRUE(Comes("True Infeasible", seconds(2)));
+  EXPECT_TRUE(Comes("True Infeasible", seconds(6)));
 }
 
 TEST_F(DeadlineTest, SaysAtOnceThatACapMakesItInfeasible) {

@@ -76,6 +76,27 @@ TEST_F(TroubleTest, AContainerThatDoesNotComeIsSaid) {
   EXPECT_TRUE(Available(1));
 }
 
+// It may yet come: the next step waits for it, as for any that is on its way.
+TEST_F(TroubleTest, ASlowPullDoesNotMakeTheCrewGrowOn) {
+  Begin(1, 8);
+  const std::string first = OnlyPod();
+  world.Run(seconds(12));
+  world.kubelets_work = false;
+  world.cpu[first] = 130;
+  const auto desired = [&] { return world.Request("r")->status.desired_pods; };
+  ASSERT_TRUE(world.RunUntil([&] { return desired() > 1; }, seconds(30)));
+  const int wanted = desired();
+  world.Run(seconds(1));
+  for (const std::string& pod : world.PodNames()) {
+    world.cluster.Edit(kube::kPods, kNs, pod,
+                       [](Json& object) { object["spec"]["nodeName"] = "node-1"; });
+  }
+  const auto says = [&] { return world.Condition("r", "PodsProvisioned")->reason; };
+  ASSERT_TRUE(world.RunUntil([&] { return says() == "ContainerCreating"; }, seconds(45)));
+  world.Run(seconds(60));
+  EXPECT_EQ(desired(), wanted);
+}
+
 TEST_F(TroubleTest, ReadyIsAnnouncedOnceThoughADecisionCameBetween) {
   world.AddBasics();
   world.kubelets_work = false;

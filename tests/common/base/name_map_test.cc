@@ -37,9 +37,7 @@ TEST(NameMapTest, TellsManyNamesApart) {
   for (uint32_t i = 0; i < names.size(); ++i) ASSERT_EQ(map.Find(names[i]), i) << names[i];
   std::vector<std::string_view> asked(names.rbegin(), names.rend());
   asked.push_back("nobody");
-  std::vector<uint64_t> hashes;
-  for (const std::string_view name : asked) hashes.push_back(HashName(name));
-  const std::vector<uint32_t> found = map.FindAll(asked, hashes);
+  const std::vector<uint32_t> found = map.FindAll(asked);
   ASSERT_EQ(found.size(), asked.size());
   for (uint32_t i = 0; i < names.size(); ++i) ASSERT_EQ(found[i], names.size() - 1 - i);
   EXPECT_EQ(found.back(), NameMap::kNone);

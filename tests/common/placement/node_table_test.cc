@@ -39,9 +39,7 @@ TEST_F(NodeTableTest, FindsNodesByName) {
   EXPECT_EQ(table.Find("c"), 2u);
   EXPECT_EQ(table.Find("cc"), NodeTable::kNone);
   const std::vector<std::string_view> names{"e", "x", "a", "e"};
-  std::vector<uint64_t> hashes;
-  for (const std::string_view name : names) hashes.push_back(HashName(name));
-  EXPECT_THAT(table.FindAll(names, hashes), ElementsAre(4, NodeTable::kNone, 0, 4));
+  EXPECT_THAT(table.FindAll(names), ElementsAre(4, NodeTable::kNone, 0, 4));
   EXPECT_EQ(table.node(3).name, "d");
   EXPECT_EQ(NodeTable().Find("a"), NodeTable::kNone);
 }
