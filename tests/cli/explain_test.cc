@@ -104,7 +104,7 @@ TEST(ExplainTest, CallsInARowThatCameToTheSameAreOne) {
   EXPECT_THAT(text({filter("t1", "full", 10), filter("t2", "full", 10)}),
               HasSubstr("  t2 filter of 2 nodes, as in the call before, at t1\n"));
   // Then there is room for what was decided before.
-  api::Json verdicts = {filter("t0", "too far", 10)};
+  api::Json verdicts = api::Json::array({filter("t0", "too far", 10)});
   for (int i = 1; i < 8; ++i) verdicts.push_back(filter("t" + std::to_string(i), "full", 10));
   EXPECT_THAT(text(verdicts), HasSubstr("  t0 filter of 2 nodes\n"));
   EXPECT_THAT(text(verdicts), HasSubstr("as in the 6 calls before, since t1\n"));
