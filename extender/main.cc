@@ -35,7 +35,7 @@ constexpr size_t kRememberedPods = 1000;
 // 128 kB, and keeps for ever what is as large as the largest that was ever freed, which here may be
 // 60 MB: with a fixed limit that goes back at once.
 void TuneHeap() {
-  constexpr int kKept = 1 << 20, kMapped = 1 << 20, kAhead = 256 << 10;
+  constexpr int kKept = 8 << 20, kMapped = 1 << 20, kAhead = 256 << 10;
   ::mallopt(M_TRIM_THRESHOLD, kKept);
   ::mallopt(M_MMAP_THRESHOLD, kMapped);
   ::mallopt(M_TOP_PAD, kAhead);
