@@ -30,10 +30,10 @@ namespace {
 constexpr size_t kMaxBodyBytes = size_t{128} << 20;
 constexpr size_t kRememberedPods = 1000;
 
-// A call of 5000 names takes some 200 kB and gives it back: kept for the next one, since a page
-// that is fetched anew costs as much as reading what is on it. By itself glibc returns what is over
-// 128 kB, and keeps for ever what is as large as the largest that was ever freed, which here may be
-// 60 MB: with a fixed limit that goes back at once.
+// A call of 5000 names takes up to some megabytes and gives them back: kept for the next one, since
+// a page that is fetched anew costs as much as reading what is on it. By itself glibc also keeps
+// for ever what is as large as the largest that was ever freed, which here may be 60 MB: with a
+// fixed limit that goes back at once.
 void TuneHeap() {
   constexpr int kKept = 8 << 20, kMapped = 1 << 20, kAhead = 256 << 10;
   ::mallopt(M_TRIM_THRESHOLD, kKept);
