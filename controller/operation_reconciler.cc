@@ -174,14 +174,16 @@ std::vector<api::BackupPodPtr> OperationReconciler::LeasedRows(
 Result<Again> OperationReconciler::Cancel(api::Operation& operation, const std::string& reason,
                                           const std::string& message) {
   MoveToCancelled(operation, reason, message, env_.NowText());
-  LS_RETURN_IF_ERROR(Write(operation));
-  AnnounceFinished(env_.events, operation);
-  return Again();
+  return Finish(operation);
 }
 
 Result<Again> OperationReconciler::Fail(api::Operation& operation, const std::string& error_class,
                                         const std::string& message) {
   MoveToFailed(operation, error_class, message, env_.NowText());
+  return Finish(operation);
+}
+
+Result<Again> OperationReconciler::Finish(api::Operation& operation) {
   LS_RETURN_IF_ERROR(Write(operation));
   AnnounceFinished(env_.events, operation);
   return Again();

@@ -22,6 +22,8 @@ class OperationReconciler {
   Result<Again> OnWaiting(api::Operation& operation);
   Result<Again> OnInterrupted(api::Operation& operation);
   Result<Again> OnActive(api::Operation& operation);
+  // What has ended is written, and then told.
+  Result<Again> Finish(api::Operation& operation);
   Result<Again> Fail(api::Operation& operation, const std::string& error_class,
                      const std::string& message);
   Result<Again> Cancel(api::Operation& operation, const std::string& reason,
