@@ -8,6 +8,7 @@
 #define SCHED_NORMAL 0 /* include/uapi/linux/sched.h */
 #define SCHED_BATCH  3
 #define SCHED_IDLE   5
+#define PF_EXITING   0x00000004 /* include/linux/sched.h */
 
 /* pid -> agent_task, direct-mapped. Only a help: two tasks in one place forget each other. */
 struct {
@@ -28,6 +29,30 @@ static __always_inline struct agent_task *remembered(__u32 pid)
 static __always_inline bool is_fair(__u32 policy)
 {
 	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
+
+/* What the scheduler notes of the slice that runs. */
+struct slice {
+	bool fair; /* it notes where it `began` */
+	bool exiting;
+	__u64 began; /* sum_exec_runtime at its begin */
+};
+
+static __always_inline struct slice read_slice(struct task_struct *task)
+{
+	return (struct slice){.fair = is_fair(task->policy),
+			      .exiting = task->flags & PF_EXITING,
+			      .began = task->se.prev_sum_exec_runtime};
+}
+
+/* The same through a pointer that the verifier doesn't know. */
+static __always_inline struct slice read_current_slice(struct task_struct *task)
+{
+	__u32 policy = BPF_CORE_READ(task, policy), flags = BPF_CORE_READ(task, flags);
+
+	return (struct slice){.fair = is_fair(policy),
+			      .exiting = flags & PF_EXITING,
+			      .began = BPF_CORE_READ(task, se.prev_sum_exec_runtime)};
 }
 
 /* Each counter is read once: another CPU may bring it forward between two reads, and what it adds
@@ -110,8 +135,8 @@ static __always_inline void add_used(struct agent_counters *to,
 	}
 }
 
-/* For adopt(), and for waits on a queue that the task left without running (when it is moved to
- * another CPU), which note() would otherwise take for old ones. */
+/* When the task is settled. For adopt(), and for waits on a queue that the task left without
+ * running (when it is moved to another CPU), which note() would otherwise take for old ones. */
 static __always_inline void remember(__u32 pid, const struct agent_task_counters *now)
 {
 	struct agent_task *entry = remembered(pid);
@@ -145,28 +170,31 @@ static __always_inline void note(struct agent_slot *slot, struct task_struct *ta
 /* Makes the slot as if the slice that runs had been noted. It was not when its switch-in was not
  * shown to us (seen on 6.18, where no BPF runs on top of certain tasks, so also not when they leave
  * the CPU), or when exec() gave a thread the pid of its leader. What was remembered when the task
- * last left a CPU is its base, if the scheduler's own note of where the slice `began` says the
- * same; a task's first slice began with nothing. Else only its CPU time is known, and of a class
- * whose slices the scheduler doesn't note not even that. */
-static __always_inline void adopt(struct agent_slot *slot, __u32 pid, __u32 index, bool fair,
-				  __u64 began, const struct agent_task_counters *now)
+ * was last settled is its base, if the scheduler's own note of where the slice began says the same,
+ * or of a task that exits, an earlier time: do_exit() moves that note (autogroup), and the part of
+ * the slice before would be missing. A task's first slice began with nothing. Else only its CPU
+ * time is known, and of a class whose slices the scheduler doesn't note not even that. */
+static __always_inline void adopt(struct agent_slot *slot, __u32 pid, __u32 index,
+				  const struct slice *slice, const struct agent_task_counters *now)
 {
 	struct agent_task *entry = remembered(pid);
 
 	slot->pid = pid;
 	slot->index = index;
 	slot->victim = AGENT_INDEX_NONE;
-	if (!fair) {
+	if (!slice->fair) {
 		slot->base = *now;
 		if (index != AGENT_INDEX_NONE)
 			count_lost(slot, AGENT_LOST_SWITCH);
-	} else if (entry && entry->pid == pid && entry->last.cpu_ns == began) {
+	} else if (entry && entry->pid == pid &&
+		   (entry->last.cpu_ns == slice->began ||
+		    (slice->exiting && entry->last.cpu_ns < slice->began))) {
 		slot->base = entry->last;
-	} else if (!began) {
+	} else if (!slice->began) {
 		__builtin_memset(&slot->base, 0, sizeof(slot->base));
 	} else {
 		slot->base = *now;
-		slot->base.cpu_ns = began;
+		slot->base.cpu_ns = slice->began;
 	}
 }
 
@@ -239,12 +267,13 @@ static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_st
 {
 	struct agent_task_counters now;
 	struct agent_counters *found;
+	struct slice slice;
 	bool preempted;
 
 	if (slot->pid != (__u32)prev->pid) {
+		slice = read_slice(prev);
 		now = read_task(prev);
-		adopt(slot, prev->pid, task_index(prev), is_fair(prev->policy),
-		      prev->se.prev_sum_exec_runtime, &now);
+		adopt(slot, prev->pid, task_index(prev), &slice, &now);
 	}
 	if (slot->victim)
 		add_offender_time(slot, prev->se.sum_exec_runtime - slot->base.cpu_ns);
@@ -287,18 +316,19 @@ static __always_inline void flush(struct agent_slot *slot)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct agent_task_counters now = read_current(task);
-	__u32 pid, index, policy;
+	struct slice slice;
+	__u32 pid, index;
 
 	pid = BPF_CORE_READ(task, pid);
 	index = current_task_index(task);
 	if (slot->pid != pid) {
-		policy = BPF_CORE_READ(task, policy);
-		adopt(slot, pid, index, is_fair(policy),
-		      BPF_CORE_READ(task, se.prev_sum_exec_runtime), &now);
+		slice = read_current_slice(task);
+		adopt(slot, pid, index, &slice, &now);
 	}
 	if (slot->victim)
 		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
-	settle(slot, &now);
+	if (settle(slot, &now))
+		remember(pid, &now);
 	slot->index = index;
 	slot->base = now;
 }
@@ -327,25 +357,28 @@ static __always_inline void settle_running(struct agent_slot *slot, struct task_
 {
 	struct agent_task_counters now;
 	__u32 index = task_index(task);
+	struct slice slice;
 
 	slot->busy = 1;
 	barrier();
 	now = read_task(task);
-	if (slot->pid != (__u32)task->pid)
-		adopt(slot, task->pid, index, is_fair(task->policy), task->se.prev_sum_exec_runtime,
-		      &now);
+	if (slot->pid != (__u32)task->pid) {
+		slice = read_slice(task);
+		adopt(slot, task->pid, index, &slice, &now);
+	}
 	if (slot->victim)
 		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
-	settle(slot, &now);
+	if (settle(slot, &now))
+		remember(task->pid, &now);
 	slot->index = index;
 	slot->base = now;
 	barrier();
 	slot->busy = 0;
 }
 
-/* What follows in do_exit() moves the scheduler's note of where the slice began (autogroup), so a
- * slice that was not noted is settled before. And who was killed for memory is still in its
- * cgroup. */
+/* Much follows in do_exit(), and moves the scheduler's note of where the slice began (autogroup):
+ * what is remembered from here is then the only base for a slice that is not shown to us. And who
+ * was killed for memory is still in its cgroup. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_process_exit, struct task_struct *task)
 {
@@ -355,7 +388,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task)
 	if (!slot)
 		return 0;
 	began = begin_run(slot, AGENT_PROGRAM_EXIT);
-	if (slot->pid != (__u32)task->pid && is_fair(task->policy))
+	if (is_fair(task->policy))
 		settle_running(slot, task);
 	if (oom_victim_is_pid)
 		count_exiting_victim(task);
