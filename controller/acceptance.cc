@@ -64,26 +64,17 @@ Status CheckSecret(Cluster& cluster, const std::string& field, const std::string
 }  // namespace
 
 std::string SourceKey(const api::Operation& operation) {
-  return NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns) + "/" +
-         operation.spec.source_ref.name;
+  return api::SourceKey(operation.spec.source_ref, operation.metadata.ns);
 }
 
 std::string OtherSource(const api::Operation& operation, const api::ComputeRequest& request) {
-  const std::string prepared = NamespaceOfSource(request.spec.source_ref, request.metadata.ns) +
-                               "/" + request.spec.source_ref.name;
-  const std::string asked = SourceKey(operation);
-  if (asked == prepared) return "";
-  return "spec.sourceRef: the pods of request " + request.metadata.name + " are for source " +
-         prepared + ", not for " + asked + "; make an operation for a request of that source";
-}
-
-std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own) {
-  return ref.ns.empty() ? own : ref.ns;
+  return api::OtherSource(SourceKey(operation), request.metadata.Key(),
+                          api::SourceKey(request.spec.source_ref, request.metadata.ns));
 }
 
 Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const std::string& ns = request.metadata.ns;
-  const std::string source_ns = NamespaceOfSource(request.spec.source_ref, ns);
+  const std::string source_ns = api::NamespaceOfSource(request.spec.source_ref, ns);
   const std::string& source_name = request.spec.source_ref.name;
   Acceptance made;
   auto source = Find<api::BackupSource>(cluster, source_ns, source_name);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/api/source_ref.h"
 #include "common/scaling/rules.h"
 #include "controller/cluster.h"
 
@@ -37,8 +38,6 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request);
 // kPermissionDenied with the remedy; others when the API could not say.
 Status CheckSecrets(Cluster& cluster, const References& references, const std::string& purpose);
 
-// The namespace that a reference without one means.
-std::string NamespaceOfSource(const api::NamespacedRef& ref, const std::string& own);
 // "NS/NAME" of the operation's source, as its metadata.Key().
 std::string SourceKey(const api::Operation& operation);
 // What is wrong when the operation is of another source than the pods of its request; else empty.

@@ -17,6 +17,8 @@ namespace longshore::controller {
 inline constexpr char kReasonPodCreated[] = "PodCreated";
 // Of one whose Pod has a node, and no container for long: it may yet come.
 inline constexpr char kReasonContainerCreating[] = "ContainerCreating";
+// Of one that was waited for in vain: nobody counts on it any more.
+inline constexpr char kReasonStartDeadlineExceeded[] = "StartDeadlineExceeded";
 // Reason of a row that was given up because no candidate node took it.
 inline constexpr char kReasonUnplaced[] = "Unplaced";
 // The same, of a row whose source requires nearness for a limited time only, which is over.

@@ -100,7 +100,7 @@ Dispatcher::Round Dispatcher::Look(const std::string& ns, const std::string& req
 
 Dispatcher::Wait Dispatcher::OverCaps(const api::Operation& operation, const Round& round) const {
   const auto source = Find<api::BackupSource>(
-      env_.cluster, NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns),
+      env_.cluster, api::NamespaceOfSource(operation.spec.source_ref, operation.metadata.ns),
       operation.spec.source_ref.name);
   if (!source) return {};
   const auto busy = round.busy_by_source.find(SourceKey(operation));

@@ -38,6 +38,9 @@ struct Settings {
   std::chrono::milliseconds term_settles{1000};
   // What a Pod may look like while it starts, before its trouble is reported.
   std::chrono::milliseconds trouble_grace{30000};
+  // What a node may take for a container (Kubernetes' own default for a Deployment's progress); for
+  // so long the crew waits for it before it grows on.
+  std::chrono::seconds start_deadline{600};
   // Unbound for so long: another attempt, with more nodes to choose from.
   std::chrono::milliseconds unbound_grace{30000};
   // The same where the scheduler has looked at the nodes, and none would do for so long.

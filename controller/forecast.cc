@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "controller/acceptance.h"
 #include "controller/known_copy.h"
@@ -28,13 +29,18 @@ api::OperationProgress ProgressOf(const Environment& env, const api::Operation& 
   return operation.status.progress;
 }
 
-// Bytes of the last copy of each part of each source: "NS/SOURCE/PART".
+// Bytes of the last copy of each part of the sources that some operations are of:
+// "NS/SOURCE/PART".
 class CopySizes {
  public:
-  explicit CopySizes(const Cluster& cluster) : cluster_(cluster) {
+  CopySizes(const Cluster& cluster, const std::vector<api::Operation>& operations)
+      : cluster_(cluster) {
+    std::set<std::string, std::less<>> names;  // of sources; objects of others are not parsed
+    for (const api::Operation& each : operations) names.insert(each.spec.source_ref.name);
     for (const kube::ObjectPtr& object : cluster.List(kube::kOperations)) {
       if (kube::StringAt(*object, "/spec/type") != api::kBackup ||
-          kube::StringAt(*object, "/status/state") != api::kSucceeded) {
+          kube::StringAt(*object, "/status/state") != api::kSucceeded ||
+          !names.contains(kube::StringAt(*object, "/spec/sourceRef/name"))) {
         continue;
       }
       const auto operation = ReadObject<api::Operation>(object);
@@ -137,7 +143,7 @@ scaling::DeadlineInput RemainingWork(const Environment& env, const api::ComputeR
   in.limit_message = limit.message;
   in.past_rate = PastRate(operations);
   if (OperationsLeft(operations) == 0) return in;
-  const CopySizes sizes(env.cluster);
+  const CopySizes sizes(env.cluster, operations);
   for (const api::Operation& operation : operations) {
     if (!IsLeft(operation)) continue;
     scaling::Work work{operation.metadata.name, Active(operation), sizes.Of(operation), {}};

@@ -30,7 +30,7 @@ Result<Again> OperationReconciler::Reconcile(const std::string& ns, const std::s
   if (!operation) return Again();
   if (api::Terminal(operation->status.state)) {
     if (operation->spec.type == api::kCheck) {
-      env_.Wake(kSourceKey, NamespaceOfSource(operation->spec.source_ref, ns),
+      env_.Wake(kSourceKey, api::NamespaceOfSource(operation->spec.source_ref, ns),
                 operation->spec.source_ref.name);
     }
     return Again();
@@ -82,7 +82,7 @@ std::pair<std::string, std::string> OperationReconciler::WhyWaiting(
                                    operation.spec.request_ref.name + " in namespace " + ns +
                                    "; make it, or cancel this operation"};
   }
-  const std::string source_ns = NamespaceOfSource(operation.spec.source_ref, ns);
+  const std::string source_ns = api::NamespaceOfSource(operation.spec.source_ref, ns);
   const auto source =
       Find<api::BackupSource>(env_.cluster, source_ns, operation.spec.source_ref.name);
   if (!source || !Admits(*source, ns)) {

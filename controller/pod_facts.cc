@@ -43,6 +43,8 @@ void ReadConditions(const Json& pod, PodFacts& facts) {
       if (StringAt(condition, "/reason") == "Unschedulable") {
         facts.unschedulable_since = StringAt(condition, "/lastTransitionTime");
       }
+    } else if (type == "PodScheduled" && is_true) {
+      facts.bound_since = StringAt(condition, "/lastTransitionTime");
     }
   }
 }

@@ -36,6 +36,7 @@ struct PodFacts {
   std::string trouble, trouble_message;
   // Since when the scheduler says that no node will do; RFC 3339, empty: it has not said so.
   std::string unschedulable_since;
+  std::string bound_since;          // since when it has its node, by the scheduler; RFC 3339
   std::string available_condition;  // status of longshore.dev/Available, or ""
   int available_index = -1;         // its index in status.conditions
 

@@ -184,10 +184,17 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
         "and that pods may reach " +
         env_.settings.controller_endpoint;
   } else if (reason.empty() && !seen.pod.node.empty()) {
-    reason = kReasonContainerCreating;
-    message = "node " + seen.pod.node +
-              " still makes its container (pulls the image, mounts volumes), or its kubelet does "
-              "not answer; see `kubectl describe pod`";
+    const WallTime now = env_.clock.Now();
+    const std::string& bound = seen.pod.bound_since;
+    const auto at_it = bound.empty() ? waited : std::min(waited, Waited(bound, now));
+    const bool late = at_it >= env_.settings.start_deadline;
+    reason = late ? kReasonStartDeadlineExceeded : kReasonContainerCreating;
+    message = late ? "node " + seen.pod.node + " has made no container in " +
+                         FormatDuration(env_.settings.start_deadline)
+                   : "node " + seen.pod.node + " still makes its container";
+    message +=
+        " (pulls the image, mounts volumes), or its kubelet does not answer; see `kubectl "
+        "describe pod`";
   }
   const bool known = reason.empty() || seen.row.status.reason == reason ||
                      seen.row.status.reason == kReasonWorkerSilent;

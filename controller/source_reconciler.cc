@@ -37,7 +37,7 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(const api::BackupSou
     }
     auto check = ReadObject<api::Operation>(object);
     if (!check || !api::Terminal(check->status.state) || check->status.state == api::kCancelled ||
-        NamespaceOfSource(check->spec.source_ref, check->metadata.ns) != source.metadata.ns) {
+        api::NamespaceOfSource(check->spec.source_ref, check->metadata.ns) != source.metadata.ns) {
       continue;
     }
     if (!newest || newest->status.completion_time < check->status.completion_time) {

@@ -3,6 +3,7 @@
 // GET /v1/explain/{namespace}/{pod}: why a backup pod is where it is and does what it does: its
 // row, where the data is, how the nodes rank now, what the extender decided, and the measured
 // usage. ?node=NODE: what would have to be otherwise for that node to come first.
+#include "common/api/source_ref.h"
 #include "controller/api/objects.h"
 #include "controller/api/placement_view.h"
 #include "controller/api/view.h"
@@ -25,8 +26,8 @@ std::optional<api::PodPolicy> PolicyOf(const ApiContext& api, const api::BackupP
 Status AddPlacement(ApiContext& api, const api::BackupPod& row, const std::string& asked,
                     Json& view) {
   const std::string& ns = row.metadata.ns;
-  const auto object =
-      api.state.sources.Get(SourceNamespace(row.spec.source_ref, ns), row.spec.source_ref.name);
+  const auto object = api.state.sources.Get(api::NamespaceOfSource(row.spec.source_ref, ns),
+                                            row.spec.source_ref.name);
   if (!object) return {};
   const auto source = api::ReadJson<api::BackupSource>(*object);
   if (!source) return {};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/api/source_ref.h"
 #include "common/base/strings.h"
 
 namespace longshore::controller {
@@ -124,16 +125,12 @@ std::string CurrentCursor(ApiContext& api) {
   return page ? page->cursor : "";
 }
 
-std::string SourceNamespace(const api::NamespacedRef& source, const std::string& ns) {
-  return source.ns.empty() ? ns : source.ns;
-}
-
 Status CheckSourceAccess(ApiContext& api, const Caller& caller, const std::string& verb,
                          const api::NamespacedRef& source, const std::string& ns) {
   LS_RETURN_IF_ERROR(CheckName("spec.sourceRef.name", source.name));
   if (!source.ns.empty()) LS_RETURN_IF_ERROR(CheckNamespace("spec.sourceRef.namespace", source.ns));
   return api.auth.Allow(caller, {.verb = verb,
-                                 .ns = SourceNamespace(source, ns),
+                                 .ns = api::NamespaceOfSource(source, ns),
                                  .name = source.name,
                                  .resource = kube::kBackupSources});
 }

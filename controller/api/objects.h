@@ -71,9 +71,6 @@ Result<std::string> QueryNamespace(const http::Request& request);
 // Where events will go on from what is listed after this call.
 std::string CurrentCursor(ApiContext& api);
 
-// The source's namespace: the reference's own, or that of the object that refers.
-std::string SourceNamespace(const api::NamespacedRef& source, const std::string& ns);
-
 // Whoever names a source must be able to read it.
 Status CheckSourceAccess(ApiContext& api, const Caller& caller, const std::string& verb,
                          const api::NamespacedRef& source, const std::string& ns);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/api/request.h"
+#include "common/api/source_ref.h"
 #include "controller/api/objects.h"
 #include "controller/api/view.h"
 
@@ -65,19 +66,13 @@ Status CheckSpecRights(ApiContext& api, const Caller& caller, const api::Operati
   return CheckSourceAccess(api, caller, "get", spec.source_ref, ns);
 }
 
-// The pods of a request are made for its source, with that source's image and volumes. The text of
-// a refusal, or empty.
+// The text of a refusal, or empty.
 std::string OtherSource(const api::OperationSpec& spec, const std::string& ns,
                         const Json& request) {
   const auto own = api::ReadJson<api::ComputeRequestSpec>(request.at("spec"), "spec");
   if (!own) return "";  // not ours to judge: the controller refuses such a request
-  const auto key = [&](const api::NamespacedRef& source) {
-    return SourceNamespace(source, ns) + "/" + source.name;
-  };
-  if (key(own->source_ref) == key(spec.source_ref)) return "";
-  return "spec.sourceRef: is " + key(spec.source_ref) + ", but request " + ns + "/" +
-         spec.request_ref.name + " is for source " + key(own->source_ref) +
-         "; name that source, or a request for this one";
+  return api::OtherSource(api::SourceKey(spec.source_ref, ns), ns + "/" + spec.request_ref.name,
+                          api::SourceKey(own->source_ref, ns));
 }
 
 // The request whose pods may do it, which has to take work.
@@ -98,7 +93,7 @@ Result<Json> RequestOf(ApiContext& api, const api::OperationSpec& spec, const st
 // References that must fit, so that a mistake is told now and not minutes later by a condition.
 Status CheckReferences(ApiContext& api, const Caller& caller, const api::OperationSpec& spec,
                        const std::string& ns) {
-  const std::string source_ns = SourceNamespace(spec.source_ref, ns);
+  const std::string source_ns = api::NamespaceOfSource(spec.source_ref, ns);
   const auto source = api.state.sources.Get(source_ns, spec.source_ref.name);
   if (source && spec.type == api::kBackup && !spec.part.empty()) {
     const Json parts = source->at("spec").value("parts", Json::array());

@@ -37,8 +37,9 @@ TEST_F(OperationReconcileTest, AnOperationOfAnotherSourceThanItsRequestsFailsAtO
                      [](Json& object) { object["spec"]["sourceRef"]["name"] = "invoices"; });
   ASSERT_TRUE(world.RunUntil([&] { return StateOf("a") == api::kFailed; }, seconds(5)));
   EXPECT_EQ(world.Operation("a")->status.error->error_class, "Configuration");
-  EXPECT_THAT(world.Operation("a")->status.error->message,
-              testing::HasSubstr("for source backup/orders, not for backup/invoices"));
+  EXPECT_THAT(
+      world.Operation("a")->status.error->message,
+      testing::HasSubstr("is backup/invoices, but request backup/r is for source backup/orders"));
   EXPECT_EQ(world.InState("r", api::kAvailable), 1);
 }
 

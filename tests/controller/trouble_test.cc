@@ -97,6 +97,28 @@ TEST_F(TroubleTest, ASlowPullDoesNotMakeTheCrewGrowOn) {
   EXPECT_EQ(desired(), wanted);
 }
 
+// A pull that hangs says nothing, and without an end to the wait for it the crew would never grow.
+TEST_F(TroubleTest, APullThatHangsHoldsTheCrewUpUntilItsDeadlineOnly) {
+  Begin(2, 8);
+  const auto first = world.PodNames();
+  world.Run(seconds(12));
+  world.kubelets_work = false;
+  for (const std::string& pod : first) world.cpu[pod] = 130;
+  const auto desired = [&] { return world.Request("r")->status.desired_pods; };
+  ASSERT_TRUE(world.RunUntil([&] { return desired() == 3; }, seconds(30)));
+  world.Run(seconds(1));
+  for (const std::string& pod : world.PodNames()) {
+    world.cluster.Edit(kube::kPods, kNs, pod,
+                       [](Json& object) { object["spec"]["nodeName"] = "node-1"; });
+  }
+  world.Run(minutes(9));
+  EXPECT_EQ(desired(), 3);
+  ASSERT_TRUE(world.RunUntil([&] { return desired() == 4; }, minutes(2)));
+  const auto condition = world.Condition("r", "PodsProvisioned");
+  EXPECT_EQ(condition->reason, "StartDeadlineExceeded");
+  EXPECT_THAT(condition->message, HasSubstr("has made no container in 10m00s"));
+}
+
 TEST_F(TroubleTest, ReadyIsAnnouncedOnceThoughADecisionCameBetween) {
   world.AddBasics();
   world.kubelets_work = false;
