@@ -57,7 +57,7 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::map<std::string, std::string> headers;
+  std::map<std::string, std::string> headers;  // "Connection" ends it after the reply
   // Set: the reply is a stream (server-sent events) that ends when the function returns. It must
   // return within a second of `stopping()` turning true (the client is gone or the server stops).
   // Writing nothing ("") only asks whether the client is there.

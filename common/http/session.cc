@@ -57,6 +57,8 @@ bool IsHeaderValue(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
+constexpr char kConnection[] = "Connection";
+
 void AppendHeader(std::string& head, std::string_view name, std::string_view value) {
   if (!IsHeaderValue(name) || !IsHeaderValue(value)) {
     LogDefect("reply header dropped: it has a line break", "name", name);
@@ -72,9 +74,11 @@ std::string Head(const Response& response, bool keep_alive) {
   if (!response.content_type.empty() && (response.stream || !response.body.empty())) {
     AppendHeader(head, "Content-Type", response.content_type);
   }
-  for (const auto& [name, value] : response.headers) AppendHeader(head, name, value);
+  for (const auto& [name, value] : response.headers) {
+    if (name != kConnection) AppendHeader(head, name, value);
+  }
   if (!response.headers.contains("Cache-Control")) AppendHeader(head, "Cache-Control", "no-store");
-  if (!keep_alive) AppendHeader(head, "Connection", "close");
+  if (!keep_alive) AppendHeader(head, kConnection, "close");
   return head;
 }
 
@@ -187,7 +191,9 @@ bool Session::Serve() {
   Request request = parser_.TakeRequest();
   Response response =
       parser_.rejection() ? *parser_.rejection() : Dispatch(request, parser_.target());
-  const bool keep_alive = wants_more && !settings_.stopping;
+  // A handler's own "Connection: close" sends the client to look for another server.
+  const bool keep_alive =
+      wants_more && !settings_.stopping && !response.headers.contains(kConnection);
   if (!Reply(std::move(response), keep_alive, request.method == "HEAD", no_chunks)) return false;
   parser_.Reset();
   SetRequestBytes(input_.size());

@@ -25,6 +25,14 @@ http::Response ErrorResponse(const Error& error) {
   return response;
 }
 
+// Through the Service a new connection finds the replica that leads; the old one would be answered
+// here for as long as this replica lives.
+http::Response SendElsewhere(const Error& error) {
+  http::Response response = ErrorResponse(error);
+  response.headers["Connection"] = "close";
+  return response;
+}
+
 std::vector<std::string> RouteNames() {
   std::vector<std::string> names;
   for (const Route& route : Routes()) {
@@ -142,7 +150,7 @@ class ApiServer::Impl {
   }
 
   http::Response Answer(ApiHandler handler, const http::Request& request, std::string& user) {
-    if (const Status ready = Ready(); !ready) return ErrorResponse(ready.error());
+    if (const Status ready = Ready(); !ready) return SendElsewhere(ready.error());
     const Result<Caller> caller = auth_.Authenticate(request);
     if (!caller) return ErrorResponse(caller.error());
     user = caller->username;

@@ -214,6 +214,12 @@ class VerdictTest(unittest.TestCase):
         figures, complaints = story.judged()
         self.assertEqual(figures["announcements_missed"], 0, complaints)
 
+    def test_what_is_told_later_is_not_taken_for_what_a_list_says(self):
+        story = Story()  # b is available at 4, and again at 20; the leader died between the first and its announcement
+        story.told[2] = {"at": START + 4.5, "listed": {"pods": [{"name": "b", "state": "Available"}], "operations": []}}
+        figures, complaints = story.judged()
+        self.assertEqual(figures["announcements_missed"], 0, complaints)
+
     # ---- announcements_out_of_order
 
     def test_a_revision_that_falls_is_out_of_order(self):

@@ -134,12 +134,16 @@ def compare(owed, told, complain):
     """(missed, out of order, positions of those that were told)."""
     missed = disordered = 0
     used, last = set(), collections.defaultdict(lambda: -1)
+    times = collections.defaultdict(list)
+    for one in owed:
+        times[one.subject, one.type].append(one.at)
     for one in owed:
         if told.knew_before(one):
             continue
-        # Times have microseconds; the announcement comes after the write.
-        found = next((position for position, event in told.by_subject[one.subject]
-                      if position not in used and event["type"] == one.type and seconds(event["time"]) >= one.at - 1e-3), None)
+        # Times have microseconds; the announcement comes after the write, and before the next of its kind is owed.
+        later = min((at for at in times[one.subject, one.type] if at > one.at), default=float("inf"))
+        found = next((position for position, event in told.by_subject[one.subject] if position not in used
+                      and event["type"] == one.type and one.at - 1e-3 <= seconds(event["time"]) < later), None)
         if found is None:
             if not told.excused(one):
                 missed += complain(f"{one.type} of {one.subject} is not told")

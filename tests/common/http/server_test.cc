@@ -119,6 +119,23 @@ TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
   EXPECT_TRUE(one < two && two < three && three != std::string::npos) << all;
 }
 
+TEST_F(ServerTest, AHandlerMayEndTheConnection) {
+  more_.emplace_back("GET", "/elsewhere", [](const Request&) {
+    Response response;
+    response.status = 503;
+    response.headers["Connection"] = "close";
+    return response;
+  });
+  Start();
+  auto raw = Connect();
+  raw.Send("GET /elsewhere HTTP/1.1\r\nHost: h\r\n\r\n" + kGetOk);
+  const std::string all = raw.ReadToEnd();
+  EXPECT_NE(all.find("503"), std::string::npos) << all;
+  EXPECT_EQ(all.find("fine"), std::string::npos) << all;
+  EXPECT_EQ(all.find("Connection: close"), all.rfind("Connection: close")) << all;
+  EXPECT_NE(all.find("Connection: close"), std::string::npos) << all;
+}
+
 TEST_F(ServerTest, TakesLargeBodiesBothWays) {
   UseTls();
   Start();

@@ -261,6 +261,7 @@ TEST_F(RequestsTest, AnswersOnlyWhenTheClusterWasRead) {
   const Reply early = Get("/v1/requests?namespace=backup");
   EXPECT_EQ(early.status, 503);
   EXPECT_EQ(early.headers.at("retry-after"), "1");
+  EXPECT_EQ(early.headers.at("connection"), "close") << "else a client would never ask another";
   ready_ = true;
   EXPECT_EQ(Get("/v1/requests?namespace=backup").status, 200);
 }
