@@ -6,6 +6,8 @@
 namespace longshore::controller {
 namespace {
 
+// An API server denies for so long after its start what its roles allow: they are not read yet.
+constexpr std::chrono::seconds kDoubt{5};
 constexpr size_t kMaxKept = 4096;         // decisions
 constexpr size_t kMaxTokenBytes = 16384;  // larger than any service-account token
 
@@ -96,12 +98,26 @@ Status Authenticator::Allow(const kube::UserInfo& user, const kube::Access& acce
     decision = Error{Code::kPermissionDenied, user.username + " may not " + DescribeAccess(access) +
                                                   ": ask for a Role with this verb"};
   }
-  if (decision || IsAnswer(decision.error().code)) {
-    MutexLock lock(mutex_);
-    MakeRoom(now);
-    decisions_.insert_or_assign(key, Decision{now + options_.access_cache, decision});
-  }
+  if (decision || IsAnswer(decision.error().code)) return Keep(key, std::move(decision));
   return decision;
+}
+
+Status Authenticator::Keep(const std::string& key, Status answer) {
+  const MonotonicTime now = clock_.Monotonic();
+  MutexLock lock(mutex_);
+  MakeRoom(now);
+  const auto before = decisions_.find(key);
+  if (!answer && before != decisions_.end() && before->second.status) {
+    std::optional<MonotonicTime>& doubted = before->second.doubted;
+    if (!doubted) doubted = now;
+    if (now - *doubted < kDoubt) {
+      return Unavailable(answer.error().message +
+                         "; it was allowed before, and is asked again in case the API server has "
+                         "just started");
+    }
+  }
+  decisions_.insert_or_assign(key, Decision{now + options_.access_cache, answer, std::nullopt});
+  return answer;
 }
 
 // Drops what is over; when everything is fresh and the cache is full, begins anew: correct, and

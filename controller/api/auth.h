@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/base/clock.h"
@@ -35,14 +36,19 @@ class Authenticator {
   // kResourceExhausted for an address with too many refused tokens.
   Result<kube::UserInfo> Authenticate(const http::Request& request);
 
-  // Errors: kPermissionDenied naming verb and resource, kUnavailable.
+  // Errors: kPermissionDenied naming verb and resource, kUnavailable; that also for five seconds
+  // where what was allowed before is denied, since an API server that has just started denies all
+  // until it has read the roles.
   Status Allow(const kube::UserInfo& user, const kube::Access& access);
 
  private:
   struct Decision {
     MonotonicTime until;
     Status status;
+    std::optional<MonotonicTime> doubted;  // since when what it allows is denied
   };
+  // What is to be said of a review's answer, which is kept.
+  Status Keep(const std::string& key, Status answer) LS_EXCLUDES(mutex_);
   void MakeRoom(MonotonicTime now) LS_REQUIRES(mutex_);
 
   kube::Client& kube_;

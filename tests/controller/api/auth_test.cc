@@ -109,6 +109,31 @@ TEST_F(AuthenticatorTest, KeepsADecisionBrieflyAndApart) {
   EXPECT_EQ(kube_.access_reviews(), 3);
 }
 
+// An API server that has just started denies everything for a moment: a manager that follows events
+// must not take that for the end of its rights.
+TEST_F(AuthenticatorTest, WhatWasAllowedIsDeniedOnlyWhenItStaysSo) {
+  kube::UserInfo user;
+  user.username = "manager";
+  const auto code = [&] {
+    const Status allowed = auth_->Allow(user, kListPods);
+    return allowed ? std::optional<Code>() : allowed.error().code;
+  };
+  kube_.Grant("manager", "list", "backuppods", "backup");
+  EXPECT_EQ(code(), std::nullopt);
+  kube_.Revoke("manager", "list", "backuppods", "backup");
+  clock_.now += std::chrono::seconds(5);
+  EXPECT_EQ(code(), Code::kUnavailable);
+  clock_.now += std::chrono::seconds(2);
+  kube_.Grant("manager", "list", "backuppods", "backup");
+  EXPECT_EQ(code(), std::nullopt) << "asked anew";
+  kube_.Revoke("manager", "list", "backuppods", "backup");
+  clock_.now += std::chrono::seconds(60);
+  EXPECT_EQ(code(), Code::kUnavailable);
+  clock_.now += std::chrono::seconds(5);
+  EXPECT_EQ(code(), Code::kPermissionDenied);
+  EXPECT_EQ(code(), Code::kPermissionDenied) << "from then on at once";
+}
+
 // A client certificate gives a name in a space of its own, and never a group.
 TEST_F(AuthenticatorTest, NamesClientCertificatesApart) {
   http::Request request;
