@@ -4,6 +4,7 @@
 // operation Preparing with e -> Assign(e) sent -> ... -> operation's end written -> Released(e)
 // sent
 // -> row free. A crash between any two is continued from what the objects and the worker say.
+#include "common/api/source_ref.h"
 #include "common/base/log.h"
 #include "controller/announcements.h"
 #include "controller/assignment.h"
@@ -155,8 +156,7 @@ Result<Again> PodReconciler::OnNeverSeen(Seen& seen, api::Operation& operation) 
     return Free(seen, "Released");
   }
   const std::string ns = operation.metadata.ns;
-  const std::string source_ns =
-      operation.spec.source_ref.ns.empty() ? ns : operation.spec.source_ref.ns;
+  const std::string source_ns = api::NamespaceOfSource(operation.spec.source_ref, ns);
   const auto source =
       Find<api::BackupSource>(env_.cluster, source_ns, operation.spec.source_ref.name);
   const auto policy = PolicyOf(seen);

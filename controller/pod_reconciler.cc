@@ -174,7 +174,8 @@ void PodReconciler::FillPlacement(Seen& seen) {
 
 // Puts the trouble of a pod that should have started by now into the row, once.
 Status PodReconciler::ReportTrouble(Seen& seen) {
-  const auto waited = Waited(seen.row.status.last_transition_time, env_.clock.Now());
+  const WallTime now = env_.clock.Now();
+  const auto waited = Waited(seen.row.status.last_transition_time, now);
   if (waited < env_.settings.trouble_grace) return {};
   std::string reason = seen.pod.trouble, message = seen.pod.trouble_message;
   if (reason.empty() && seen.pod.running) {
@@ -184,7 +185,6 @@ Status PodReconciler::ReportTrouble(Seen& seen) {
         "and that pods may reach " +
         env_.settings.controller_endpoint;
   } else if (reason.empty() && !seen.pod.node.empty()) {
-    const WallTime now = env_.clock.Now();
     const std::string& bound = seen.pod.bound_since;
     const auto at_it = bound.empty() ? waited : std::min(waited, Waited(bound, now));
     const bool late = at_it >= env_.settings.start_deadline;

@@ -235,7 +235,7 @@ static __always_inline void settle_system(struct agent_slot *slot, __u64 cpu_ns)
 		slot->system_cpu_ns += cpu_ns - slot->base.cpu_ns;
 }
 
-/* Adds what the noted task has used since. */
+/* Adds what the noted task has used since, and remembers it. */
 static __always_inline struct agent_counters *settle(struct agent_slot *slot,
 						     const struct agent_task_counters *now)
 {
@@ -248,6 +248,7 @@ static __always_inline struct agent_counters *settle(struct agent_slot *slot,
 	found = counters_of(slot, slot->index);
 	if (found)
 		add_used(found, now, &slot->base);
+	remember(slot->pid, now);
 	return found;
 }
 
@@ -283,7 +284,6 @@ static __always_inline __u32 settle_left(struct agent_slot *slot, struct task_st
 	}
 	now = read_task(prev);
 	found = settle(slot, &now);
-	remember(prev->pid, &now);
 	preempted = now.involuntary_switches != slot->base.involuntary_switches;
 	if (!found || !found->watched || !preempted || is_throttled(prev))
 		return AGENT_INDEX_NONE;
@@ -327,8 +327,7 @@ static __always_inline void flush(struct agent_slot *slot)
 	}
 	if (slot->victim)
 		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
-	if (settle(slot, &now))
-		remember(pid, &now);
+	settle(slot, &now);
 	slot->index = index;
 	slot->base = now;
 }
@@ -368,8 +367,7 @@ static __always_inline void settle_running(struct agent_slot *slot, struct task_
 	}
 	if (slot->victim)
 		add_offender_time(slot, now.cpu_ns - slot->base.cpu_ns);
-	if (settle(slot, &now))
-		remember(task->pid, &now);
+	settle(slot, &now);
 	slot->index = index;
 	slot->base = now;
 	barrier();
