@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::chrono::milliseconds kPoll{300};
+constexpr std::chrono::milliseconds kLookAgain{300};
 constexpr seconds kVerdict{5};  // a controller that works says in a second what it thinks
 // A refusal may heal (somebody makes the missing policy), so it is believed when it has lasted:
 // longer where somebody waits for pods anyway.
@@ -87,7 +87,7 @@ Result<Json> WaitForPods(Session& session, ApiClient& api, const Json& created, 
     if (session.io.clock.Monotonic() >= end) {
       return Error{Code::kDeadlineExceeded, line + LookAgain(created)};
     }
-    if (!session.io.sleep(kPoll)) {
+    if (!session.io.sleep(kLookAgain)) {
       return Error{Code::kCancelled, "the request stays" + LookAgain(created)};
     }
   }
@@ -103,7 +103,7 @@ Status WaitForVerdict(Session& session, ApiClient& api, Json& request) {
                      << LookAgain(request) << std::endl;
       return {};
     }
-    if (!session.io.sleep(kPoll)) {
+    if (!session.io.sleep(kLookAgain)) {
       return Error{Code::kCancelled, "the request stays" + LookAgain(request)};
     }
     auto seen = api.Get(PathOf(request), kOnce);

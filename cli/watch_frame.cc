@@ -10,7 +10,7 @@
 namespace longshore::cli {
 namespace {
 
-constexpr size_t kEventsKept = 10;  // where there is no end to the page
+constexpr size_t kEventsShown = 10;  // where there is no end to the page
 
 bool Ended(const Json& pod) {
   const std::string state = Text(pod, "/state");
@@ -148,7 +148,7 @@ std::vector<std::string> RenderFrame(const Scene& scene, FrameSize size) {
   Append(lines, Pods(scene));
   // The newest events at the end of the page; of the rest as much as there is room for.
   const size_t shown = size.rows == 0
-                           ? kEventsKept
+                           ? kEventsShown
                            : (size.rows > lines.size() + 2 ? size.rows - lines.size() - 2 : 0);
   const size_t from = scene.events.size() - std::min(scene.events.size(), shown);
   if (from < scene.events.size()) {

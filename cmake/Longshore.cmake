@@ -24,7 +24,9 @@ target_compile_options(longshore_options INTERFACE
   -Wall -Wextra -Werror -Wno-missing-field-initializers
   "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=."
   # libstdc++ 12's own stable_sort uses what it deprecates; g++ still looks for deprecated things of others.
-  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-deprecated-declarations>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety;-Wno-deprecated-declarations>
+  # Sources that are compiled together (CMAKE_UNITY_BUILD) are headers to g++.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 target_compile_options(longshore_options INTERFACE
   $<$<CONFIG:Release,RelWithDebInfo>:-fstack-protector-strong;-fstack-clash-protection;-D_FORTIFY_SOURCE=2;-D_GLIBCXX_ASSERTIONS>)
 target_link_options(longshore_options INTERFACE

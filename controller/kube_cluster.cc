@@ -9,7 +9,7 @@ namespace {
 
 // A restart of the API server. Nothing could be written meanwhile anyway.
 constexpr std::chrono::seconds kLongestAway{15};
-constexpr std::chrono::milliseconds kAskAgain{250};
+constexpr std::chrono::milliseconds kReadAgain{250};
 
 }  // namespace
 
@@ -111,7 +111,7 @@ Result<api::Json> KubeCluster::FetchSurely(const kube::Resource& resource, const
     const bool away = !found && (found.error().code == Code::kUnavailable ||
                                  found.error().code == Code::kDeadlineExceeded);
     if (!away || std::chrono::steady_clock::now() >= end) return found;
-    std::this_thread::sleep_for(kAskAgain);
+    std::this_thread::sleep_for(kReadAgain);
   }
 }
 

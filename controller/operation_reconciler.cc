@@ -16,8 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kLookAgain{5};
-
 // Reasons of an operation that cannot be in line for a pod at all.
 bool Broken(const std::string& reason) {
   return reason == "RequestNotFound" || reason == "UnknownSource" || reason == "PodNotFound";

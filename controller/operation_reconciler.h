@@ -19,6 +19,8 @@ class OperationReconciler {
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
  private:
+  static constexpr std::chrono::seconds kLookAgain{5};  // for what no event tells us
+
   Result<Again> OnWaiting(api::Operation& operation);
   Result<Again> OnInterrupted(api::Operation& operation);
   Result<Again> OnActive(api::Operation& operation);

@@ -19,7 +19,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kSoon{500};
-constexpr seconds kLookAgain{5};
 constexpr seconds kKeepEndedRows{900};
 constexpr seconds kCheckAgain{60};
 constexpr char kSourceGeneration[] = "longshore.dev/source-generation";

@@ -20,7 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kLookAgain{5};
 constexpr seconds kSecretsAgain{15};
 constexpr seconds kPruneAgain{60};
 // Between two writes of which pods' usage is not fresh, and from the last such pod to its end.

@@ -30,6 +30,8 @@ class RequestReconciler {
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
  private:
+  static constexpr std::chrono::seconds kLookAgain{5};  // for what no event tells us
+
   // By request UID.
   struct Memory {
     MonotonicTime settled;  // since when no pod has been on its way

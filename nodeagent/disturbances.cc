@@ -10,7 +10,7 @@
 namespace longshore::nodeagent {
 namespace {
 
-constexpr size_t kMaxDevices = 4;         // of a pod: the busiest
+constexpr size_t kMaxDevicesOfPod = 4;    // of a pod: the busiest
 constexpr size_t kMaxDistributions = 32;  // pods with histograms: 22 lines for each
 
 uint64_t Bytes(const DeviceCounters& counters) {
@@ -57,7 +57,7 @@ void Disturbances::AddTo(Exposition& out, const Sample& sample) const {
     out.Family(name, "counter", "Its part of the device's");
     for (const PodSample& pod : sample.pods) {
       if (!preempted_.contains(pod.uid)) continue;
-      for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevices, Bytes)) {
+      for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevicesOfPod, Bytes)) {
         const auto& [id, counters] = *device;
         out.Value({{"pod_uid", pod.uid}, {"device", sample.node.NameOf(id)}},
                   static_cast<double>(counters.*field));
@@ -92,7 +92,7 @@ void Disturbances::AddWaits(Exposition& out, const Sample& sample) const {
   });
   out.Family("watched_pod_device_latency_seconds", "histogram", "From issued to completed");
   each([&](const PodSample& pod) {
-    for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevices, Bytes)) {
+    for (const auto* device : BusiestDevices(pod.usage.devices, kMaxDevicesOfPod, Bytes)) {
       const auto& [id, counters] = *device;
       out.Distribution({{"pod_uid", pod.uid}, {"device", sample.node.NameOf(id)}},
                        counters.Latency(), Seconds(counters.device_ns));

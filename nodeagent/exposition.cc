@@ -7,9 +7,9 @@ namespace longshore::nodeagent {
 namespace {
 
 // The fewest digits that read back as the same number.
-class Number {
+class Digits {
  public:
-  explicit Number(double value)
+  explicit Digits(double value)
       : size_(std::to_chars(text_, text_ + sizeof text_, value).ptr - text_) {}
   std::string_view text() const { return {text_, static_cast<size_t>(size_)}; }
 
@@ -50,7 +50,7 @@ void Exposition::Line(std::string_view suffix, Labels labels, std::string_view l
   for (const auto& [label, content] : labels) add(label, content);
   if (!le.empty()) add("le", le);
   if (separator == ',') text_ += '}';
-  (text_ += ' ') += Number(value).text();
+  (text_ += ' ') += Digits(value).text();
   text_ += '\n';
 }
 
@@ -60,7 +60,7 @@ void Exposition::Distribution(Labels labels, const Histogram& histogram, double 
     count += histogram.buckets[i];
     // The last bucket has no upper end.
     const bool last = i + 1 == Histogram::kBuckets;
-    const Number end(static_cast<double>(uint64_t{2} << i) / 1e6);
+    const Digits end(static_cast<double>(uint64_t{2} << i) / 1e6);
     Line("_bucket", labels, last ? "+Inf" : end.text(), static_cast<double>(count));
   }
   Line("_sum", labels, "", sum_seconds);

@@ -10,7 +10,7 @@
 namespace longshore::nodeagent {
 namespace {
 
-constexpr size_t kMaxDevices = 16, kMaxInterfaces = 16;
+constexpr size_t kMaxDevicesOfNode = 16, kMaxInterfaces = 16;
 
 struct LostReason {
   const char* name;
@@ -47,7 +47,7 @@ uint64_t Operations(const NodeDevice& device) {
 }
 
 void AddDevices(Exposition& out, const NodeUsage& node) {
-  const auto devices = BusiestDevices(node.devices, kMaxDevices, Operations);
+  const auto devices = BusiestDevices(node.devices, kMaxDevicesOfNode, Operations);
   // `add` is called with the labels of each device, and with the device.
   const auto each = [&](const auto& add) {
     for (const auto* entry : devices) {

@@ -61,10 +61,6 @@ bool MountedToRestore(const Settings& settings) {
          fs::is_directory(settings.target_dir, error);
 }
 
-double SecondsSince(MonotonicTime start) {
-  return std::chrono::duration<double>(Clock::Real().Monotonic() - start).count();
-}
-
 Outcome<Record> CopyFolder(const OperationContext& context, const std::string& folder) {
   ProgressBoard& progress = context.progress;
   LS_ASSIGN_OR_RETURN(const FolderTotals totals, MeasureFolder(folder, context.cancellation));

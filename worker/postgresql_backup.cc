@@ -24,10 +24,6 @@ Outcome<PostgresqlAccess> AccessOf(const OperationContext& context) {
                                 "longshore/" + context.assign.operation());
 }
 
-double SecondsSince(MonotonicTime start) {
-  return std::chrono::duration<double>(Clock::Real().Monotonic() - start).count();
-}
-
 // The manifest, computed beside the dump. Its session's transaction stays open (and awake) until
 // Finish: pg_dump may not have imported the snapshot when the last table has been hashed.
 class Hashing {

@@ -25,6 +25,11 @@ class Clock {
   static const Clock& Real();
 };
 
+// By the machine's monotonic clock.
+inline double SecondsSince(MonotonicTime start) {
+  return std::chrono::duration<double>(Clock::Real().Monotonic() - start).count();
+}
+
 // RFC 3339 in UTC with microseconds, e.g. "2026-11-23T01:02:03.000004Z" (Kubernetes MicroTime).
 std::string FormatTime(WallTime time);
 // RFC 3339 in UTC with whole seconds (Kubernetes Time).

@@ -13,7 +13,6 @@ namespace longshore::http {
 namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
-constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
 
 SSL* NewSsl(int fd, const tls::ContextPtr& context) {
   SSL* ssl = SSL_new(context.get());  // null is noticed by Handshake

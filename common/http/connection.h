@@ -16,6 +16,9 @@
 
 namespace longshore::http {
 
+// A peer that moves this much a second is waited for.
+inline constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
+
 class Connection {
  public:
   enum class Io { kOk, kWantRead, kWantWrite, kClosed };
@@ -34,7 +37,8 @@ class Connection {
   bool HasBuffered() const { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
   // Writes what the peer takes now and removes it from the front of `bytes`. kOk: that was all.
   Io WriteSome(std::string_view& bytes);
-  // Writes everything, waiting where it must: for `patience`, and a second more per 32 KiB.
+  // Writes everything, waiting where it must: for `patience`, and a second more for each
+  // kBytesPerSecondOfPatience.
   bool Write(std::string_view bytes, std::chrono::milliseconds patience);
   // Waits for more to read; false if nothing came.
   bool WaitReadable(std::chrono::milliseconds time) const;

@@ -14,7 +14,6 @@ namespace {
 constexpr auto kLinger = std::chrono::seconds(1);
 // Of all connections together. Over it, peers that don't take their reply at once lose it.
 constexpr size_t kMostUnsent = 64u << 20;
-constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
 // Of a body that is copied behind its head, to leave in one packet with it.
 constexpr size_t kMostJoined = 1 << 20;
 

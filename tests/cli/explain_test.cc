@@ -9,11 +9,11 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-const WallTime kNow = *ParseTime("2026-01-01T00:10:00Z");
+const WallTime kSeenAt = *ParseTime("2026-01-01T00:10:00Z");
 
 TEST(ExplainTest, SaysThatARequirementTimedOut) {
   const api::Json explanation = {{"spec", {{"placementMode", "Prefer"}}}};
-  EXPECT_THAT(RenderExplanation(explanation, kNow),
+  EXPECT_THAT(RenderExplanation(explanation, kSeenAt),
               HasSubstr("nearness was  required until requireTimeoutSeconds"));
 }
 
@@ -37,7 +37,7 @@ TEST(ExplainTest, TellsTheWholeStory) {
                   "nodes": [{"node": "node-1", "score": 95, "localityPoints": 84,
                              "pressurePoints": 6, "roomPoints": 5}]}],
     "samples": [{"time": "s1", "usage": {"cpu": "412m", "memory": "104857600"}}]})");
-  EXPECT_EQ(RenderExplanation(explanation, kNow),
+  EXPECT_EQ(RenderExplanation(explanation, kSeenAt),
             "pod          backup/lsp-a\n"
             "request      req-1 (source orders)\n"
             "state        Assigned for 5s: Dispatched op-1\n"
@@ -74,7 +74,7 @@ TEST(ExplainTest, DoubtsAVerdictOnlyAfterASilenceOfTheApiServer) {
     return RenderExplanation(
         {{"pod", {{"name", "p"}}},
          {"verdicts", {{{"verb", "filter"}, {"nodesOffered", 1}, {"snapshotAgeMs", age_ms}}}}},
-        kNow);
+        kSeenAt);
   };
   EXPECT_THAT(text(62'000), HasSubstr("filter of 1 node\n"));
   EXPECT_THAT(text(600'000), HasSubstr("filter of 1 node, by old data: the API server was last "
@@ -93,7 +93,7 @@ TEST(ExplainTest, CallsInARowThatCameToTheSameAreOne) {
                        {{"node", "n2"}, {"feasible", false}, {"reasons", {"cordoned"}}}}}};
   };
   const auto text = [](const api::Json& verdicts) {
-    return RenderExplanation({{"pod", {{"name", "p"}}}, {"verdicts", verdicts}}, kNow);
+    return RenderExplanation({{"pod", {{"name", "p"}}}, {"verdicts", verdicts}}, kSeenAt);
   };
   const std::string four = text({filter("t1", "too far", 10), filter("t2", "too far", 20),
                                  filter("t3", "too far", 30), filter("t4", "full", 30)});
@@ -119,7 +119,7 @@ TEST(ExplainTest, CallsInARowThatCameToTheSameAreOne) {
 TEST(ExplainTest, SaysWhatIsUnknown) {
   const api::Json bare = *api::ParseJson(
       R"({"pod": {"namespace": "b", "name": "p", "state": "Planned"}, "workerAgeMs": null})");
-  const std::string text = RenderExplanation(bare, kNow);
+  const std::string text = RenderExplanation(bare, kSeenAt);
   EXPECT_THAT(text, HasSubstr("worker      not heard"));
   EXPECT_THAT(text, HasSubstr("steered to  anywhere"));
   EXPECT_THAT(text, HasSubstr("extender has told nothing"));

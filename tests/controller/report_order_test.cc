@@ -10,15 +10,14 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Verdict = ReportOrder::Verdict;
+using Order = ReportOrder::Verdict;
 
 class ReportOrderTest : public testing::Test {
  protected:
-  Verdict Take(uint64_t sequence, double second, const std::string& epoch = "e", uint64_t id = 1) {
+  Order Take(uint64_t sequence, double second, const std::string& epoch = "e", uint64_t id = 1) {
     return Take(ReportAt(sequence, second), epoch, id);
   }
-  Verdict Take(const messages::UsageReport& report, const std::string& epoch = "e",
-               uint64_t id = 1) {
+  Order Take(const messages::UsageReport& report, const std::string& epoch = "e", uint64_t id = 1) {
     return order.Take({"n", epoch, id}, report, now += seconds(1));
   }
   ReportOrder order;
@@ -26,46 +25,46 @@ class ReportOrderTest : public testing::Test {
 };
 
 TEST_F(ReportOrderTest, TheNextOfOneStreamFollows) {
-  EXPECT_EQ(Take(1, 10), Verdict::kBegin);
-  EXPECT_EQ(Take(2, 11.5), Verdict::kFollows);
+  EXPECT_EQ(Take(1, 10), Order::kBegin);
+  EXPECT_EQ(Take(2, 11.5), Order::kFollows);
   EXPECT_EQ(order.length(), milliseconds(1500));
 }
 
 TEST_F(ReportOrderTest, AGapInTheSequenceIsABeginning) {
   Take(1, 10);
-  EXPECT_EQ(Take(3, 12), Verdict::kBegin);
-  EXPECT_EQ(Take(4, 13), Verdict::kFollows);
+  EXPECT_EQ(Take(3, 12), Order::kBegin);
+  EXPECT_EQ(Take(4, 13), Order::kFollows);
 }
 
 TEST_F(ReportOrderTest, RepeatedAndBackwardReportsAreStale) {
   Take(5, 10);
-  EXPECT_EQ(Take(5, 10), Verdict::kStale);
-  EXPECT_EQ(Take(4, 9), Verdict::kStale);
-  EXPECT_EQ(Take(6, 11), Verdict::kFollows);
+  EXPECT_EQ(Take(5, 10), Order::kStale);
+  EXPECT_EQ(Take(4, 9), Order::kStale);
+  EXPECT_EQ(Take(6, 11), Order::kFollows);
 }
 
 // The agent's monotonic clock begins anew with the machine, so an epoch's times say nothing about
 // another's.
 TEST_F(ReportOrderTest, ANewStreamAndANewEpochAreBeginnings) {
   Take(7, 1000);
-  EXPECT_EQ(Take(8, 1001, "e", 2), Verdict::kBegin);
-  EXPECT_EQ(Take(1, 3, "restarted", 3), Verdict::kBegin);
-  EXPECT_EQ(Take(2, 4, "restarted", 3), Verdict::kFollows);
+  EXPECT_EQ(Take(8, 1001, "e", 2), Order::kBegin);
+  EXPECT_EQ(Take(1, 3, "restarted", 3), Order::kBegin);
+  EXPECT_EQ(Take(2, 4, "restarted", 3), Order::kFollows);
 }
 
 // Of two agents that claim one node, the one that connected last is heard, the other never.
 TEST_F(ReportOrderTest, AnEarlierStreamIsStaleOnceALaterOneWasHeard) {
   Take(1, 10, "first", 1);
-  EXPECT_EQ(Take(1, 500, "second", 2), Verdict::kBegin);
-  EXPECT_EQ(Take(2, 11, "first", 1), Verdict::kStale);
-  EXPECT_EQ(Take(2, 501, "second", 2), Verdict::kFollows);
+  EXPECT_EQ(Take(1, 500, "second", 2), Order::kBegin);
+  EXPECT_EQ(Take(2, 11, "first", 1), Order::kStale);
+  EXPECT_EQ(Take(2, 501, "second", 2), Order::kFollows);
 }
 
 TEST_F(ReportOrderTest, NoRateOverALongSilence) {
   Take(1, 10);
-  EXPECT_EQ(Take(2, 20), Verdict::kFollows);
-  EXPECT_EQ(Take(3, 30.1), Verdict::kNoRate);
-  EXPECT_EQ(Take(4, 31), Verdict::kFollows);
+  EXPECT_EQ(Take(2, 20), Order::kFollows);
+  EXPECT_EQ(Take(3, 30.1), Order::kNoRate);
+  EXPECT_EQ(Take(4, 31), Order::kFollows);
 }
 
 // Trap 28: the agent's wall clock is stepped, forwards or back. One interval is left out.
@@ -77,10 +76,10 @@ TEST_F(ReportOrderTest, NoRateOverAClockStep) {
     fresh.Take({"n", "e", 1}, report, now);
     report = ReportAt(2, 11);
     report.set_wall_end_ns(report.wall_end_ns() + step);
-    EXPECT_EQ(fresh.Take({"n", "e", 1}, report, now), Verdict::kNoRate);
+    EXPECT_EQ(fresh.Take({"n", "e", 1}, report, now), Order::kNoRate);
     report = ReportAt(3, 12);
     report.set_wall_end_ns(report.wall_end_ns() + step);
-    EXPECT_EQ(fresh.Take({"n", "e", 1}, report, now), Verdict::kFollows);
+    EXPECT_EQ(fresh.Take({"n", "e", 1}, report, now), Order::kFollows);
   }
 }
 

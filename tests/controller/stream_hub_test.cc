@@ -61,7 +61,7 @@ class FakeAgent : public streams::ClientHandler {
 class StreamHubTest : public ::testing::Test {
  protected:
   StreamHubTest() {
-    const longshore::testing::Certificate certificate = authority_.IssueLocalhost();
+    const longshore::test::Certificate certificate = authority_.IssueLocalhost();
     options_.address = "127.0.0.1";
     options_.certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
     options_.key_file = folder_.Write("tls.key", certificate.key_pem);
@@ -150,8 +150,8 @@ class StreamHubTest : public ::testing::Test {
   api::BackupPodPtr row_;  // of the worker that dials
   bool synced_ = true;
   std::atomic<int> reviews_{0};
-  longshore::testing::TestAuthority authority_;
-  longshore::testing::TemporaryFolder folder_;
+  longshore::test::TestAuthority authority_;
+  longshore::test::TemporaryFolder folder_;
   streams::ServerOptions options_;
   std::mutex mutex_;
   std::shared_ptr<const WatchedPods> watched_ = std::make_shared<const WatchedPods>();

@@ -22,7 +22,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::microseconds;
 
-constexpr int kNodes = 5000;
+constexpr int kNodeCount = 5000;
 constexpr int kImages = 50;  // of a node, which is what a kubelet reports
 constexpr char kImage[] = "registry.test/longshore/postgresql@sha256:1";
 
@@ -67,7 +67,7 @@ api::Json NodeJson(int i, int incarnation) {
 class ChurningCluster final : public Cluster {
  public:
   ChurningCluster() {
-    for (int i = 0; i < kNodes; ++i) {
+    for (int i = 0; i < kNodeCount; ++i) {
       nodes_.push_back(NodeJson(i, 0));
       builder_.Node(nullptr, &nodes_.back());
     }
@@ -77,7 +77,7 @@ class ChurningCluster final : public Cluster {
   // What 50 ms bring: one node is labelled anew and has pulled an image, one is deleted, the last
   // deleted one comes back, and pods are bound and gone. That is one in a hundred each second.
   void Churn() {
-    const int one = ++step_ * 7 % kNodes, other = step_ * 11 % kNodes;
+    const int one = ++step_ * 7 % kNodeCount, other = step_ * 11 % kNodeCount;
     if (deleted_ >= 0) builder_.Node(nullptr, &nodes_[static_cast<size_t>(deleted_)]);
     Replace(one);
     deleted_ = other == 2510 ? -1 : other;
@@ -105,7 +105,7 @@ class ChurningCluster final : public Cluster {
     const api::Json object = {
         {"metadata", {{"namespace", "app"}, {"name", name}, {"uid", name}}},
         {"spec",
-         {{"nodeName", NodeName((step_ * 13 + pod * 17) % kNodes)},
+         {{"nodeName", NodeName((step_ * 13 + pod * 17) % kNodeCount)},
           {"containers", api::Json::array({{{"resources", {{"requests", {{"cpu", "1"}}}}}}})}}},
         {"status", {{"phase", "Running"}}}};
     builder_.Pod(nullptr, &object);
@@ -140,7 +140,7 @@ class ChurnTest : public testing::Test {
  protected:
   ChurnTest() {
     std::vector<std::string> names;
-    for (int i = 0; i < kNodes; ++i) names.push_back(NodeName(i % 20 * 250 + i / 20));
+    for (int i = 0; i < kNodeCount; ++i) names.push_back(NodeName(i % 20 * 250 + i / 20));
     required_ = WithImage(RequestBody(names, "u1", "required"), kImage);
     preferred_ = WithImage(RequestBody(names, "u2", "preferred"), kImage);
     placement::PressureMap pressure;
@@ -218,7 +218,7 @@ TEST_F(ChurnTest, Case45_EachAnswerIsWhole) {
     const json reply = json::parse(service_.Filter(required_));
     EXPECT_EQ(reply["NodeNames"].size() + reply["FailedNodes"].size() +
                   reply["FailedAndUnresolvableNodes"].size(),
-              static_cast<size_t>(kNodes));
+              static_cast<size_t>(kNodeCount));
     EXPECT_EQ(reply["FailedNodes"].size(), 0u);
   }
 }

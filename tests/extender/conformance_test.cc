@@ -152,7 +152,7 @@ class ExtenderConformanceTest : public kube::RealClusterTest {
   std::string root_;
   Json world_;
   std::map<std::string, Json> nodes_;  // as they were created
-  const testing::TemporaryFolder folder_;
+  const test::TemporaryFolder folder_;
   std::unique_ptr<Program> program_;
 };
 

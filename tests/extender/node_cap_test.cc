@@ -24,8 +24,8 @@ using testing::SizeIs;
 constexpr int kMost = 4;
 const std::vector<std::string> kNodes{"n1", "n2", "n3", "n4", "n5"};
 
-std::string Body(const std::vector<std::string>& names, const std::string& uid,
-                 const std::string& most = std::to_string(kMost)) {
+std::string CappedBody(const std::vector<std::string>& names, const std::string& uid,
+                       const std::string& most = std::to_string(kMost)) {
   std::string body = RequestBody(names, uid);
   const std::string annotations = R"("annotations":{)";
   return body.insert(body.find(annotations) + annotations.size(),
@@ -66,7 +66,9 @@ class MovingCluster final : public Cluster {
 
 class NodeCapTest : public testing::Test {
  protected:
-  json Filter(const std::string& uid) { return json::parse(service_.Filter(Body(kNodes, uid))); }
+  json Filter(const std::string& uid) {
+    return json::parse(service_.Filter(CappedBody(kNodes, uid)));
+  }
   // The only node that passes, or "".
   std::string Chosen(const std::string& uid) {
     const json names = Filter(uid)["NodeNames"];
@@ -150,14 +152,15 @@ TEST_F(NodeCapTest, Case25_HoldsAfterTheDeadlineToo) {
   clock_.step = std::chrono::milliseconds(60);
   std::vector<std::string> many;
   for (int i = 0; i < 1000; ++i) many.push_back("x" + std::to_string(i));
-  const json reply = json::parse(service_.Filter(Body(many, "u")));
+  const json reply = json::parse(service_.Filter(CappedBody(many, "u")));
   EXPECT_THAT(reply["NodeNames"], SizeIs(1));
   EXPECT_EQ(reply["FailedNodes"].size(), 999u);
 }
 
 TEST_F(NodeCapTest, WhatCannotBeReadIsNoCap) {
   for (const char* most : {"", "0", "-1", "many"}) {
-    EXPECT_EQ(json::parse(service_.Filter(Body(kNodes, "u", most)))["NodeNames"], json(kNodes))
+    EXPECT_EQ(json::parse(service_.Filter(CappedBody(kNodes, "u", most)))["NodeNames"],
+              json(kNodes))
         << most;
   }
 }

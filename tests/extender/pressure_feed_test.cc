@@ -95,8 +95,8 @@ class PressureFeedTest : public ::testing::Test {
     return verdict;
   }
 
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
   streams::ServerOptions server_options_;
   FakeClock clock_;
   metrics::Registry registry_;

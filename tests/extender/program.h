@@ -69,11 +69,11 @@ class Program {
   bool started() const { return !Logged("extender started", "port").is_null(); }
   int port() const { return Logged("extender started", "port"); }
 
-  void WriteCertificate(const std::string& name, const testing::Certificate& certificate) {
+  void WriteCertificate(const std::string& name, const test::Certificate& certificate) {
     folder_.Write(name + ".crt", certificate.certificate_pem);
     folder_.Write(name + ".key", certificate.key_pem);
   }
-  testing::TestAuthority& authority() { return authority_; }
+  test::TestAuthority& authority() { return authority_; }
 
   // What the health port says; status 0: nothing.
   http::ClientResponse Health(const std::string& path) const {
@@ -113,8 +113,8 @@ class Program {
     ::_exit(127);
   }
 
-  const testing::TemporaryFolder folder_;
-  testing::TestAuthority authority_;
+  const test::TemporaryFolder folder_;
+  test::TestAuthority authority_;
   std::unique_ptr<http::Client> client_;
   pid_t pid_ = -1;
 };

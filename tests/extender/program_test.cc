@@ -80,7 +80,7 @@ class ProgramTest : public ::testing::Test {
   }
 
   kube::FakeLists api_;
-  const longshore::testing::TemporaryFolder folder_;
+  const longshore::test::TemporaryFolder folder_;
   std::unique_ptr<Program> program_;
 };
 

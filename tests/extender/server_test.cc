@@ -41,7 +41,7 @@ class ServerTest : public ::testing::Test {
     ASSERT_TRUE(started.has_value()) << started.error().ToString();
   }
 
-  std::unique_ptr<http::Client> ClientOf(const testing::Certificate& certificate) {
+  std::unique_ptr<http::Client> ClientOf(const test::Certificate& certificate) {
     auto client = http::Client::Create({
         .base_url = "https://127.0.0.1:" + std::to_string(server_->port()),
         .ca_pem = authority_.ca_pem(),
@@ -61,8 +61,8 @@ class ServerTest : public ::testing::Test {
   World world_;
   metrics::Registry registry_;
   VerdictLog log_{10};
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
   std::unique_ptr<http::Server> server_;
 };
 
@@ -152,7 +152,7 @@ TEST_F(ServerTest, RefusedClientIsLoggedAFewTimesThenRarely) {
 }
 
 TEST_F(ServerTest, ClientOfAnotherAuthorityIsRefused) {
-  testing::TestAuthority other("other authority");
+  test::TestAuthority other("other authority");
   const auto forged = ClientOf(other.Issue("longshore-scheduler"));
   EXPECT_FALSE(forged->Send(Post("/filter", RequestBody({"n1"}))).has_value());
 }

@@ -22,7 +22,7 @@ namespace longshore::nodeagent {
 class AgentStream : public streams::ServerHandler {
  public:
   AgentStream() {
-    const testing::Certificate certificate = authority_.IssueLocalhost();
+    const test::Certificate certificate = authority_.IssueLocalhost();
     options_.address = "127.0.0.1";
     options_.certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
     options_.key_file = folder_.Write("tls.key", certificate.key_pem);
@@ -87,8 +87,8 @@ class AgentStream : public streams::ServerHandler {
   }
   void OnClose(streams::ConnectionId, const std::string&) override {}
 
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
   streams::ServerOptions options_;
   std::string ca_file_, token_file_;
   std::mutex mutex_;

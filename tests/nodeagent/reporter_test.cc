@@ -27,7 +27,7 @@ messages::AgentHello Hello() {
 
 using Shared = std::shared_ptr<const Sample>;
 
-PodSample Pod(const std::string& uid, uint64_t cpu_ns = 0, bool final = false) {
+PodSample OnePod(const std::string& uid, uint64_t cpu_ns = 0, bool final = false) {
   PodSample pod;
   pod.uid = uid;
   pod.final = final;
@@ -36,12 +36,12 @@ PodSample Pod(const std::string& uid, uint64_t cpu_ns = 0, bool final = false) {
 }
 
 // At a second of the agent's clock: two pods, of which "busy" changes each second.
-Shared At(int second, const std::string& ended_pod = "") {
+Shared SampledAt(int second, const std::string& ended_pod = "") {
   auto sample = std::make_shared<Sample>();
   sample->start = MonotonicTime(std::chrono::seconds(second - 1));
   sample->end = MonotonicTime(std::chrono::seconds(second));
-  sample->pods = {Pod("busy", static_cast<uint64_t>(second)), Pod("idle", 5)};
-  if (!ended_pod.empty()) sample->pods.push_back(Pod(ended_pod, 1, true));
+  sample->pods = {OnePod("busy", static_cast<uint64_t>(second)), OnePod("idle", 5)};
+  if (!ended_pod.empty()) sample->pods.push_back(OnePod(ended_pod, 1, true));
   std::ranges::sort(sample->pods, {}, &PodSample::uid);
   return sample;
 }
@@ -68,10 +68,10 @@ size_t Usages(const AgentStream::Messages& all) {
 // Offers samples, a second later each, until one was sent; the second after that.
 int OfferUntilSent(Reporter& reporter, int second, const std::string& ended_pod = "") {
   const uint64_t sent = reporter.counts().sent;
-  reporter.Offer(At(second++, ended_pod));
+  reporter.Offer(SampledAt(second++, ended_pod));
   for (int i = 0; i < 1000 && reporter.counts().sent == sent; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // a stream is being opened
-    reporter.Offer(At(second++));
+    reporter.Offer(SampledAt(second++));
   }
   EXPECT_GT(reporter.counts().sent, sent);
   return second;
@@ -113,7 +113,7 @@ class ReporterTest : public ::testing::Test {
 TEST_F(ReporterTest, SaysAllFirstThenWhatChangedAndAllAgainEveryTenSeconds) {
   ASSERT_TRUE(reporter_->Start().has_value());
   const int first = OfferUntilSent(*reporter_, 1) - 1;
-  for (int second = first + 1; second <= first + 20; ++second) reporter_->Offer(At(second));
+  for (int second = first + 1; second <= first + 20; ++second) reporter_->Offer(SampledAt(second));
   const auto reports = AwaitReports(21);
   ASSERT_EQ(reports.size(), 21u);
   for (size_t i = 0; i < reports.size(); ++i) {
@@ -151,8 +151,8 @@ TEST_F(ReporterTest, ARenewedHelloIsSaidOnTheOpenStreamAndOnTheNext) {
   auto hello = Hello();
   hello.add_degraded("network");
   reporter_->Renew(hello);
-  reporter_->Offer(At(second));
-  reporter_->Offer(At(second + 1));
+  reporter_->Offer(SampledAt(second));
+  reporter_->Offer(SampledAt(second + 1));
   AwaitReports(3);
   Lose(controller_, *reporter_);
   controller_.Start();
@@ -172,13 +172,13 @@ TEST_F(ReporterTest, AfterTenMinutesWithoutAControllerOneReportHasEverything) {
   controller_.Stop();
   ASSERT_TRUE(reporter_->Start().has_value());
   for (int second = 1; second <= 600; ++second) {
-    reporter_->Offer(At(second, second % 100 == 0 ? "ended-" + std::to_string(second) : ""));
+    reporter_->Offer(SampledAt(second, second % 100 == 0 ? "ended-" + std::to_string(second) : ""));
   }
   EXPECT_EQ(reporter_->counts().sent, 0u);
   EXPECT_EQ(reporter_->counts().replaced, 600u);
   controller_.Start();
   int second = OfferUntilSent(*reporter_, 601);
-  reporter_->Offer(At(second));
+  reporter_->Offer(SampledAt(second));
   const auto reports = AwaitReports(2);
   EXPECT_EQ(reports[0].sequence(), 1u);
   EXPECT_EQ(Pods(reports[0]),
@@ -191,9 +191,9 @@ TEST_F(ReporterTest, AfterTenMinutesWithoutAControllerOneReportHasEverything) {
 TEST_F(ReporterTest, LastRecordsComeAgainOnTheNextStreamIfThisOneMayHaveLostThem) {
   ASSERT_TRUE(reporter_->Start().has_value());
   int second = OfferUntilSent(*reporter_, 1);
-  reporter_->Offer(At(second++, "old"));
+  reporter_->Offer(SampledAt(second++, "old"));
   second += 20;  // it has arrived long since
-  reporter_->Offer(At(second++, "recent"));
+  reporter_->Offer(SampledAt(second++, "recent"));
   AwaitReports(3);
   Lose(controller_, *reporter_);
   controller_.Start();
@@ -207,7 +207,7 @@ TEST_F(ReporterTest, MoreLastRecordsThanAMessageHoldsComeInSeveral) {
   controller_.Stop();
   ASSERT_TRUE(reporter_->Start().has_value());
   for (int i = 0; i < kEnded; ++i) {
-    auto sample = std::make_shared<Sample>(*At(1, "e" + std::to_string(i)));
+    auto sample = std::make_shared<Sample>(*SampledAt(1, "e" + std::to_string(i)));
     for (PodSample& pod : sample->pods) {
       if (!pod.final) continue;
       for (int c = 0; c < 50; ++c) {
@@ -222,7 +222,7 @@ TEST_F(ReporterTest, MoreLastRecordsThanAMessageHoldsComeInSeveral) {
   int second = OfferUntilSent(*reporter_, 2);
   size_t bytes = 0;
   std::map<std::string, int> times;
-  for (int i = 0; i < 20; ++i) reporter_->Offer(At(second++));
+  for (int i = 0; i < 20; ++i) reporter_->Offer(SampledAt(second++));
   for (const messages::UsageReport& report : AwaitReports(21)) {
     EXPECT_LT(report.ByteSizeLong(), 2u << 20);
     bytes += report.ByteSizeLong();
@@ -238,7 +238,7 @@ TEST_F(ReporterTest, MoreLastRecordsThanAMessageHoldsComeInSeveral) {
 TEST_F(ReporterTest, KeptLastRecordsAreBoundedAndDropsAreCounted) {
   controller_.Stop();
   ASSERT_TRUE(reporter_->Start().has_value());
-  for (int i = 0; i < 5000; ++i) reporter_->Offer(At(1, "e" + std::to_string(i)));
+  for (int i = 0; i < 5000; ++i) reporter_->Offer(SampledAt(1, "e" + std::to_string(i)));
   EXPECT_EQ(reporter_->counts().finals_dropped, 5000u - 4096u);
 }
 

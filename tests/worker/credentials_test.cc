@@ -13,9 +13,9 @@
 namespace longshore::worker {
 namespace {
 
+using test::TemporaryFolder;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::TemporaryFolder;
 
 messages::Repository Repository(const std::string& url) {
   messages::Repository repository;

@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 
 class FilesystemTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { repository_ = new testing::RestServer(); }
+  static void SetUpTestSuite() { repository_ = new test::RestServer(); }
   static void TearDownTestSuite() { delete repository_; }
 
   void SetUp() override {
@@ -44,15 +44,15 @@ class FilesystemTest : public ::testing::Test {
   }
   messages::Assign Assign(const std::string& type, const std::string& part,
                           const std::string& copy_id, const std::string& repository = "files") {
-    auto assign = testing::NewAssign(type, part, copy_id, repository_->Repository(repository));
+    auto assign = test::NewAssign(type, part, copy_id, repository_->Repository(repository));
     assign.mutable_filesystem()->set_path(worker_.settings().source_dir);
     return assign;
   }
 
-  static testing::RestServer* repository_;
-  testing::TestWorker worker_{"filesystem"};
+  static test::RestServer* repository_;
+  test::TestWorker worker_{"filesystem"};
 };
-testing::RestServer* FilesystemTest::repository_ = nullptr;
+test::RestServer* FilesystemTest::repository_ = nullptr;
 
 TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
   ASSERT_TRUE(worker_.Run(Assign("Check", "app", "")).succeeded());
@@ -61,9 +61,9 @@ TEST_F(FilesystemTest, RestoresACopyThatEqualsItsManifest) {
   EXPECT_EQ(backup.copy().items(), 8u);
   EXPECT_EQ(backup.copy().bytes(), 3000007u);
 
-  const std::string record = testing::OutsideRestic(
+  const std::string record = test::OutsideRestic(
       repository_->Repository("files"), {"dump", backup.copy().record_snapshot(), "/record.json"});
-  EXPECT_TRUE(testing::DigestHoldsOutside(record));
+  EXPECT_TRUE(test::DigestHoldsOutside(record));
   EXPECT_EQ(backup.copy().record_digest(), Sha256Hex(record));
 
   const auto verified = worker_.Run(Assign("Verify", "app", "copy-files"));
@@ -157,7 +157,7 @@ TEST_F(FilesystemTest, NamesFilesThatChangeWhileTheyAreRead) {
   done = true;
   writer.join();
   ASSERT_TRUE(backup.succeeded()) << backup.error_message();
-  const std::string record = testing::OutsideRestic(
+  const std::string record = test::OutsideRestic(
       repository_->Repository("files"), {"dump", backup.copy().record_snapshot(), "/record.json"});
   EXPECT_THAT(record, HasSubstr(R"("changedWhileRead":["log"])"));
   auto restore = Assign("Restore", "busy", "copy-busy");

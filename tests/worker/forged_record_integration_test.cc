@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 class ForgedRecordTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { repository_ = new testing::RestServer(); }
+  static void SetUpTestSuite() { repository_ = new test::RestServer(); }
   static void TearDownTestSuite() { delete repository_; }
 
   // Two copies, of which the second is what the forger would have restored instead of the first.
@@ -37,7 +37,7 @@ class ForgedRecordTest : public ::testing::Test {
   }
   messages::Assign Assign(const std::string& type, const std::string& part,
                           const std::string& copy_id) {
-    auto assign = testing::NewAssign(type, part, copy_id, repository_->Repository());
+    auto assign = test::NewAssign(type, part, copy_id, repository_->Repository());
     assign.mutable_filesystem()->set_path(worker_.settings().source_dir);
     return assign;
   }
@@ -47,35 +47,35 @@ class ForgedRecordTest : public ::testing::Test {
     return result.copy();
   }
   std::string RecordOf(const messages::CopyRecord& copy) {
-    return testing::OutsideRestic(repository_->Repository(),
-                                  {"dump", copy.record_snapshot(), "/record.json"});
+    return test::OutsideRestic(repository_->Repository(),
+                               {"dump", copy.record_snapshot(), "/record.json"});
   }
   // Writes a record under copy_; returns its snapshot.
   std::string Forge(const std::string& record) {
-    const std::string said = testing::OutsideRestic(
+    const std::string said = test::OutsideRestic(
         repository_->Repository(),
         {"--json", "backup", "--time", "2001-01-01 00:00:00", "--tag",
          "longshore,record,copy=" + copy_, "--stdin", "--stdin-filename", "record.json"},
         record);
-    return std::string(Trim(testing::MustRun(
-        {"jq", "-r", "select(.message_type == \"summary\") | .snapshot_id"}, said)));
+    return std::string(Trim(
+        test::MustRun({"jq", "-r", "select(.message_type == \"summary\") | .snapshot_id"}, said)));
   }
   std::string ForgedRecord() {
-    return testing::MustRun({"jq", "-c", ".copyID = \"" + copy_ + "\" | .part = \"app\""},
-                            RecordOf(other_));
+    return test::MustRun({"jq", "-c", ".copyID = \"" + copy_ + "\" | .part = \"app\""},
+                         RecordOf(other_));
   }
   std::string Restored(const std::string& part) {
     const auto content = ReadFile(worker_.path("target/" + part + "/content"));
     return content ? *content : "nothing";
   }
 
-  static testing::RestServer* repository_;
-  testing::TestWorker worker_{"filesystem"};
+  static test::RestServer* repository_;
+  test::TestWorker worker_{"filesystem"};
   const std::string copy_ =
       std::string("copy-") + ::testing::UnitTest::GetInstance()->current_test_info()->name();
   messages::CopyRecord true_, other_;
 };
-testing::RestServer* ForgedRecordTest::repository_ = nullptr;
+test::RestServer* ForgedRecordTest::repository_ = nullptr;
 
 // Nobody knows which one the backup wrote: nothing is chosen, and the message says what there is.
 TEST_F(ForgedRecordTest, OfUnknownOriginIsNotChosen) {

@@ -18,8 +18,8 @@
 namespace longshore::worker {
 namespace {
 
+using test::NewAssign;
 using ::testing::HasSubstr;
-using testing::NewAssign;
 using ::testing::Not;
 
 // Everything that makes a dump, a hash or a name awkward.
@@ -51,8 +51,8 @@ DO $$ BEGIN EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO backup', lo_from_
 class PostgresqlTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    server_ = new testing::PostgresqlServer();
-    repository_ = new testing::RestServer();
+    server_ = new test::PostgresqlServer();
+    repository_ = new test::RestServer();
     server_->Sql("postgres", "CREATE DATABASE shop");
     server_->Sql("shop", kSchema);
     server_->Sql("postgres", "CREATE DATABASE big");
@@ -107,19 +107,19 @@ class PostgresqlTest : public ::testing::Test {
     sandman.join();
     ExpectNoSessions();
     repository_->Resume();
-    EXPECT_THAT(testing::OutsideRestic(repository_->Repository(),
-                                       {"snapshots", "--json", "--tag", "copy=" + copy}),
+    EXPECT_THAT(test::OutsideRestic(repository_->Repository(),
+                                    {"snapshots", "--json", "--tag", "copy=" + copy}),
                 HasSubstr("[]"));
     EXPECT_EQ(worker_.SecretsLeft(), 0u);
     return result;
   }
 
-  static testing::PostgresqlServer* server_;
-  static testing::RestServer* repository_;
-  testing::TestWorker worker_{"postgresql"};
+  static test::PostgresqlServer* server_;
+  static test::RestServer* repository_;
+  test::TestWorker worker_{"postgresql"};
 };
-testing::PostgresqlServer* PostgresqlTest::server_ = nullptr;
-testing::RestServer* PostgresqlTest::repository_ = nullptr;
+test::PostgresqlServer* PostgresqlTest::server_ = nullptr;
+test::RestServer* PostgresqlTest::repository_ = nullptr;
 
 TEST_F(PostgresqlTest, ChecksLoginAndMakesTheRepository) {
   const auto result = worker_.Run(Assign("Check", "shop", "", "backup"));
@@ -137,7 +137,7 @@ TEST_F(PostgresqlTest, RestoresACopyThatEqualsItsManifest) {
   EXPECT_THAT(backup.copy().position(), HasSubstr("/"));
   EXPECT_GT(backup.copy().bytes(), 500000u);
 
-  EXPECT_TRUE(testing::DigestHoldsOutside(testing::OutsideRestic(
+  EXPECT_TRUE(test::DigestHoldsOutside(test::OutsideRestic(
       repository_->Repository(), {"dump", backup.copy().record_snapshot(), "/record.json"})));
 
   // The living source moves on: the restore is compared with the copy, not with it.
@@ -244,8 +244,8 @@ TEST_F(PostgresqlTest, MakesNoCopyOfADumpThatFailsHalfWay) {
   EXPECT_FALSE(result.succeeded());
   EXPECT_THAT(result.error_class(), ::testing::AnyOf("Unreachable", "DumpFailed"))
       << result.error_message();
-  EXPECT_THAT(testing::OutsideRestic(repository_->Repository(),
-                                     {"snapshots", "--json", "--tag", "copy=copy-broken"}),
+  EXPECT_THAT(test::OutsideRestic(repository_->Repository(),
+                                  {"snapshots", "--json", "--tag", "copy=copy-broken"}),
               HasSubstr("[]"));
   EXPECT_EQ(worker_.SecretsLeft(), 0u);
   ExpectNoSessions();
@@ -276,7 +276,7 @@ TEST_F(PostgresqlTest, PsqlRefusesItsOwnCommands) {
   const auto access = WritePostgresqlSecrets(folder, redactor, server_->Source("backup"), "test");
   ASSERT_TRUE(access.has_value());
   const Cancellation never;
-  auto session = PsqlSession::Open(testing::TheReaper(), *access, "shop", "/tmp", never);
+  auto session = PsqlSession::Open(test::TheReaper(), *access, "shop", "/tmp", never);
   ASSERT_TRUE(session.has_value()) << session.error().message;
   const std::string mark = worker_.path("ran");
   const auto rows = (*session)->Query("SELECT 1\n\\! touch " + mark + "\n");
@@ -331,10 +331,10 @@ TEST_F(PostgresqlTest, LeavesNothingOfACancelledBackup) {
   canceller.join();
   EXPECT_EQ(result.error_class(), "Cancelled") << result.error_message();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
-  EXPECT_THAT(testing::OutsideRestic(repository_->Repository(),
-                                     {"snapshots", "--json", "--tag", "copy=copy-cancelled"}),
+  EXPECT_THAT(test::OutsideRestic(repository_->Repository(),
+                                  {"snapshots", "--json", "--tag", "copy=copy-cancelled"}),
               HasSubstr("[]"));
-  EXPECT_EQ(testing::OutsideRestic(repository_->Repository(), {"list", "locks", "--no-lock"}), "");
+  EXPECT_EQ(test::OutsideRestic(repository_->Repository(), {"list", "locks", "--no-lock"}), "");
   EXPECT_EQ(worker_.SecretsLeft(), 0u);
   ExpectNoSessions();
   // No tool of ours is left: each had the scratch folder as its HOME.
@@ -363,8 +363,8 @@ TEST_F(PostgresqlTest, KeepsSecretsOutOfArgumentsAndEnvironments) {
   size_t seen = 0;
   std::thread watcher([&] {
     const std::vector<std::string> secrets = {
-        testing::kBackupPassword, testing::kRepositoryPassword, testing::kEncryptionKey,
-        PercentEncode(testing::kRepositoryPassword), PercentEncode(testing::kBackupPassword)};
+        test::kBackupPassword, test::kRepositoryPassword, test::kEncryptionKey,
+        PercentEncode(test::kRepositoryPassword), PercentEncode(test::kBackupPassword)};
     while (!done) {
       for (const auto& process : std::filesystem::directory_iterator("/proc")) {
         for (const char* file : {"cmdline", "environ"}) {
@@ -402,27 +402,21 @@ TEST_F(PostgresqlTest, TellsWhatIsWrongWithItsInput) {
        [](auto& a) { a.mutable_postgresql()->set_password("secret\n"); }, "Configuration",
        "line break"},
       {"server away",
-       [](auto& a) {
-         a.mutable_postgresql()->set_port(static_cast<uint32_t>(testing::FreePort()));
-       },
+       [](auto& a) { a.mutable_postgresql()->set_port(static_cast<uint32_t>(test::FreePort())); },
        "Unreachable", "onnection refused"},
       {"server of another authority",
-       [](auto& a) {
-         a.mutable_postgresql()->set_ca_pem(testing::TestAuthority("another").ca_pem());
-       },
+       [](auto& a) { a.mutable_postgresql()->set_ca_pem(test::TestAuthority("another").ca_pem()); },
        "Configuration", "certificate verify failed"},
       {"server of another name", [](auto& a) { a.mutable_postgresql()->set_host("127.0.0.2"); },
        "Unreachable", ""},
       {"repository away",
        [](auto& a) {
          a.mutable_repository()->set_url(
-             "rest:https://localhost:" + std::to_string(testing::FreePort()) + "/writer/x/");
+             "rest:https://localhost:" + std::to_string(test::FreePort()) + "/writer/x/");
        },
        "Unreachable", "repository localhost"},
       {"repository of another authority",
-       [](auto& a) {
-         a.mutable_repository()->set_ca_pem(testing::TestAuthority("another").ca_pem());
-       },
+       [](auto& a) { a.mutable_repository()->set_ca_pem(test::TestAuthority("another").ca_pem()); },
        "Configuration", "not trusted"},
       {"repository refuses login",
        [](auto& a) { a.mutable_repository()->set_password("wrong-secret"); }, "Authentication",

@@ -31,7 +31,7 @@ using std::chrono::seconds;
 class ScriptedController : public streams::ServerHandler {
  public:
   ScriptedController() {
-    const testing::Certificate certificate = authority_.IssueLocalhost();
+    const test::Certificate certificate = authority_.IssueLocalhost();
     options_.address = "127.0.0.1";
     options_.certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
     options_.key_file = folder_.Write("tls.key", certificate.key_pem);
@@ -112,8 +112,8 @@ class ScriptedController : public streams::ServerHandler {
     connection_ = 0;
   }
 
-  testing::TemporaryFolder folder_;
-  testing::TestAuthority authority_;
+  test::TemporaryFolder folder_;
+  test::TestAuthority authority_;
   streams::ServerOptions options_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -126,8 +126,8 @@ class ScriptedController : public streams::ServerHandler {
 class ProgramTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    server_ = new testing::PostgresqlServer();
-    repository_ = new testing::RestServer();
+    server_ = new test::PostgresqlServer();
+    repository_ = new test::RestServer();
     server_->Sql("postgres", "CREATE DATABASE shop");
     server_->Sql("shop",
                  "CREATE TABLE t AS SELECT i, md5(i::text) || md5((i + 1)::text) AS h FROM "
@@ -149,7 +149,7 @@ class ProgramTest : public ::testing::Test {
          folder_.path() + "/scratch", "--secrets-dir", folder_.path() + "/secrets"},
         BaseEnvironment("/tmp"),
         ""};
-    auto started = Process::Start(testing::TheReaper(), command);
+    auto started = Process::Start(test::TheReaper(), command);
     ASSERT_TRUE(started) << started.error().message;
     process_ = std::move(*started);
   }
@@ -157,13 +157,13 @@ class ProgramTest : public ::testing::Test {
     if (HasFailure()) std::cerr << ReadFile(folder_.path() + "/log").value_or("") << "\n";
   }
   static messages::Assign Assign(const std::string& type, const std::string& copy_id) {
-    auto assign = testing::NewAssign(type, "shop", copy_id, repository_->Repository());
+    auto assign = test::NewAssign(type, "shop", copy_id, repository_->Repository());
     *assign.mutable_postgresql() = server_->Source("backup");
     return assign;
   }
   int Ready() {
     const auto finished =
-        worker::Run(testing::TheReaper(),
+        worker::Run(test::TheReaper(),
                     {{LONGSHORE_WORKER, "--ready", "--scratch", folder_.path() + "/scratch"},
                      BaseEnvironment("/tmp"),
                      ""},
@@ -178,14 +178,14 @@ class ProgramTest : public ::testing::Test {
     EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/secrets"));
   }
 
-  static testing::PostgresqlServer* server_;
-  static testing::RestServer* repository_;
+  static test::PostgresqlServer* server_;
+  static test::RestServer* repository_;
   ScriptedController controller_;
-  testing::TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
   std::unique_ptr<Process> process_;
 };
-testing::PostgresqlServer* ProgramTest::server_ = nullptr;
-testing::RestServer* ProgramTest::repository_ = nullptr;
+test::PostgresqlServer* ProgramTest::server_ = nullptr;
+test::RestServer* ProgramTest::repository_ = nullptr;
 
 TEST_F(ProgramTest, ServesOperationsOneAfterAnother) {
   StartWorker();
@@ -323,8 +323,7 @@ TEST_F(ProgramTest, RefusesABadStartWithOneLine) {
   for (const Case& item : cases) {
     std::vector<std::string> argv = {LONGSHORE_WORKER};
     argv.insert(argv.end(), item.arguments.begin(), item.arguments.end());
-    const auto finished =
-        worker::Run(testing::TheReaper(), {argv, BaseEnvironment("/tmp"), ""}, {});
+    const auto finished = worker::Run(test::TheReaper(), {argv, BaseEnvironment("/tmp"), ""}, {});
     ASSERT_TRUE(finished);
     EXPECT_EQ(finished->status.code, 2) << finished->err;
     EXPECT_EQ(std::count(finished->err.begin(), finished->err.end(), '\n'), 1) << finished->err;

@@ -4,15 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/common/base/fake_clock.h"
+
 namespace longshore::worker {
 namespace {
-
-class FakeClock : public Clock {
- public:
-  WallTime Now() const override { return {}; }
-  MonotonicTime Monotonic() const override { return now; }
-  MonotonicTime now{};
-};
 
 TEST(ProgressTest, TellsRateOfTheLastSecondsAndRemainingTime) {
   FakeClock clock;
@@ -20,7 +15,7 @@ TEST(ProgressTest, TellsRateOfTheLastSecondsAndRemainingTime) {
   board.Enter("Copying", 1000);
   EXPECT_EQ(board.Report().eta_seconds(), -1);
   for (int second = 1; second <= 20; ++second) {
-    clock.now += std::chrono::seconds(1);
+    clock.Advance(std::chrono::seconds(1));
     board.SetBytes(static_cast<uint64_t>(second <= 10 ? second : 10 + (second - 10) * 20));
     board.Report();
   }
@@ -34,7 +29,7 @@ TEST(ProgressTest, TotalIsAnEstimateThatGrowsWithWhatIsDone) {
   FakeClock clock;
   ProgressBoard board(clock);
   board.Enter("Copying", 100);
-  clock.now += std::chrono::seconds(1);
+  clock.Advance(std::chrono::seconds(1));
   board.SetBytes(150);
   EXPECT_EQ(board.Report().bytes_total(), 150u);
   EXPECT_EQ(board.Report().eta_seconds(), 0);

@@ -16,10 +16,10 @@
 namespace longshore::worker {
 namespace {
 
+using test::SoundRecord;
+using test::TextOf;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::SoundRecord;
-using testing::TextOf;
 
 // A repository in memory; every snapshot in it carries the tags that are asked for.
 class FakeSnapshots : public SnapshotReader {

@@ -11,9 +11,9 @@
 namespace longshore::worker {
 namespace {
 
+using test::SoundRecord;
+using test::TextOf;
 using ::testing::HasSubstr;
-using testing::SoundRecord;
-using testing::TextOf;
 
 TEST(RecordTest, ReadsWhatIsWritten) {
   const auto read = ParseRecord(TextOf(SoundRecord()));

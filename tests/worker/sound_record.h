@@ -7,7 +7,7 @@
 
 #include "worker/record.h"
 
-namespace longshore::testing {
+namespace longshore::test {
 
 inline worker::Record SoundRecord() {
   worker::Record record;
@@ -34,4 +34,4 @@ inline std::string TextOf(const worker::Record& record) {
   return api::DumpJson(api::WriteJson(record)) + "\n";
 }
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

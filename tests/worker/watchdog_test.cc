@@ -4,18 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/common/base/fake_clock.h"
+
 namespace longshore::worker {
 namespace {
 
 using std::chrono::seconds;
 using ::testing::HasSubstr;
-
-class FakeClock : public Clock {
- public:
-  WallTime Now() const override { return {}; }
-  MonotonicTime Monotonic() const override { return now; }
-  MonotonicTime now{seconds(1000)};
-};
 
 TEST(WatchdogTest, ProgressIsAChangeOfPhaseBytesOrItems) {
   FakeClock clock;
@@ -23,10 +18,10 @@ TEST(WatchdogTest, ProgressIsAChangeOfPhaseBytesOrItems) {
   board.Enter("Copying", 100);
   const OperationLimits limits{seconds(60), seconds(0)};
   const auto idle_after = [&](auto&& change) {
-    clock.now += seconds(59);
+    clock.Advance(seconds(59));
     EXPECT_FALSE(Overdue(limits, board.Stand()));
     change();
-    clock.now += seconds(59);
+    clock.Advance(seconds(59));
     return !Overdue(limits, board.Stand()).has_value();
   };
   EXPECT_TRUE(idle_after([&] { board.SetBytes(1); }));
@@ -47,7 +42,7 @@ TEST(WatchdogTest, SaysWhatStoodStillAndThatItIsWorthARetry) {
   ProgressBoard board(clock);
   board.Enter("Copying", 100);
   board.SetBytes(42);
-  clock.now += seconds(90);
+  clock.Advance(seconds(90));
   const auto overdue = Overdue({seconds(90), seconds(0)}, board.Stand());
   ASSERT_TRUE(overdue);
   EXPECT_EQ(overdue->error_class, "Stalled");
@@ -60,16 +55,16 @@ TEST(WatchdogTest, ASnapshotAgesThroughPhasesAndProgress) {
   FakeClock clock;
   ProgressBoard board(clock);
   const OperationLimits limits{seconds(0), seconds(100)};
-  clock.now += seconds(500);
+  clock.Advance(seconds(500));
   EXPECT_FALSE(Overdue(limits, board.Stand()));  // none is held
   board.HoldSnapshot(true);
   for (int i = 0; i < 99; ++i) {
     board.Enter(i % 2 == 0 ? "Snapshot" : "Copying");
     board.SetBytes(static_cast<uint64_t>(i));
-    clock.now += seconds(1);
+    clock.Advance(seconds(1));
   }
   EXPECT_FALSE(Overdue(limits, board.Stand()));
-  clock.now += seconds(1);
+  clock.Advance(seconds(1));
   const auto overdue = Overdue(limits, board.Stand());
   ASSERT_TRUE(overdue);
   EXPECT_EQ(overdue->error_class, "SnapshotExpired");
@@ -82,7 +77,7 @@ TEST(WatchdogTest, NoLimitIsNoLimit) {
   FakeClock clock;
   ProgressBoard board(clock);
   board.HoldSnapshot(true);
-  clock.now += std::chrono::hours(1000);
+  clock.Advance(std::chrono::hours(1000));
   EXPECT_FALSE(Overdue({}, board.Stand()));
 }
 

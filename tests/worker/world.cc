@@ -20,7 +20,7 @@
 #include "worker/run.h"
 #include "worker/tools.h"
 
-namespace longshore::testing {
+namespace longshore::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -308,4 +308,4 @@ bool DigestHoldsOutside(const std::string& record_json) {
   return digest.substr(0, 64) == Trim(recorded);
 }
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

@@ -17,7 +17,7 @@
 #include "worker/operation.h"
 #include "worker/process.h"
 
-namespace longshore::testing {
+namespace longshore::test {
 
 // Passwords with everything that has to be escaped somewhere: in URLs, .pgpass, JSON and shells.
 inline constexpr char kBackupPassword[] = "bk:p\\w/@ '\"%41#secret";
@@ -102,4 +102,4 @@ bool DigestHoldsOutside(const std::string& record_json);
 
 int FreePort();
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

@@ -39,7 +39,7 @@ TEST_F(ClientTest, TrustsOnlyTheGivenAuthorityAndName) {
   EXPECT_TRUE(
       AskTls([](ClientOptions& options) { options.server_name = "localhost"; }).has_value());
   EXPECT_THAT(FailureOf([](ClientOptions& options) {
-                options.ca_pem = testing::TestAuthority("other").ca_pem();
+                options.ca_pem = test::TestAuthority("other").ca_pem();
               }),
               ::testing::HasSubstr("TLS verification"));
   EXPECT_THAT(FailureOf([](ClientOptions& options) { options.server_name = "elsewhere"; }),
@@ -173,7 +173,7 @@ TEST_F(ClientTest, CancelEndsConnecting) {
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(::listen(listener.get(), 0), 0);
   ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  std::vector<testing::RawConnection> fill;
+  std::vector<test::RawConnection> fill;
   fill.emplace_back(ntohs(address.sin_port));
   ClientOptions options;
   options.base_url = "https://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
@@ -266,7 +266,7 @@ class ClosingServer {
 class ClientRetryTest : public ::testing::TestWithParam<bool> {};
 
 TEST_P(ClientRetryTest, OnlyAGetOnAnIdleConnectionIsSentAgain) {
-  testing::TestAuthority authority;
+  test::TestAuthority authority;
   const auto certificate = authority.IssueLocalhost();
   tls::ContextPtr context;
   if (GetParam()) {

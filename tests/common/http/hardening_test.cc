@@ -128,7 +128,7 @@ TEST_F(HardeningTest, PeersThatDontReadTheirRepliesHoldNoThread) {
     SCOPED_TRACE(tls ? "TLS" : "clear text");
     if (tls) UseTls();
     Start();
-    std::vector<testing::RawConnection> deaf;
+    std::vector<test::RawConnection> deaf;
     for (int i = 0; i < 4; ++i) {
       deaf.push_back(Connect());
       if (tls) {
@@ -153,7 +153,7 @@ TEST_F(HardeningTest, UnreadRepliesTakeBoundedMemory) {
   constexpr size_t kBig = 32u << 20;
   more_.emplace_back("GET", "/big", [](const Request&) { return Text(std::string(kBig, 'b')); });
   Start();
-  std::vector<testing::RawConnection> deaf;
+  std::vector<test::RawConnection> deaf;
   for (int i = 0; i < 6; ++i) {
     deaf.push_back(Connect());
     deaf.back().Send("GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
@@ -172,7 +172,7 @@ TEST_F(HardeningTest, UnreadRepliesTakeBoundedMemory) {
 TEST_F(HardeningTest, IdleAndSlowConnectionsDoNotStarveOthers) {
   UseTls();
   Start();
-  std::vector<testing::RawConnection> silent, half_handshake, idle, slow;
+  std::vector<test::RawConnection> silent, half_handshake, idle, slow;
   for (int i = 0; i < 100; ++i) {
     silent.push_back(Connect());
     half_handshake.push_back(Connect());
@@ -239,7 +239,7 @@ TEST_F(HardeningTest, OverTheCapSilentConnectionsGiveWay) {
   if (descriptors < 10000) GTEST_SKIP() << "needs 10000 descriptors";
   options_.read_timeout = std::chrono::seconds(100);
   Start();
-  std::vector<testing::RawConnection> silent;
+  std::vector<test::RawConnection> silent;
   for (int i = 0; i < 4200; ++i) silent.push_back(Connect());
   auto proper = Connect();
   proper.Send(kGetOk);
@@ -260,7 +260,7 @@ TEST_F(HardeningTest, OverTheCapServedConnectionsStay) {
   auto known = Connect();
   known.Send(kGetOk);
   known.ReadUntil("fine");
-  std::vector<testing::RawConnection> silent;
+  std::vector<test::RawConnection> silent;
   for (int i = 0; i < 4300; ++i) silent.push_back(Connect());
   known.Send(kGetOk);
   EXPECT_NE(known.ReadUntil("fine").find("200"), std::string::npos);
@@ -272,7 +272,7 @@ TEST_F(HardeningTest, UnfinishedBodiesTakeBoundedMemory) {
   options_.max_body_bytes = 4 << 20;
   const std::string part(3 << 20, 'x');
   Start();
-  std::vector<testing::RawConnection> slow;
+  std::vector<test::RawConnection> slow;
   auto small = Connect();
   small.Send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" +
              std::string(99999, 'y'));

@@ -74,10 +74,10 @@ class ServerFixture : public ::testing::Test {
     LS_CHECK(client.has_value());
     return *std::move(client);
   }
-  testing::RawConnection Connect() const { return testing::RawConnection(server_->port()); }
+  test::RawConnection Connect() const { return test::RawConnection(server_->port()); }
 
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
   ServerOptions options_;
   std::vector<std::tuple<std::string, std::string, Handler>> more_;
   std::atomic<int> served_{0};

@@ -247,12 +247,12 @@ TEST_F(ServerTest, StopLetsARunningRequestEnd) {
 }
 
 TEST_F(ServerTest, ClientCertificatesAreRequiredAndNamed) {
-  testing::TestAuthority clients("clients"), others("others");
+  test::TestAuthority clients("clients"), others("others");
   more_.emplace_back("GET", "/who",
                      [](const Request& request) { return Text(request.peer_common_name); });
   UseTls(clients.ca_pem());
   Start();
-  const auto ask = [&](const testing::Certificate& certificate) {
+  const auto ask = [&](const test::Certificate& certificate) {
     ClientOptions options = ClientFor();
     options.client_certificate_pem = certificate.certificate_pem;
     options.client_key_pem = certificate.key_pem;
@@ -269,7 +269,7 @@ TEST_F(ServerTest, TakesARenewedCertificateWithoutRestart) {
   UseTls();
   Start();
   ASSERT_TRUE(NewClient()->Send({.path = "/ok"}).has_value());
-  testing::TestAuthority next("next");
+  test::TestAuthority next("next");
   const auto certificate = next.IssueLocalhost();
   folder_.Write("tls.crt", certificate.certificate_pem);
   folder_.Write("tls.key", certificate.key_pem);

@@ -64,14 +64,14 @@ TEST(RankingTest, Case34_NodeOfTheDataThatTakesNothingLeavesTheNextTier) {
            [](NodeInfo& node) { node.schedulable = node.ready = false; }}) {
     FakeView view = OneNodePerTier();
     change(view.AddNode("n1", "r1", "za", "eu"));
-    const auto ranked = Rank(source, view);
+    const auto ranked = Ranked(source, view);
     EXPECT_THAT(SteeringCandidates(ranked, 3), ElementsAre("n2"));
     EXPECT_EQ(ranked.back().node, "n1");
   }
   FakeView view = OneNodePerTier();
   view.by_labels[{"db", {{"role", "leader"}}}] = {{"pg-0", "n1", true, ""}};
   view.RemoveNode("n1");  // its pod is not gone yet, but its labels are: none is near for sure
-  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}), view);
+  const auto ranked = Ranked(MakeSource({.pod_labels = {{"role", "leader"}}}), view);
   for (const NodeScore& score : ranked) EXPECT_EQ(score.tier, Tier::kUnknown) << score.node;
 }
 
@@ -107,13 +107,13 @@ TEST(RankingTest, NodeWithItsBackupPodsTakesNoMore) {
 TEST(RankingTest, ExactFitFits) {
   FakeView view;
   view.AddNode("n1").cpu_requested_milli = 3750;
-  EXPECT_TRUE(Rank(OnN1(), view)[0].feasible);
+  EXPECT_TRUE(Ranked(OnN1(), view)[0].feasible);
 }
 
 TEST(RankingTest, NodeSelectorIsUnresolvable) {
   FakeView view;
   view.AddNode("n1").labels["disk"] = "hdd";
-  const auto ranked = Rank(OnN1(), view, {}, {}, {100, 100, {{"disk", "ssd"}}});
+  const auto ranked = Ranked(OnN1(), view, {}, {}, {100, 100, {{"disk", "ssd"}}});
   EXPECT_FALSE(ranked[0].feasible);
   EXPECT_TRUE(ranked[0].unresolvable);
 }
@@ -124,7 +124,7 @@ TEST(RankingTest, TaintedNodeIsForPodsThatTolerateIt) {
   view.AddNode("n2");
   PodDemand demand = kSmall;
   demand.tolerations.emplace();
-  auto ranked = Rank(OnN1(), view, {}, {}, demand);
+  auto ranked = Ranked(OnN1(), view, {}, {}, demand);
   EXPECT_EQ(ranked[0].node, "n2");
   EXPECT_FALSE(ranked[1].feasible);
   EXPECT_TRUE(ranked[1].unresolvable);
@@ -132,10 +132,10 @@ TEST(RankingTest, TaintedNodeIsForPodsThatTolerateIt) {
             "the node has the taint dedicated=db:NoSchedule, which the pod's policy does not "
             "tolerate");
   demand.tolerations->push_back({"dedicated", "", "db", "NoSchedule"});
-  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
+  EXPECT_EQ(Ranked(OnN1(), view, {}, {}, demand)[0].node, "n1");
   // kube-scheduler has looked at them before it asks.
   demand.tolerations.reset();
-  EXPECT_EQ(Rank(OnN1(), view, {}, {}, demand)[0].node, "n1");
+  EXPECT_EQ(Ranked(OnN1(), view, {}, {}, demand)[0].node, "n1");
 }
 
 }  // namespace

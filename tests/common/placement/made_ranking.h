@@ -25,10 +25,10 @@ inline std::vector<std::string> Names(const std::vector<NodeScore>& ranked) {
   return names;
 }
 
-inline std::vector<NodeScore> Rank(const api::BackupSource& source, const View& view,
-                                   const PressureMap& pressure = {},
-                                   const std::map<std::string, int>& reserved = {},
-                                   const PodDemand& demand = kSmall) {
+inline std::vector<NodeScore> Ranked(const api::BackupSource& source, const View& view,
+                                     const PressureMap& pressure = {},
+                                     const std::map<std::string, int>& reserved = {},
+                                     const PodDemand& demand = kSmall) {
   return RankNodes(source, Locate(source, view), view, demand, pressure, reserved);
 }
 

@@ -21,7 +21,7 @@ using testing::Not;
 
 TEST(RankingTest, NearerIsBetter) {
   const FakeView view = OneNodePerTier();
-  EXPECT_THAT(Names(Rank(OnN1(), view)), ElementsAre("n1", "n2", "n3", "n4", "n5"));
+  EXPECT_THAT(Names(Ranked(OnN1(), view)), ElementsAre("n1", "n2", "n3", "n4", "n5"));
 }
 
 // Locality dominates: the busiest, fullest node of a tier beats the idlest of the next one, even
@@ -30,7 +30,7 @@ TEST(RankingTest, NoPressureNoRoomAndReservationsDoNotCostATier) {
   FakeView view = OneNodePerTier();
   NodeInfo& n1 = view.AddNode("n1", "r1", "za", "eu");
   n1.cpu_requested_milli = 1000;
-  const auto ranked = Rank(OnN1(), view, {{"n1", Busy()}, {"n2", Calm()}}, {{"n1", 11}});
+  const auto ranked = Ranked(OnN1(), view, {{"n1", Busy()}, {"n2", Calm()}}, {{"n1", 11}});
   EXPECT_EQ(ranked[0].node, "n1");
   EXPECT_EQ(ranked[0].pressure_points, 0);
   EXPECT_EQ(ranked[0].room_points, 0);
@@ -43,7 +43,7 @@ TEST(RankingTest, CalmerNodeOfATierIsBetter) {
   FakeView view = OneNodePerTier();
   view.AddNode("n1b", "r1", "za", "eu");
   const auto source = MakeSource({.node_name = "n4"});
-  const auto ranked = Rank(source, view, {{"n1", Busy()}, {"n1b", Calm()}});
+  const auto ranked = Ranked(source, view, {{"n1", Busy()}, {"n1b", Calm()}});
   const auto names = Names(ranked);
   EXPECT_LT(std::find(names.begin(), names.end(), "n1b"),
             std::find(names.begin(), names.end(), "n1"));
@@ -53,7 +53,7 @@ TEST(RankingTest, EmptierNodeOfATierIsBetter) {
   FakeView view;
   view.AddNode("a", "", "za", "eu").cpu_requested_milli = 3000;
   view.AddNode("b", "", "za", "eu");
-  EXPECT_THAT(Names(Rank(MakeSource({.zone = "za"}), view)), ElementsAre("b", "a"));
+  EXPECT_THAT(Names(Ranked(MakeSource({.zone = "za"}), view)), ElementsAre("b", "a"));
 }
 
 // Near, but not on it: reading beside a database that is at its limit harms it.
@@ -64,10 +64,10 @@ TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
     return PressureMap{
         {"n1", {.cpu_used_milli = 40 * percent, .cpu_capacity_milli = 4000, .age_ms = age_ms}}};
   };
-  EXPECT_EQ(Rank(source, view, at(95))[0].node, "n1");
+  EXPECT_EQ(Ranked(source, view, at(95))[0].node, "n1");
   source.spec.placement.avoid_node_above_percent = 70;
-  EXPECT_EQ(Rank(source, view, at(70))[0].node, "n1");
-  const auto busy = Rank(source, view, at(71));
+  EXPECT_EQ(Ranked(source, view, at(70))[0].node, "n1");
+  const auto busy = Ranked(source, view, at(71));
   EXPECT_THAT(Names(busy), ElementsAre("n2", "n3", "n1", "n4", "n5"));
   EXPECT_EQ(busy[2].tier, Tier::kNode);
   EXPECT_EQ(busy[2].locality_points, kZonePoints);
@@ -80,14 +80,14 @@ TEST(RankingTest, Case36_BusyNodeOfTheDataIsNoBetterThanItsZone) {
   PressureMap waiting = at(10);
   waiting["n1"].psi_valid = true;
   waiting["n1"].psi_io_permille = 900;
-  EXPECT_EQ(Rank(source, view, waiting)[0].node, "n2");
-  EXPECT_EQ(Rank(source, view, at(95, 6000))[0].node, "n1");
+  EXPECT_EQ(Ranked(source, view, waiting)[0].node, "n2");
+  EXPECT_EQ(Ranked(source, view, at(95, 6000))[0].node, "n1");
   // Where the whole zone is near enough, its pressure alone puts it behind the others.
   source.spec.placement.tier = "Zone";
-  EXPECT_EQ(Rank(source, view, at(71))[2].node, "n1");
+  EXPECT_EQ(Ranked(source, view, at(71))[2].node, "n1");
   // It is a preference: where nothing else fits, it is taken; and it is never refused for it.
   source.spec.placement = {.mode = "Require", .tier = "Node", .avoid_node_above_percent = 0};
-  const auto only = Rank(source, view);
+  const auto only = Ranked(source, view);
   EXPECT_EQ(only[0].node, "n1");
   EXPECT_TRUE(only[0].feasible);
   EXPECT_EQ(only[0].locality_points, kZonePoints);
@@ -102,13 +102,13 @@ TEST(RankingTest, Case36_AvoidedNodeIsNoNearerThanOthersWithTheSameLabels) {
     for (const char* name : {"n1", "n2"}) view.AddNode(name, "", zone, region);
     auto source = OnN1();
     source.spec.placement.avoid_node_above_percent = 70;
-    const auto ranked = Rank(source, view, {{"n1", Busy()}});
+    const auto ranked = Ranked(source, view, {{"n1", Busy()}});
     EXPECT_THAT(Names(ranked), ElementsAre("n2", "n1")) << zone << " of " << region;
     EXPECT_EQ(ranked[1].locality_points, points) << zone << " of " << region;
-    EXPECT_EQ(Rank(source, view, {{"n1", Calm()}})[0].node, "n1");
+    EXPECT_EQ(Ranked(source, view, {{"n1", Calm()}})[0].node, "n1");
     // Unasked too, but as good as the others.
     source.spec.placement.avoid_node_above_percent = 0;
-    const auto equal = Rank(source, view);
+    const auto equal = Ranked(source, view);
     EXPECT_EQ(equal[0].score, equal[1].score) << zone << " of " << region;
   }
 }
@@ -122,16 +122,16 @@ TEST(RankingTest, NodeThatHasTheImageIsBetter) {
   PodDemand demand = kSmall;
   demand.image = "reg/pg@sha256:1";
   const auto source = MakeSource({.zone = "za"});
-  const auto ranked = Rank(source, view, {}, {}, demand);
+  const auto ranked = Ranked(source, view, {}, {}, demand);
   EXPECT_EQ(ranked[0].node, "c");
   EXPECT_EQ(ranked[0].image_points, kImagePoints);
   EXPECT_EQ(ranked[0].score - ranked[1].score, kImagePoints);
   EXPECT_THAT(ranked[0].reasons, Contains("its image is there (+2)"));
   EXPECT_THAT(ranked[1].reasons, Contains("its image would have to be fetched (+0)"));
-  EXPECT_NE(Rank(source, view, {{"c", Busy()}}, {}, demand)[0].node, "c");
-  EXPECT_NE(Rank(source, view, {}, {{"c", 3}}, demand)[0].node, "c");
+  EXPECT_NE(Ranked(source, view, {{"c", Busy()}}, {}, demand)[0].node, "c");
+  EXPECT_NE(Ranked(source, view, {}, {{"c", 3}}, demand)[0].node, "c");
   // Nothing is known of the pod's image.
-  EXPECT_EQ(Rank(source, view)[0].node, "a");
+  EXPECT_EQ(Ranked(source, view)[0].node, "a");
 }
 
 struct AgeCase {
@@ -178,7 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
 // `tier` says what is near enough: within it, nearness no longer counts.
 TEST(RankingTest, NearerThanWantedIsNotBetter) {
   const FakeView view = OneNodePerTier();
-  const auto ranked = Rank(OnN1("Prefer", "Zone"), view, {{"n1", Busy()}, {"n2", Busy()}});
+  const auto ranked = Ranked(OnN1("Prefer", "Zone"), view, {{"n1", Busy()}, {"n2", Busy()}});
   EXPECT_EQ(ranked[0].node, "n3");
   EXPECT_EQ(ranked[0].tier, Tier::kZone);
   EXPECT_EQ(ranked[1].tier, Tier::kNode);
@@ -206,14 +206,14 @@ TEST(RankingTest, ExplainsTheFirstAndRanksAll) {
 TEST(RankingTest, EqualNodesScoreTheSame) {
   FakeView view;
   for (int i = 0; i < 50; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
-  const auto ranked = Rank(MakeSource({.zone = "z"}), view);
+  const auto ranked = Ranked(MakeSource({.zone = "z"}), view);
   for (const NodeScore& score : ranked) EXPECT_EQ(score.score, ranked[0].score);
 }
 
 // Edge case 27: nothing known of the data: any node will do, the reason is visible.
 TEST(RankingTest, UnknownLocationIsNeutral) {
   const FakeView view = OneNodePerTier();
-  for (const NodeScore& score : Rank(MakeSource({}), view)) {
+  for (const NodeScore& score : Ranked(MakeSource({}), view)) {
     EXPECT_TRUE(score.feasible);
     EXPECT_EQ(score.locality_points, kUnknownPoints);
     EXPECT_THAT(score.reasons, Contains(HasSubstr("says nothing about where its data is")));
@@ -226,7 +226,7 @@ TEST(RankingTest, BurstSpreadsOverEqualNodes) {
   for (int i = 0; i < 10; ++i) view.AddNode("n" + std::to_string(i), "r", "z", "eu");
   const auto source = MakeSource({.zone = "z"});
   std::map<std::string, int> reserved;
-  for (int pod = 0; pod < 100; ++pod) ++reserved[Rank(source, view, {}, reserved)[0].node];
+  for (int pod = 0; pod < 100; ++pod) ++reserved[Ranked(source, view, {}, reserved)[0].node];
   for (const auto& [node, pods] : reserved) EXPECT_EQ(pods, 10) << node;
 }
 
@@ -234,17 +234,17 @@ TEST(SteeringTest, GivesTheBestTierOnly) {
   FakeView view = OneNodePerTier();
   view.AddNode("n3b", "r3", "za", "eu");
   const auto on_rack_only = OnN1();
-  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n1"));
+  EXPECT_THAT(SteeringCandidates(Ranked(on_rack_only, view), 3), ElementsAre("n1"));
   view.AddNode("n1", "r1", "za", "eu").schedulable = false;
-  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n2"));
+  EXPECT_THAT(SteeringCandidates(Ranked(on_rack_only, view), 3), ElementsAre("n2"));
   view.AddNode("n2", "r1", "za", "eu").pods = 110;
-  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 3), ElementsAre("n3", "n3b"));
-  EXPECT_THAT(SteeringCandidates(Rank(on_rack_only, view), 1), ElementsAre("n3"));
+  EXPECT_THAT(SteeringCandidates(Ranked(on_rack_only, view), 3), ElementsAre("n3", "n3b"));
+  EXPECT_THAT(SteeringCandidates(Ranked(on_rack_only, view), 1), ElementsAre("n3"));
 }
 
 TEST(SteeringTest, GivesAllThatIsNearEnough) {
   const FakeView view = OneNodePerTier();
-  EXPECT_THAT(SteeringCandidates(Rank(OnN1("Prefer", "Zone"), view), 5),
+  EXPECT_THAT(SteeringCandidates(Ranked(OnN1("Prefer", "Zone"), view), 5),
               ElementsAre("n1", "n2", "n3"));
 }
 

@@ -26,7 +26,7 @@ class RequireTest : public testing::TestWithParam<RequireCase> {};
 TEST_P(RequireTest, RefusesWhatIsFurtherAwayWithAReason) {
   const FakeView view = OneNodePerTier();
   std::vector<std::string> feasible;
-  for (const NodeScore& score : Rank(OnN1("Require", GetParam().tier), view)) {
+  for (const NodeScore& score : Ranked(OnN1("Require", GetParam().tier), view)) {
     if (score.feasible) {
       feasible.push_back(score.node);
     } else {
@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(Tiers, RequireTest,
 // The leader may come back in a second: not "never", so not unresolvable; and not "anywhere".
 TEST(RankingTest, RequireWaitsWhileTheLocationIsUnknown) {
   const FakeView view = OneNodePerTier();
-  const auto ranked = Rank(MakeSource({.pod_labels = {{"role", "leader"}}}, "Require"), view);
+  const auto ranked = Ranked(MakeSource({.pod_labels = {{"role", "leader"}}}, "Require"), view);
   for (const NodeScore& score : ranked) {
     EXPECT_FALSE(score.feasible);
     EXPECT_FALSE(score.unresolvable);
@@ -62,7 +62,7 @@ TEST(RankingTest, RequireDoesNotVetoWhileTheClaimIsUnbound) {
   view.volume_nodes.insert_or_assign(
       {"db", "data"}, Result<std::vector<std::string>>(FailedPrecondition("not bound yet")));
   for (const NodeScore& score :
-       Rank(MakeSource({.persistent_volume_claim = "data"}, "Require"), view)) {
+       Ranked(MakeSource({.persistent_volume_claim = "data"}, "Require"), view)) {
     EXPECT_TRUE(score.feasible);
   }
 }
@@ -70,7 +70,7 @@ TEST(RankingTest, RequireDoesNotVetoWhileTheClaimIsUnbound) {
 // No node is nearer to it than another, and that will not change by waiting.
 TEST(RankingTest, RequireRefusesNoNodeForDataOutsideOfTheCluster) {
   const FakeView view = OneNodePerTier();
-  for (const NodeScore& score : Rank(MakeSource({.external = true}, "Require"), view)) {
+  for (const NodeScore& score : Ranked(MakeSource({.external = true}, "Require"), view)) {
     EXPECT_TRUE(score.feasible) << score.node;
     EXPECT_EQ(score.locality_points, kUnknownPoints);
     EXPECT_THAT(score.reasons, Contains("the data is outside of the cluster (+11)"));

@@ -25,7 +25,7 @@ ScalingInput Quiet(int busy, int free) {
   return in;
 }
 
-struct Case {
+struct DecisionCase {
   const char* name;
   ScalingInput in;
   std::function<void(ScalingInput&)> change;
@@ -34,7 +34,7 @@ struct Case {
   const char* limit;  // "": nothing limits it
 };
 
-class DecisionTest : public testing::TestWithParam<Case> {};
+class DecisionTest : public testing::TestWithParam<DecisionCase> {};
 
 TEST_P(DecisionTest, IsMadeOfCandidates) {
   ScalingInput in = GetParam().in;
@@ -52,53 +52,57 @@ void Follow(ScalingInput& in) { in.policy.follow_demand = true; }
 INSTANTIATE_TEST_SUITE_P(
     , DecisionTest,
     testing::Values(
-        Case{"DemandIsIgnoredUnlessAskedFor", Quiet(2, 0), [](auto& in) { in.queued = 9; }, 2,
-             kNone, kNone},
-        Case{"DemandIsMetAtOnce", Quiet(2, 0), [](auto& in) { Follow(in), in.queued = 3; }, 5,
-             api::kCauseDemand, kNone},
-        Case{"AnnouncedDemandCountsToo", Quiet(2, 0),
-             [](auto& in) { Follow(in), in.queued = 1, in.demand = 4; }, 7, api::kCauseDemand,
-             kNone},
-        Case{"FreePodsAreTakenFirst", Quiet(1, 2), [](auto& in) { Follow(in), in.queued = 2; }, 3,
-             kNone, kNone},
-        Case{"DemandDoesNotWaitForPodsOnTheirWay", Quiet(2, 0),
-             [](auto& in) { Follow(in), in.queued = 3, in.pending = 1, in.desired = 3; }, 5,
-             api::kCauseDemand, kNone},
-        Case{"NobodyWorksYet", Quiet(0, 0),
-             [](auto& in) { Follow(in), in.queued = 9, in.pending = 1, in.desired = 1; }, 1, kNone,
-             kNone},
-        Case{"ACrewOfNoneBeginsWithOne", Quiet(0, 0), [](auto& in) { Follow(in), in.demand = 9; },
-             1, api::kCauseDemand, kNone},
-        Case{"DemandGoesUpToMax", Quiet(2, 0),
-             [](auto& in) { Follow(in), in.queued = 9, in.max = 4; }, 4, api::kCauseDemand,
-             "MaxPods"},
-        Case{"TheTightestCapCounts", Quiet(2, 0),
-             [](auto& in) {
-               Follow(in), in.queued = 9, in.max = 8;
-               in.limits = {{"SourceCap", 5, ""}, {"RepositoryCap", 3, ""}};
-             },
-             3, api::kCauseDemand, "RepositoryCap"},
-        Case{"ACapBelowWhatThereIsTakesNothingAway", Quiet(2, 0),
-             [](auto& in) { Follow(in), in.queued = 9, in.limits = {{"SourceCap", 1, ""}}; }, 2,
-             kNone, "SourceCap"},
-        Case{"WarmPodsStandBesideTheBusyOnes", Quiet(2, 1),
-             [](auto& in) { in.policy.warm_pods = 2; }, 4, api::kCauseWarmPods, kNone},
-        Case{"WarmPodsAreNotTakenAway", Quiet(0, 2), [](auto& in) { in.policy.warm_pods = 2; }, 2,
-             kNone, kNone},
-        Case{"MoreThanTheWarmOnesGoes", Quiet(0, 3), [](auto& in) { in.policy.warm_pods = 2; }, 2,
-             api::kCauseIdle, kNone},
-        Case{"DemandIsNotGoneBelow", Quiet(0, 3), [](auto& in) { Follow(in), in.demand = 3; }, 3,
-             kNone, kNone},
-        Case{"TheDeadlineTakesMorePods", Quiet(2, 0), [](auto& in) { in.deadline_pods = 5; }, 5,
-             api::kCauseDeadline, kNone},
-        Case{"TheDeadlineStaysWithinTheCaps", Quiet(2, 0),
-             [](auto& in) { in.deadline_pods = 5, in.max = 3; }, 3, api::kCauseDeadline, "MaxPods"},
-        Case{"UsageWinsOfEquals", Quiet(1, 0),
-             [](auto& in) { Follow(in), in.queued = 1, in.pods[0].samples = Samples(kHot); }, 2,
-             api::kCauseThreshold, kNone},
-        Case{"TheLargestWins", Quiet(1, 0),
-             [](auto& in) { Follow(in), in.queued = 2, in.pods[0].samples = Samples(kHot); }, 3,
-             api::kCauseDemand, kNone}),
+        DecisionCase{"DemandIsIgnoredUnlessAskedFor", Quiet(2, 0), [](auto& in) { in.queued = 9; },
+                     2, kNone, kNone},
+        DecisionCase{"DemandIsMetAtOnce", Quiet(2, 0), [](auto& in) { Follow(in), in.queued = 3; },
+                     5, api::kCauseDemand, kNone},
+        DecisionCase{"AnnouncedDemandCountsToo", Quiet(2, 0),
+                     [](auto& in) { Follow(in), in.queued = 1, in.demand = 4; }, 7,
+                     api::kCauseDemand, kNone},
+        DecisionCase{"FreePodsAreTakenFirst", Quiet(1, 2),
+                     [](auto& in) { Follow(in), in.queued = 2; }, 3, kNone, kNone},
+        DecisionCase{"DemandDoesNotWaitForPodsOnTheirWay", Quiet(2, 0),
+                     [](auto& in) { Follow(in), in.queued = 3, in.pending = 1, in.desired = 3; }, 5,
+                     api::kCauseDemand, kNone},
+        DecisionCase{"NobodyWorksYet", Quiet(0, 0),
+                     [](auto& in) { Follow(in), in.queued = 9, in.pending = 1, in.desired = 1; }, 1,
+                     kNone, kNone},
+        DecisionCase{"ACrewOfNoneBeginsWithOne", Quiet(0, 0),
+                     [](auto& in) { Follow(in), in.demand = 9; }, 1, api::kCauseDemand, kNone},
+        DecisionCase{"DemandGoesUpToMax", Quiet(2, 0),
+                     [](auto& in) { Follow(in), in.queued = 9, in.max = 4; }, 4, api::kCauseDemand,
+                     "MaxPods"},
+        DecisionCase{"TheTightestCapCounts", Quiet(2, 0),
+                     [](auto& in) {
+                       Follow(in), in.queued = 9, in.max = 8;
+                       in.limits = {{"SourceCap", 5, ""}, {"RepositoryCap", 3, ""}};
+                     },
+                     3, api::kCauseDemand, "RepositoryCap"},
+        DecisionCase{
+            "ACapBelowWhatThereIsTakesNothingAway", Quiet(2, 0),
+            [](auto& in) { Follow(in), in.queued = 9, in.limits = {{"SourceCap", 1, ""}}; }, 2,
+            kNone, "SourceCap"},
+        DecisionCase{"WarmPodsStandBesideTheBusyOnes", Quiet(2, 1),
+                     [](auto& in) { in.policy.warm_pods = 2; }, 4, api::kCauseWarmPods, kNone},
+        DecisionCase{"WarmPodsAreNotTakenAway", Quiet(0, 2),
+                     [](auto& in) { in.policy.warm_pods = 2; }, 2, kNone, kNone},
+        DecisionCase{"MoreThanTheWarmOnesGoes", Quiet(0, 3),
+                     [](auto& in) { in.policy.warm_pods = 2; }, 2, api::kCauseIdle, kNone},
+        DecisionCase{"DemandIsNotGoneBelow", Quiet(0, 3),
+                     [](auto& in) { Follow(in), in.demand = 3; }, 3, kNone, kNone},
+        DecisionCase{"TheDeadlineTakesMorePods", Quiet(2, 0),
+                     [](auto& in) { in.deadline_pods = 5; }, 5, api::kCauseDeadline, kNone},
+        DecisionCase{"TheDeadlineStaysWithinTheCaps", Quiet(2, 0),
+                     [](auto& in) { in.deadline_pods = 5, in.max = 3; }, 3, api::kCauseDeadline,
+                     "MaxPods"},
+        DecisionCase{
+            "UsageWinsOfEquals", Quiet(1, 0),
+            [](auto& in) { Follow(in), in.queued = 1, in.pods[0].samples = Samples(kHot); }, 2,
+            api::kCauseThreshold, kNone},
+        DecisionCase{
+            "TheLargestWins", Quiet(1, 0),
+            [](auto& in) { Follow(in), in.queued = 2, in.pods[0].samples = Samples(kHot); }, 3,
+            api::kCauseDemand, kNone}),
     [](const auto& info) { return info.param.name; });
 
 // Two busy pods, the first over its threshold.

@@ -34,7 +34,7 @@ TEST(NextDailyTest, IsTheNextTimeThatTheClockShowsIt) {
 }
 
 // One pod at 100 bytes a second, 1000 s to go.
-DeadlineInput Input(std::vector<Work> work) {
+DeadlineInput Estimated(std::vector<Work> work) {
   DeadlineInput in;
   in.now = kWall;
   in.deadline = kWall + seconds(1000);
@@ -45,7 +45,7 @@ DeadlineInput Input(std::vector<Work> work) {
   return in;
 }
 
-struct Case {
+struct DeadlineCase {
   const char* name;
   DeadlineInput in;
   const char* reason;
@@ -57,7 +57,7 @@ DeadlineInput Changed(DeadlineInput in, const std::function<void(DeadlineInput&)
   return in;
 }
 
-class DeadlineTest : public testing::TestWithParam<Case> {};
+class DeadlineTest : public testing::TestWithParam<DeadlineCase> {};
 
 TEST_P(DeadlineTest, Estimates) {
   const auto estimate = EstimateDeadline(GetParam().in);
@@ -69,45 +69,50 @@ TEST_P(DeadlineTest, Estimates) {
 INSTANTIATE_TEST_SUITE_P(
     , DeadlineTest,
     testing::Values(
-        Case{"NothingLeft", Input({}), kOnTrack, 0, "no operation"},
-        Case{"InTime", Input({Running(79'000, 100)}), kOnTrack, 0, "1 pod makes"},
-        Case{"InTimeWithThePodsThatWork",
-             Changed(Input({Running(70'000, 100), Running(70'000, 100)}),
-                     [](auto& in) { in.pods = 2; }),
-             kOnTrack, 0, ""},
-        Case{"OneMorePodWouldDo", Input({Running(50'000, 100), Queued(50'000)}), kPredictedLate, 2,
-             "2 pods would make it"},
-        Case{"ThreeOfManyWouldDo",
-             Input({Running(40'000, 100), Queued(40'000), Queued(40'000), Queued(40'000),
-                    Queued(40'000)}),
-             kPredictedLate, 3, "3 pods"},
-        Case{"TheCapIsInTheWay",
-             Changed(Input({Running(50'000, 100), Queued(50'000)}), [](auto& in) { in.limit = 1; }),
-             kInfeasible, 2, "spec.pods.max is 4"},
-        Case{"OneOperationAloneIsTooLong", Input({Running(90'000, 100), Queued(50'000)}),
-             kInfeasible, 2, "runs alone takes longer"},
-        Case{"Over", Changed(Input({Queued(1)}), [](auto& in) { in.deadline = in.now; }),
-             kInfeasible, 0, "is over"},
-        Case{"NoRateYet", Input({Running(50'000, std::nullopt)}), kNoEstimate, 0, "no operation"},
-        Case{"RateOfEarlierOperations",
-             Changed(Input({Queued(50'000), Queued(50'000)}), [](auto& in) { in.past_rate = 100; }),
-             kPredictedLate, 2, ""},
-        Case{"UnknownSize", Input({Running(10'000, 100), Queued(std::nullopt)}), kNoEstimate, 0,
-             "waits is not known"},
-        Case{"LateEvenWithoutWhatIsUnknown",
-             Input({Running(79'000, 100), Queued(79'000), Queued(std::nullopt)}), kPredictedLate, 2,
-             "at least 2 pods"}),
+        DeadlineCase{"NothingLeft", Estimated({}), kOnTrack, 0, "no operation"},
+        DeadlineCase{"InTime", Estimated({Running(79'000, 100)}), kOnTrack, 0, "1 pod makes"},
+        DeadlineCase{"InTimeWithThePodsThatWork",
+                     Changed(Estimated({Running(70'000, 100), Running(70'000, 100)}),
+                             [](auto& in) { in.pods = 2; }),
+                     kOnTrack, 0, ""},
+        DeadlineCase{"OneMorePodWouldDo", Estimated({Running(50'000, 100), Queued(50'000)}),
+                     kPredictedLate, 2, "2 pods would make it"},
+        DeadlineCase{"ThreeOfManyWouldDo",
+                     Estimated({Running(40'000, 100), Queued(40'000), Queued(40'000),
+                                Queued(40'000), Queued(40'000)}),
+                     kPredictedLate, 3, "3 pods"},
+        DeadlineCase{"TheCapIsInTheWay",
+                     Changed(Estimated({Running(50'000, 100), Queued(50'000)}),
+                             [](auto& in) { in.limit = 1; }),
+                     kInfeasible, 2, "spec.pods.max is 4"},
+        DeadlineCase{"OneOperationAloneIsTooLong",
+                     Estimated({Running(90'000, 100), Queued(50'000)}), kInfeasible, 2,
+                     "runs alone takes longer"},
+        DeadlineCase{"Over",
+                     Changed(Estimated({Queued(1)}), [](auto& in) { in.deadline = in.now; }),
+                     kInfeasible, 0, "is over"},
+        DeadlineCase{"NoRateYet", Estimated({Running(50'000, std::nullopt)}), kNoEstimate, 0,
+                     "no operation"},
+        DeadlineCase{"RateOfEarlierOperations",
+                     Changed(Estimated({Queued(50'000), Queued(50'000)}),
+                             [](auto& in) { in.past_rate = 100; }),
+                     kPredictedLate, 2, ""},
+        DeadlineCase{"UnknownSize", Estimated({Running(10'000, 100), Queued(std::nullopt)}),
+                     kNoEstimate, 0, "waits is not known"},
+        DeadlineCase{"LateEvenWithoutWhatIsUnknown",
+                     Estimated({Running(79'000, 100), Queued(79'000), Queued(std::nullopt)}),
+                     kPredictedLate, 2, "at least 2 pods"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(DeadlineEstimateTest, FinishHasAQuarterInReserve) {
-  EXPECT_EQ(EstimateDeadline(Input({Running(40'000, 100)})).finish, kWall + seconds(500));
-  auto two = Input({Running(40'000, 100), Running(40'000, 100), Queued(40'000)});
+  EXPECT_EQ(EstimateDeadline(Estimated({Running(40'000, 100)})).finish, kWall + seconds(500));
+  auto two = Estimated({Running(40'000, 100), Running(40'000, 100), Queued(40'000)});
   two.pods = 2;
   EXPECT_EQ(EstimateDeadline(two).finish, kWall + seconds(750)) << "shared by two";
 }
 
 TEST(DeadlineEstimateTest, AStandstillIsNoRate) {
-  EXPECT_EQ(EstimateDeadline(Input({Running(40'000, 0)})).reason, kNoEstimate);
+  EXPECT_EQ(EstimateDeadline(Estimated({Running(40'000, 0)})).reason, kNoEstimate);
 }
 
 }  // namespace

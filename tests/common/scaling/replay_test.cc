@@ -23,7 +23,7 @@ void Add(std::vector<TraceStep>& trace, int count, double cpu, bool busy = true,
 }
 
 // cpu: up 120m for 3 s, down 30m; idle after 10 s.
-ReplayInput Input(std::vector<TraceStep> trace, int max = 4) {
+ReplayInput Replayed(std::vector<TraceStep> trace, int max = 4) {
   ReplayInput in;
   in.pods = {0, 1, max};
   in.policy.rules = {{Signal::kCpu, 120, 30, seconds(3)}};
@@ -37,7 +37,7 @@ TEST(ReplayTest, DecidesAsTheControllerWouldHave) {
   Add(trace, 20, 50);
   Add(trace, 30, 150);
   Add(trace, 40, 5, false);
-  const ReplayResult result = Replay(Input(trace));
+  const ReplayResult result = Replay(Replayed(trace));
   ASSERT_GE(result.decisions.size(), 2u);
   const api::ScalingDecision& first = result.decisions[0];
   EXPECT_EQ(first.cause, api::kCauseThreshold);
@@ -51,7 +51,7 @@ TEST(ReplayTest, DecidesAsTheControllerWouldHave) {
 TEST(ReplayTest, WhatWaitsIsWorkForTheNewPodsAndSharesTheLoad) {
   std::vector<TraceStep> trace;
   Add(trace, 60, 400, true, 3);
-  const ReplayResult result = Replay(Input(trace, 10));
+  const ReplayResult result = Replay(Replayed(trace, 10));
   EXPECT_EQ(result.most_pods, 4) << "400m over four pods is 100m each: under up";
   for (const auto& decision : result.decisions) EXPECT_EQ(decision.cause, api::kCauseThreshold);
 }
@@ -59,7 +59,7 @@ TEST(ReplayTest, WhatWaitsIsWorkForTheNewPodsAndSharesTheLoad) {
 TEST(ReplayTest, APolicyThatFollowsDemandCostsMoreAndActsAtOnce) {
   std::vector<TraceStep> trace;
   Add(trace, 60, 50, true, 3);
-  ReplayInput in = Input(trace, 10);
+  ReplayInput in = Replayed(trace, 10);
   const double before = Replay(in).pod_seconds;
   in.policy.follow_demand = true;
   const ReplayResult result = Replay(in);
@@ -73,7 +73,7 @@ TEST(ReplayTest, APolicyThatRequiresDemandAddsNothingWithoutWork) {
   for (const int queued : {0, 1}) {
     std::vector<TraceStep> trace;
     Add(trace, 60, 400, true, queued);
-    ReplayInput in = Input(trace, 10);
+    ReplayInput in = Replayed(trace, 10);
     EXPECT_EQ(Replay(in).most_pods, 2 + 2 * queued) << "twice as many as have work";
     in.policy.require_demand = true;
     EXPECT_EQ(Replay(in).most_pods, 1 + queued);
@@ -83,7 +83,7 @@ TEST(ReplayTest, APolicyThatRequiresDemandAddsNothingWithoutWork) {
 TEST(ReplayTest, ACrewOfNoneGetsAPodWhenWorkWaits) {
   std::vector<TraceStep> trace;
   for (int i = 0; i < 20; ++i) trace.push_back({kWall + seconds(i), i < 10 ? 0 : 1, {}});
-  ReplayInput in = Input(trace);
+  ReplayInput in = Replayed(trace);
   in.pods.initial = 0;
   const ReplayResult result = Replay(in);
   ASSERT_EQ(result.decisions.size(), 1u);

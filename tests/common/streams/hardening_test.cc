@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using HardeningTest = StreamFixture;
-using testing::RawConnection;
+using test::RawConnection;
 
 constexpr char kText = 1, kBinary = 2;
 

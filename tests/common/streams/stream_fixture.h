@@ -135,7 +135,7 @@ class StreamFixture : public ::testing::Test {
     client_.reset();
     server_.reset();
   }
-  void UseCertificate(const testing::Certificate& certificate) {
+  void UseCertificate(const test::Certificate& certificate) {
     options_.certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
     options_.key_file = folder_.Write("tls.key", certificate.key_pem);
   }
@@ -168,16 +168,16 @@ class StreamFixture : public ::testing::Test {
                          static_cast<char>(0x80 | static_cast<char>(payload.size()))};
     return frame + std::string(4, '\0') + payload;
   }
-  testing::RawConnection OpenByHand() {
-    testing::RawConnection raw(options_.port);
+  test::RawConnection OpenByHand() {
+    test::RawConnection raw(options_.port);
     EXPECT_TRUE(raw.StartTls());
     raw.Send(UpgradeRequest());
     EXPECT_THAT(raw.ReadUntil("\r\n\r\n"), ::testing::StartsWith("HTTP/1.1 101 "));
     return raw;
   }
 
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
   ServerOptions options_;
   ClientOptions client_options_;
   EchoHandler handler_;

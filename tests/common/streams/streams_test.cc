@@ -84,7 +84,7 @@ TEST_F(StreamTest, UnknownPathsAreRefused) {
 
 TEST_F(StreamTest, TheServerIsVerified) {
   StartServer();
-  client_options_.ca_file = folder_.Write("other.crt", testing::TestAuthority("other").ca_pem());
+  client_options_.ca_file = folder_.Write("other.crt", test::TestAuthority("other").ca_pem());
   StartClient();
   EXPECT_TRUE(recorder_.diary.Await("TLS verification of \"127.0.0.1\" failed"))
       << recorder_.diary.All();
@@ -124,7 +124,7 @@ TEST_F(StreamTest, ReconnectsAfterARestart) {
 
 TEST_F(StreamTest, ARenewedCertificateIsTakenWithoutRestart) {
   StartBoth();
-  testing::TestAuthority next("next");
+  test::TestAuthority next("next");
   UseCertificate(next.IssueLocalhost());
   folder_.Write("ca.crt", next.ca_pem());
   EXPECT_EQ(server_->connections(), 1u);  // the open stream stays

@@ -12,7 +12,7 @@
 
 #include "common/base/files.h"
 
-namespace longshore::testing {
+namespace longshore::test {
 namespace {
 
 template <class Write>
@@ -98,4 +98,4 @@ std::string TemporaryFolder::Write(const std::string& name, const std::string& c
   return path;
 }
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace longshore::testing {
+namespace longshore::test {
 
 struct Certificate {
   std::string certificate_pem, key_pem;
@@ -51,4 +51,4 @@ class TemporaryFolder {
   std::string path_;
 };
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

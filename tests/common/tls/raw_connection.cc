@@ -8,7 +8,7 @@
 #include <openssl/pem.h>
 #include <sys/socket.h>
 
-namespace longshore::testing {
+namespace longshore::test {
 
 RawConnection::RawConnection(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
@@ -88,4 +88,4 @@ std::string RawConnection::ReadToEnd(bool* closed, std::chrono::milliseconds tim
 
 void RawConnection::CloseWriting() { ::shutdown(fd_.get(), SHUT_WR); }
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

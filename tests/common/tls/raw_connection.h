@@ -12,7 +12,7 @@
 
 #include "common/base/files.h"
 
-namespace longshore::testing {
+namespace longshore::test {
 
 class RawConnection {
  public:
@@ -38,4 +38,4 @@ class RawConnection {
   std::unique_ptr<SSL, SslDeleter> ssl_;
 };
 
-}  // namespace longshore::testing
+}  // namespace longshore::test

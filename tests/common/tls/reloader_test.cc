@@ -12,15 +12,15 @@ namespace {
 
 class ReloaderTest : public ::testing::Test {
  protected:
-  void Put(const testing::Certificate& certificate) {
+  void Put(const test::Certificate& certificate) {
     folder_.Write("tls.crt", certificate.certificate_pem);
     folder_.Write("tls.key", certificate.key_pem);
   }
   ServerFiles Files() const {
     return {folder_.path() + "/tls.crt", folder_.path() + "/tls.key", ""};
   }
-  testing::TestAuthority authority_;
-  testing::TemporaryFolder folder_;
+  test::TestAuthority authority_;
+  test::TemporaryFolder folder_;
 };
 
 // A renewed certificate is taken, and connections that hold the old context keep it.

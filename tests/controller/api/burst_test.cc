@@ -17,7 +17,7 @@ constexpr int kManagers = 100, kRequestsOfEach = 5;
 class BurstTest : public ApiTest {
  protected:
   void Configure(ApiOptions& options) override {
-    const longshore::testing::Certificate certificate = authority_.IssueLocalhost();
+    const longshore::test::Certificate certificate = authority_.IssueLocalhost();
     options.http.tls.emplace();
     options.http.tls->certificate_file = folder_.Write("tls.crt", certificate.certificate_pem);
     options.http.tls->key_file = folder_.Write("tls.key", certificate.key_pem);
@@ -50,8 +50,8 @@ class BurstTest : public ApiTest {
     return outcome;
   }
 
-  longshore::testing::TestAuthority authority_;
-  longshore::testing::TemporaryFolder folder_;
+  longshore::test::TestAuthority authority_;
+  longshore::test::TemporaryFolder folder_;
 };
 
 TEST_F(BurstTest, OfFiveHundredRequestsFromAHundredManagersNoneIsLost) {
