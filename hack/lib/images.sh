@@ -164,7 +164,8 @@ image_import() {
   local -a blobs
   mapfile -t blobs < <(_image_blobs "$name" |
     grep -vF -f <(node_ctr "$node" content ls -q | sed 's|^sha256:|blobs/sha256/|'; echo none))
-  tar -c -C "$stage" oci-layout index.json -C "$IMAGES_CACHE" "${blobs[@]}" |
+  # The node may have every blob and only lack the name: a folder without a file may not come last.
+  tar -c -C "$IMAGES_CACHE" "${blobs[@]}" -C "$stage" oci-layout index.json |
     node_ctr "$node" images import - >/dev/null
   rm -rf "$stage"
   say "$name is on node-$node (${digest:7:12}, $(_blobs_size "${blobs[@]}") sent)"
