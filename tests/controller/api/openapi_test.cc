@@ -2,6 +2,7 @@
 #include "controller/api/openapi.h"
 
 #include <gmock/gmock.h>
+#include <yaml-cpp/yaml.h>
 
 #include <set>
 
@@ -105,6 +106,64 @@ TEST(OpenApiTest, SchemasHaveTheFieldsThatAreRead) {
   ExpectSameFields<api::ScalingCandidate>("ScalingCandidate");
   ExpectSameFields<api::ScalingLimit>("ScalingLimit");
   ExpectSameFields<scaling::Explanation>("ScalingEvaluation");
+}
+
+std::string TextOf(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+bool Same(const YAML::Node& yaml, const Json& json) {
+  if (!yaml.IsDefined()) return json.is_null();
+  if (yaml.IsScalar()) return !json.is_structured() && yaml.Scalar() == TextOf(json);
+  if (json.size() != yaml.size()) return false;
+  if (yaml.IsSequence()) {
+    for (size_t i = 0; i < yaml.size(); ++i) {
+      if (!json.is_array() || !Same(yaml[i], json[i])) return false;
+    }
+    return true;
+  }
+  for (const auto& entry : yaml) {
+    const auto found = json.find(entry.first.Scalar());
+    if (found == json.end() || !Same(entry.second, *found)) return false;
+  }
+  return json.is_object();
+}
+
+// A program that was generated from the one document sends nothing that the other refuses. What
+// stands beside a $ref, such as a default, is said of that place.
+void ExpectSameLimits(const std::string& path, const YAML::Node& crd, Json api,
+                      const Json& document) {
+  if (const auto reference = api.find("$ref"); reference != api.end()) {
+    Json whole = document.at(Json::json_pointer(reference->get<std::string>().substr(1)));
+    api.erase("$ref");
+    whole.update(api);
+    api = std::move(whole);
+  }
+  for (const char* keyword : {"type", "minimum", "maximum", "minLength", "maxLength", "minItems",
+                              "maxItems", "pattern", "enum", "default", "required"}) {
+    EXPECT_TRUE(Same(crd[keyword], api.value(keyword, Json())))
+        << path << ": " << keyword << " is " << api.value(keyword, Json()).dump()
+        << " in openapi.json, and in the CRD\n"
+        << crd[keyword];
+  }
+  for (const auto& property : crd["properties"]) {
+    const std::string name = property.first.Scalar();
+    ASSERT_TRUE(api.at("properties").contains(name)) << path << "." << name;
+    ExpectSameLimits(path + "." + name, property.second, api["properties"][name], document);
+  }
+  if (crd["items"]) ExpectSameLimits(path + "[]", crd["items"], api.at("items"), document);
+}
+
+TEST(OpenApiTest, SpecsHaveTheLimitsOfTheirResources) {
+  const Json document = Document();
+  for (const auto& [plural, schema] : {std::pair("computerequests", "ComputeRequestSpec"),
+                                       std::pair("operations", "OperationSpec")}) {
+    const YAML::Node crd =
+        YAML::LoadFile(LONGSHORE_SOURCE_DIR "/manifests/crds/" + std::string(plural) + ".yaml");
+    ExpectSameLimits(schema,
+                     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"],
+                     document.at("components").at("schemas").at(schema), document);
+  }
 }
 
 }  // namespace
