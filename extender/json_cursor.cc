@@ -226,6 +226,17 @@ char JsonCursor::Peek() {
   return 0;
 }
 
+std::string_view JsonCursor::Rest() {
+  Peek();
+  return failed_ ? std::string_view() : text_.substr(at_);
+}
+
+bool JsonCursor::Pass(size_t bytes) {
+  if (failed_) return false;
+  at_ += bytes;
+  return true;
+}
+
 bool JsonCursor::Enter(char open) {
   if (failed_) return false;
   if (Peek() != open) return Fail(open == '{' ? "expected an object" : "expected a list");
