@@ -73,7 +73,8 @@ class Client {
   std::unique_ptr<Impl> impl_;
 };
 
-// Who a bearer token belongs to, by TokenReview. Errors: kUnauthenticated, or the API's own.
+// Who a bearer token belongs to, by TokenReview. Errors: kUnauthenticated, kUnavailable where we
+// ourselves are refused, or the API's own.
 struct UserInfo {
   std::string username, uid;
   std::vector<std::string> groups;
@@ -83,8 +84,8 @@ struct UserInfo {
 Result<UserInfo> ReviewToken(Client& client, const std::string& token,
                              const std::vector<std::string>& audiences);
 
-// Whether the user may do it, by SubjectAccessReview; the error is kPermissionDenied with the
-// reason, naming verb and resource.
+// Whether the user may do it, by SubjectAccessReview. Errors: kPermissionDenied with the reason,
+// naming verb and resource; kUnavailable where we ourselves are refused, or the API's own.
 struct Access {
   std::string verb, ns, name, subresource;
   Resource resource;

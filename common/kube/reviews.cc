@@ -58,6 +58,16 @@ Result<T> ReadStatus(const Json& review, const char* what) {
   return api::ReadJson<T>(*status, std::string(what) + ".status");
 }
 
+// What is refused to ourselves says nothing of who is asked about: an API server that has just
+// started refuses all until it has read the roles.
+Result<Json> Ask(Client& client, const Resource& resource, const Json& review) {
+  auto answer = client.Post(ResourcePath(resource, ""), review);
+  if (answer.has_value()) return answer;
+  const Code code = answer.error().code;
+  if (code != Code::kPermissionDenied && code != Code::kUnauthenticated) return answer;
+  return Unavailable("the API server does not let us ask: " + answer.error().message);
+}
+
 std::string FirstOf(const ReviewedUser& user, const char* key) {
   const auto found = user.extra.find(key);
   return found == user.extra.end() || found->second.empty() ? "" : found->second.front();
@@ -80,7 +90,7 @@ Result<UserInfo> ReviewToken(Client& client, const std::string& token,
   const Json review = {{"apiVersion", "authentication.k8s.io/v1"},
                        {"kind", "TokenReview"},
                        {"spec", {{"token", token}, {"audiences", audiences}}}};
-  LS_ASSIGN_OR_RETURN(const Json answer, client.Post(ResourcePath(kTokenReviews, ""), review));
+  LS_ASSIGN_OR_RETURN(const Json answer, Ask(client, kTokenReviews, review));
   LS_ASSIGN_OR_RETURN(const auto status, ReadStatus<TokenReviewStatus>(answer, "TokenReview"));
   if (!status.authenticated) {
     // The authenticator's own words: they say "expired" or "audiences", never the token.
@@ -117,8 +127,7 @@ Status CheckAccess(Client& client, const UserInfo& user, const Access& access) {
   if (!user.uid.empty()) spec["uid"] = user.uid;
   const Json review = {
       {"apiVersion", "authorization.k8s.io/v1"}, {"kind", "SubjectAccessReview"}, {"spec", spec}};
-  LS_ASSIGN_OR_RETURN(const Json answer,
-                      client.Post(ResourcePath(kSubjectAccessReviews, ""), review));
+  LS_ASSIGN_OR_RETURN(const Json answer, Ask(client, kSubjectAccessReviews, review));
   LS_ASSIGN_OR_RETURN(const auto status,
                       ReadStatus<AccessReviewStatus>(answer, "SubjectAccessReview"));
   if (status.allowed) return {};

@@ -211,6 +211,23 @@ TEST_F(ClientTest, ErrorsSayWhatWasTriedAndWhatTheServerSaid) {
             "Conflict: patch configmaps n/a: the object has been modified");
 }
 
+// What we may not ask is not what somebody else may not do.
+TEST_F(ClientTest, ReviewThatIsRefusedToUsRefusesNobody) {
+  UserInfo user;
+  user.username = "manager";
+  const Access access{.verb = "list", .ns = "n", .name = "", .subresource = "", .resource = kPods};
+  for (const int status : {401, 403}) {
+    for (int i = 0; i < 2; ++i) api_.OnCall(Refusal(status, "Forbidden", "not yet"));
+    const Status allowed = CheckAccess(*client_, user, access);
+    ASSERT_FALSE(allowed.has_value());
+    EXPECT_EQ(allowed.error().code, Code::kUnavailable);
+    EXPECT_THAT(allowed.error().message, HasSubstr("does not let us ask"));
+    const auto who = ReviewToken(*client_, "token", {"audience"});
+    ASSERT_FALSE(who.has_value());
+    EXPECT_EQ(who.error().code, Code::kUnavailable);
+  }
+}
+
 TEST_F(ClientTest, AnswerThatIsNoJsonIsAnErrorOfTheServer) {
   for (const char* body : {"", "<html>", "[]", "\"x\""}) {
     api_.OnCall({.body = body});

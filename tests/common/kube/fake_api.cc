@@ -23,6 +23,9 @@ FakeApi::FakeApi() : server_({.address = "127.0.0.1", .threads = 8}) {
   for (const char* method : {"GET", "PUT"}) {
     server_.Handle(method, std::string(kLeasePath) + "/{name}", answer);
   }
+  for (const Resource& review : {kTokenReviews, kSubjectAccessReviews}) {
+    server_.Handle("POST", ResourcePath(review, ""), answer);
+  }
   server_.Handle("POST", "/apis/events.k8s.io/v1/namespaces/n/events", answer);
   server_.Handle("PATCH", "/apis/events.k8s.io/v1/namespaces/n/events/{name}", answer);
   server_.Handle("PATCH", "/apis/apps/v1/namespaces/longshore-system/deployments/{name}", answer);
