@@ -108,13 +108,18 @@ TEST(OpenApiTest, SchemasHaveTheFieldsThatAreRead) {
   ExpectSameFields<scaling::Explanation>("ScalingEvaluation");
 }
 
-std::string TextOf(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+// What is not quoted in YAML, and reads as a number or a boolean, is one.
+bool SameScalar(const YAML::Node& yaml, const Json& json) {
+  const Json plain = Json::parse(yaml.Scalar(), nullptr, /*allow_exceptions=*/false);
+  const bool quoted = yaml.Tag() == "!";
+  return !quoted && plain.is_primitive() && !plain.is_string() && !plain.is_discarded()
+             ? plain == json
+             : json.is_string() && json.get<std::string>() == yaml.Scalar();
 }
 
 bool Same(const YAML::Node& yaml, const Json& json) {
   if (!yaml.IsDefined()) return json.is_null();
-  if (yaml.IsScalar()) return !json.is_structured() && yaml.Scalar() == TextOf(json);
+  if (yaml.IsScalar()) return SameScalar(yaml, json);
   if (json.size() != yaml.size()) return false;
   if (yaml.IsSequence()) {
     for (size_t i = 0; i < yaml.size(); ++i) {
@@ -129,6 +134,11 @@ bool Same(const YAML::Node& yaml, const Json& json) {
   return json.is_object();
 }
 
+constexpr const char* kLimits[] = {
+    "format",           "pattern",          "enum",          "minimum",      "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "minLength",     "maxLength",    "minItems",
+    "maxItems",         "uniqueItems",      "minProperties", "maxProperties"};
+
 // A program that was generated from the one document sends nothing that the other refuses. What
 // stands beside a $ref, such as a default, is said of that place.
 void ExpectSameLimits(const std::string& path, const YAML::Node& crd, Json api,
@@ -139,8 +149,10 @@ void ExpectSameLimits(const std::string& path, const YAML::Node& crd, Json api,
     whole.update(api);
     api = std::move(whole);
   }
-  for (const char* keyword : {"type", "minimum", "maximum", "minLength", "maxLength", "minItems",
-                              "maxItems", "pattern", "enum", "default", "required"}) {
+  for (const char* keyword :
+       {"type", "format", "nullable", "enum", "default", "required", "pattern", "minimum",
+        "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems",
+        "maxItems", "uniqueItems", "minProperties", "maxProperties"}) {
     EXPECT_TRUE(Same(crd[keyword], api.value(keyword, Json())))
         << path << ": " << keyword << " is " << api.value(keyword, Json()).dump()
         << " in openapi.json, and in the CRD\n"
@@ -163,6 +175,20 @@ TEST(OpenApiTest, SpecsHaveTheLimitsOfTheirResources) {
     ExpectSameLimits(schema,
                      crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"],
                      document.at("components").at("schemas").at(schema), document);
+  }
+}
+
+// A patch may change some fields, and takes them away by null.
+TEST(OpenApiTest, PatchHasTheLimitsOfTheSpec) {
+  const Json schemas = Document().at("components").at("schemas");
+  const Json& spec = schemas.at("ComputeRequestSpec").at("properties");
+  const Json& patch = schemas.at("ComputeRequestPatch").at("properties").at("spec");
+  for (const auto& [name, field] : patch.at("properties").items()) {
+    for (const char* keyword : kLimits) {
+      EXPECT_EQ(field.value(keyword, Json()), spec.at(name).value(keyword, Json()))
+          << name << ": " << keyword;
+    }
+    EXPECT_EQ(field.value("$ref", ""), spec.at(name).value("$ref", "")) << name;
   }
 }
 
