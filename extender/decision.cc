@@ -36,14 +36,6 @@ class Reserved {
   std::vector<int> by_place_;  // empty: none anywhere
 };
 
-// The place of each offered node.
-std::shared_ptr<const OfferedList::Places> PlacesOf(const Arguments& arguments,
-                                                    const NodeTable& table) {
-  const auto find = [&] { return table.FindAll(arguments.names); };
-  if (arguments.known != nullptr) return arguments.known->PlacesIn(table.order(), find);
-  return std::make_shared<const OfferedList::Places>(find());
-}
-
 // The node of the first of the pod's volumes that leaves it no choice, or "".
 std::string AttachedTo(const placement::View& view, const PodArgument& pod) {
   for (const std::string_view claim : pod.claims) {
@@ -104,10 +96,9 @@ int Grade(const NodeJudgement& node, const Scorer& scorer) {
 void JudgeNodes(Decision& decision, const std::function<bool(size_t judged)>& late) {
   const Grounds& grounds = *decision.grounds;
   const Scorer& scorer = *grounds.scorer;
-  const auto names = decision.arguments.names;
+  const auto& names = decision.arguments.names;
   const NodeTable& table = grounds.view->Table();
-  const auto all_places = PlacesOf(decision.arguments, table);
-  const std::vector<uint32_t>& places = *all_places;
+  const std::vector<uint32_t> places = table.FindAll(names);
   const Reserved reserved(grounds.reserved, table);
   const int64_t elapsed_ms = grounds.pressure->ElapsedMs(grounds.now);
   const uint8_t* have_image = grounds.have_image == nullptr ? nullptr : grounds.have_image->data();

@@ -77,23 +77,30 @@ size_t EndOfPlainAscii(std::string_view text, size_t at) { return EndOfPlain<tru
 size_t AddPlainNames(std::string_view text, size_t at, std::vector<std::string_view>& names) {
 #ifdef __SSE2__
   bool inside = true;
+  size_t count = names.size();
+  names.resize(std::max(names.capacity(), count));  // all that are expected: written in place
   for (size_t block = at + 1; block + 18 <= text.size(); block += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + block));
     const __m128i odd =
         _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes),
                      _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')), bytes));
-    if (_mm_movemask_epi8(odd) != 0) return at;
+    if (_mm_movemask_epi8(odd) != 0) break;
     auto quotes =
         static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'))));
     for (; quotes != 0; quotes &= quotes - 1) {
       inside = !inside;
       if (inside) continue;
       const size_t close = block + static_cast<size_t>(std::countr_zero(quotes));
-      if (text[close + 1] != ',' || text[close + 2] != '"') return at;
-      names.emplace_back(text.data() + at + 1, close - at - 1);
+      if (text[close + 1] != ',' || text[close + 2] != '"') {
+        names.resize(count);
+        return at;
+      }
+      if (count == names.size()) names.resize(2 * count);
+      names[count++] = std::string_view(text.data() + at + 1, close - at - 1);
       at = close + 2;
     }
   }
+  names.resize(count);
 #else
   (void)text, (void)names;
 #endif
@@ -224,17 +231,6 @@ char JsonCursor::Peek() {
     ++at_;
   }
   return 0;
-}
-
-std::string_view JsonCursor::Rest() {
-  Peek();
-  return failed_ ? std::string_view() : text_.substr(at_);
-}
-
-bool JsonCursor::Pass(size_t bytes) {
-  if (failed_) return false;
-  at_ += bytes;
-  return true;
 }
 
 bool JsonCursor::Enter(char open) {

@@ -46,9 +46,6 @@ class JsonCursor {
   // Runs read(), and gives the text that it went over.
   template <class Read>
   bool Span(std::string_view& text, Read read);
-  // The text from the next value on; and goes on behind so many bytes of it, which are one value.
-  std::string_view Rest();
-  bool Pass(size_t bytes);
   // Reads null if the next value is null; otherwise reads nothing and returns false.
   bool Null();
 

@@ -27,8 +27,8 @@ int64_t WithRequest(int64_t sum, int64_t more) {
 // Errors name the field: the first path to fail is kept.
 class Reader {
  public:
-  Reader(std::string_view body, std::deque<std::string>& decoded, const OfferedLists* lists)
-      : cursor_(body, decoded), decoded_(decoded), lists_(lists) {}
+  Reader(std::string_view body, std::deque<std::string>& decoded)
+      : cursor_(body, decoded), decoded_(decoded) {}
 
   bool Body(Arguments& arguments);
   Error error() const { return Annotate(*cursor_.error(), path_.empty() ? "body" : path_); }
@@ -36,8 +36,7 @@ class Reader {
   bool has_names() const { return has_names_; }
   bool has_nodes() const { return has_nodes_; }
   std::vector<std::string_view> names, node_names, node_items;
-  std::string_view names_text, items_text;   // the lists, from bracket to bracket
-  std::shared_ptr<const OfferedList> known;  // instead of names
+  std::string_view names_text, items_text;  // the lists, from bracket to bracket
 
  private:
   // Runs the reading of a field and remembers its name when it fails first.
@@ -64,7 +63,6 @@ class Reader {
 
   JsonCursor cursor_;
   const std::deque<std::string>& decoded_;
-  const OfferedLists* lists_;  // null: none are kept
   std::string path_;
   bool has_pod_ = false, has_names_ = false, has_nodes_ = false;
 };
@@ -210,14 +208,8 @@ bool Reader::Requests(PodArgument& pod) {
 
 bool Reader::Names() {
   names.clear();
-  known = nullptr;
   has_names_ = !cursor_.Null();
   if (!has_names_) return true;
-  const std::string_view rest = cursor_.Rest();
-  if (lists_ != nullptr && (known = lists_->At(rest)) != nullptr) {
-    names_text = rest.substr(0, known->text().size());
-    return cursor_.Pass(names_text.size());
-  }
   const size_t decoded = decoded_.size();
   const bool read = cursor_.Span(names_text, [&] { return cursor_.Strings(names); });
   // What stands for a lone surrogate is not to be sent back as one.
@@ -286,23 +278,23 @@ bool MayRepeat(const std::vector<std::string_view>& names) {
 
 // Keeps the first of each name (and its item), in order.
 void DropDuplicates(Arguments& arguments) {
-  if (!MayRepeat(arguments.own_names)) return;
-  const std::vector<std::string_view> offered = std::exchange(arguments.own_names, {});
+  if (!MayRepeat(arguments.names)) return;
+  const std::vector<std::string_view> offered = std::exchange(arguments.names, {});
   NameMap seen(offered.size());
   for (size_t i = 0; i < offered.size(); ++i) {
     const auto [number, is_new] = seen.Insert(offered[i]);
     if (!is_new) continue;
     if (!arguments.by_name) arguments.items[number] = arguments.items[i];
-    arguments.own_names.push_back(offered[i]);
+    arguments.names.push_back(offered[i]);
   }
-  if (!arguments.by_name) arguments.items.resize(arguments.own_names.size());
-  if (arguments.own_names.size() < offered.size()) arguments.list = {};
+  if (!arguments.by_name) arguments.items.resize(arguments.names.size());
+  if (arguments.names.size() < offered.size()) arguments.list = {};
 }
 
 void AppendPassed(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
                   std::string& out) {
   size_t size = out.size() + 128;
-  for (const auto& text : arguments.by_name ? arguments.names : std::span(arguments.items)) {
+  for (const auto& text : arguments.by_name ? arguments.names : arguments.items) {
     size += text.size() + 3;
   }
   out.reserve(size);
@@ -372,28 +364,24 @@ void AppendFailed(const Arguments& arguments, const std::vector<NodeOutcome>& ou
 
 }  // namespace
 
-Result<Arguments> ReadArguments(std::string_view body, OfferedLists* lists) {
+Result<Arguments> ReadArguments(std::string_view body) {
   Arguments arguments;
-  Reader reader(body, arguments.decoded, lists);
+  Reader reader(body, arguments.decoded);
   if (!reader.Body(arguments)) return reader.error();
   if (!reader.has_pod()) return InvalidArgument("Pod: missing or null");
   if (!reader.has_names() && !reader.has_nodes()) {
     return InvalidArgument("Nodes, NodeNames: one of them must be a list");
   }
   arguments.by_name = reader.has_names();
-  arguments.list = arguments.by_name ? reader.names_text : reader.items_text;
-  if (arguments.by_name && reader.known != nullptr) {
-    arguments.known = std::move(reader.known);
-    arguments.names = arguments.known->names();
-    return arguments;
+  if (arguments.by_name) {
+    arguments.names = std::move(reader.names);
+    arguments.list = reader.names_text;
+  } else {
+    arguments.names = std::move(reader.node_names);
+    arguments.items = std::move(reader.node_items);
+    arguments.list = reader.items_text;
   }
-  arguments.own_names = std::move(arguments.by_name ? reader.names : reader.node_names);
-  if (!arguments.by_name) arguments.items = std::move(reader.node_items);
   DropDuplicates(arguments);
-  arguments.names = arguments.own_names;
-  if (lists != nullptr && arguments.by_name && !arguments.list.empty()) {
-    lists->Saw(arguments.list, arguments.names);
-  }
   return arguments;
 }
 

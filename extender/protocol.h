@@ -8,15 +8,12 @@
 
 #include <cstdint>
 #include <deque>
-#include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
 #include "common/base/strings.h"
-#include "extender/offered_list.h"
 
 namespace longshore::extender {
 
@@ -35,24 +32,20 @@ struct Arguments {
   PodArgument pod;
   // Whether the scheduler wants names back or nodes. A request with both is answered by names.
   bool by_name = true;
-  std::span<const std::string_view> names;  // offered nodes, in order, each once
-  std::vector<std::string_view> items;      // unless by_name: the JSON text of each node
+  std::vector<std::string_view> names;  // offered nodes, in order, each once
+  std::vector<std::string_view> items;  // unless by_name: the JSON text of each node
   // The text of that list as it was sent, if no node is in it twice: where all pass, it is the
   // reply.
   std::string_view list;
-  // What the views point into, besides the body.
-  std::deque<std::string> decoded;
-  std::vector<std::string_view> own_names;   // what names is, unless
-  std::shared_ptr<const OfferedList> known;  // the list is one that came before
+  std::deque<std::string> decoded;  // what the views point into, besides the body
 
   Arguments() = default;
   Arguments(Arguments&&) noexcept = default;  // keeps the views valid; a copy would not
   Arguments& operator=(Arguments&&) noexcept = default;
 };
 
-// The body must outlive the result. Errors: kInvalidArgument, naming the field and the byte. With
-// `lists`, a list of names that is kept there is not read again.
-Result<Arguments> ReadArguments(std::string_view body, OfferedLists* lists = nullptr);
+// The body must outlive the result. Errors: kInvalidArgument, naming the field and the byte.
+Result<Arguments> ReadArguments(std::string_view body);
 
 // What happens to one offered node. kFailed: could fit later; kNever: not whatever is evicted.
 enum class Outcome : uint8_t { kPassed, kFailed, kNever };

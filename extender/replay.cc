@@ -185,7 +185,7 @@ Result<placement::Counterfactual> WhatWouldChange(const Recording& recording,
                  "the source was not known: there was no opinion about any node"};
   }
   LS_ASSIGN_OR_RETURN(const Arguments arguments, ReadArguments(recording.body));
-  const auto names = arguments.names;
+  const auto& names = arguments.names;
   if (std::find(names.begin(), names.end(), node) == names.end()) {
     return NotFound("node " + node + " was not among the " + std::to_string(names.size()) +
                     " that kube-scheduler offered");

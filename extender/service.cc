@@ -68,7 +68,7 @@ std::string Service::Answer(Verb verb, std::string body) {
   const Counters& counters = counters_[static_cast<int>(verb)];
   const MonotonicTime start = clock_.Monotonic();
   decision.grounds->now = start;
-  auto arguments = ReadArguments(body, &lists_);
+  auto arguments = ReadArguments(body);
   std::string reply;
   if (!arguments.has_value()) {
     counters.malformed->Increment();
@@ -141,7 +141,7 @@ metrics::Counter* Service::Prepare(Verb verb, Decision& decision) {
 void Service::Judge(Verb verb, Decision& decision) {
   const Counters& counters = counters_[static_cast<int>(verb)];
   Grounds& grounds = *decision.grounds;
-  const auto names = decision.arguments.names;
+  const auto& names = decision.arguments.names;
   // A filter that refuses nothing is not worth the scheduler's time: if more than one node is left,
   // it asks for the scores next, and of those there is a verdict.
   const bool refuses = grounds.scorer->required() || !grounds.demand.attached_to.empty() ||

@@ -85,8 +85,6 @@ class Service {
   Mutex cap_mutex_;     // before mutex_
   Reservations holds_;  // places under a cap; changed under cap_mutex_ only
 
-  OfferedLists lists_;
-
   Mutex mutex_;
   // The last one asked for.
   struct AlignedPressure {

@@ -8,7 +8,6 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -66,7 +65,7 @@ class NameMap {
   // kNone: it is not there.
   uint32_t Find(std::string_view name) const { return slots_[Place(name, HashName(name))].number; }
   // The same for many, without waiting for memory at each of them.
-  std::vector<uint32_t> FindAll(std::span<const std::string_view> names) const {
+  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names) const {
     std::vector<uint64_t> hashes;
     hashes.reserve(names.size());
     for (const std::string_view name : names) hashes.push_back(HashName(name));

@@ -71,7 +71,7 @@ std::shared_ptr<const NodeTable::Topology> NodeTable::Group(
 
 uint32_t NodeTable::Find(std::string_view name) const { return names_->places.Find(name); }
 
-std::vector<uint32_t> NodeTable::FindAll(std::span<const std::string_view> names) const {
+std::vector<uint32_t> NodeTable::FindAll(const std::vector<std::string_view>& names) const {
   return names_->places.FindAll(names);
 }
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +40,7 @@ class NodeTable {
   // A node's place, which is its index in the list the table was made from; kNone: unknown.
   uint32_t Find(std::string_view name) const;
   // Of many at once.
-  std::vector<uint32_t> FindAll(std::span<const std::string_view> names) const;
+  std::vector<uint32_t> FindAll(const std::vector<std::string_view>& names) const;
   const std::vector<std::string_view>& names() const { return names_->places.names(); }
   // The same object for tables in which the same names have the same places.
   std::shared_ptr<const void> order() const { return names_; }

@@ -3,7 +3,6 @@
 // The scheduler's request, as anybody with a certificate may send it: reading never crashes, and
 // what was read goes out as JSON that another parser takes, with the offered names and no others,
 // whether the reply is written anew or made of the body.
-#include <algorithm>
 #include <string>
 
 #include "tests/fuzz/extender_checks.h"
@@ -13,7 +12,6 @@ using longshore::extender::CheckFilterReply;
 using longshore::extender::CheckScores;
 using longshore::extender::FilterReply;
 using longshore::extender::NodeOutcome;
-using longshore::extender::OfferedLists;
 using longshore::extender::Outcome;
 using longshore::extender::PrioritizeReply;
 using longshore::extender::ReadArguments;
@@ -32,24 +30,10 @@ void CheckReplyFromBody(std::string_view text, size_t spare) {
   LS_CHECK(FilterReply(std::move(body), *arguments, {}, kLongBody) == anew);
 }
 
-// A list that came before, in this input or an earlier one, reads as it reads anew.
-void CheckWithLists(std::string_view body) {
-  static OfferedLists lists(/*shortest=*/8);
-  for (int i = 0; i < 3; ++i) {
-    const auto anew = ReadArguments(body);
-    const auto with_lists = ReadArguments(body, &lists);
-    LS_CHECK(anew.has_value() == with_lists.has_value());
-    if (!anew.has_value()) return;
-    LS_CHECK(std::ranges::equal(anew->names, with_lists->names));
-    LS_CHECK(anew->list == with_lists->list && anew->by_name == with_lists->by_name);
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
-  CheckWithLists(body);
   const auto arguments = ReadArguments(body);
   if (!arguments.has_value()) return 0;
   const auto& pod = arguments->pod;

@@ -122,10 +122,9 @@ func (c contest) equal(body []byte) error {
 func (c contest) names(rounds int) error {
 	kinds := []struct {
 		verb, name string
-		body       []byte // nil: a list that never came before
+		body       []byte
 	}{
 		{"filter", "filter_5000", namesBody(sourceName, nodeCount)},
-		{"filter", "filter_new_5000", nil},
 		{"filter", "filter_required_5000", namesBody(requiringSource, nodeCount)},
 		{"prioritize", "prioritize_5000", namesBody(sourceName, nodeCount)},
 		{"filter", "filter_500", namesBody(sourceName, 500)},
@@ -133,14 +132,9 @@ func (c contest) names(rounds int) error {
 	}
 	series := map[string]*[2][]sample{}
 	for round := -20; round < rounds; round++ { // the first ones warm up
-		fresh := namesBodyFrom(sourceName, nodeCount, 7*(round+rounds))
 		for _, kind := range kinds {
-			body := kind.body
-			if body == nil {
-				body = fresh
-			}
 			for i, one := range c.both() {
-				got, err := one.call(kind.verb, body)
+				got, err := one.call(kind.verb, kind.body)
 				if err != nil {
 					return err
 				}
@@ -159,7 +153,6 @@ func (c contest) names(rounds int) error {
 		report(kind.name, series[kind.name])
 	}
 	say("go_over_ours_5000_p50_ratio", ratio(series["filter_5000"], serverTime), "ratio")
-	say("go_over_ours_filter_new_5000_p50_ratio", ratio(series["filter_new_5000"], serverTime), "ratio")
 	say("go_over_ours_filter_required_5000_p50_ratio", ratio(series["filter_required_5000"], serverTime), "ratio")
 	say("go_over_ours_prioritize_5000_p50_ratio", ratio(series["prioritize_5000"], serverTime), "ratio")
 	say("go_over_ours_client_5000_p50_ratio", ratio(series["filter_5000"], clientTime), "ratio")

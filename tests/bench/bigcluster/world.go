@@ -119,17 +119,11 @@ func inSchedulerOrder(count int) []int {
 }
 
 // namesBody is what the scheduler sends with nodeCacheCapable.
-func namesBody(source string, count int) []byte { return namesBodyFrom(source, count, 0) }
-
-// namesBodyFrom is the same, but it begins with another node, as the scheduler does where it stopped looking before it
-// had seen all.
-func namesBodyFrom(source string, count, first int) []byte {
+func namesBody(source string, count int) []byte {
 	names := []string{}
 	for _, i := range inSchedulerOrder(count) {
 		names = append(names, benchNode(i).Name)
 	}
-	first %= count
-	names = append(names[first:], names[:first]...)
 	pod := backupPod()
 	pod.Labels[sourceLabel] = source
 	return mustJSON(extenderv1.ExtenderArgs{Pod: pod, NodeNames: &names})
