@@ -35,8 +35,26 @@ show() { sed 's/^/          | /'; }
 # fail TEXT...: ends the demo, saying what failed and where to look.
 fail() {
   printf '\nDEMO FAILED in step %d (%s): %s\n' "$step_number" "$step_title" "$*" >&2
+  keep_evidence "$LONGSHORE_LOGS/failed-step" >&2 || true
   printf 'look: kubectl get longshore -A; kubectl -n longshore-system logs deployment/longshore-controller\n' >&2
   exit 1
+}
+
+# keep_evidence FOLDER: what there is and what everybody said, for whoever was not there; on the terminal, what the
+# controller warned of last.
+keep_evidence() {
+  local folder=$1 pod
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  kubectl get longshore -A -o yaml >"$folder/resources.yaml" 2>&1
+  kubectl get pods,nodes -A -o wide >"$folder/pods.txt" 2>&1
+  kubectl get events -A --sort-by=.lastTimestamp >"$folder/events.txt" 2>&1
+  kubectl -n longshore-system get leases -o yaml >"$folder/leases.yaml" 2>&1
+  for pod in $(kubectl -n longshore-system get pods -o name); do
+    kubectl -n longshore-system logs "$pod" --all-containers --tail=5000 >"$folder/${pod#pod/}.log" 2>&1
+  done
+  printf 'kept in %s; the last warnings of the controller:\n' "$folder"
+  cat "$folder"/longshore-controller-*.log | grep -E '"level":"(warn|error)"' | tail -n 20
 }
 
 # expect WHAT FOUND WANTED: asserts equality.
