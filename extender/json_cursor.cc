@@ -78,33 +78,34 @@ size_t AddPlainNames(std::string_view text, size_t at, std::vector<std::string_v
 #ifdef __SSE2__
   bool inside = true;
   size_t count = names.size();
-  names.resize(std::max(names.capacity(), count));  // all that are expected: written in place
+  names.resize(names.capacity());  // all that are expected: written in place
+  const auto end = [&] {
+    names.resize(count);
+    return at;
+  };
   for (size_t block = at + 1; block + 18 <= text.size(); block += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + block));
     const __m128i odd =
         _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes),
                      _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')), bytes));
-    if (_mm_movemask_epi8(odd) != 0) break;
+    if (_mm_movemask_epi8(odd) != 0) return end();
     auto quotes =
         static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'))));
     for (; quotes != 0; quotes &= quotes - 1) {
       inside = !inside;
       if (inside) continue;
       const size_t close = block + static_cast<size_t>(std::countr_zero(quotes));
-      if (text[close + 1] != ',' || text[close + 2] != '"') {
-        names.resize(count);
-        return at;
-      }
+      if (text[close + 1] != ',' || text[close + 2] != '"') return end();
       if (count == names.size()) names.resize(2 * count);
       names[count++] = std::string_view(text.data() + at + 1, close - at - 1);
       at = close + 2;
     }
   }
-  names.resize(count);
+  return end();
 #else
   (void)text, (void)names;
-#endif
   return at;
+#endif
 }
 
 void AppendUtf8(uint32_t point, std::string& out) {

@@ -291,6 +291,15 @@ void DropDuplicates(Arguments& arguments) {
   if (arguments.names.size() < offered.size()) arguments.list = {};
 }
 
+// A name between quotes: as it was sent, where the list is there as it was sent.
+void AppendName(const Arguments& arguments, size_t i, std::string& out) {
+  if (arguments.by_name && !arguments.list.empty()) {
+    ((out += '"') += arguments.names[i]) += '"';
+  } else {
+    AppendJsonString(arguments.names[i], out);
+  }
+}
+
 void AppendPassed(const Arguments& arguments, const std::vector<NodeOutcome>& outcomes,
                   std::string& out) {
   size_t size = out.size() + 128;
@@ -305,7 +314,7 @@ void AppendPassed(const Arguments& arguments, const std::vector<NodeOutcome>& ou
     if (!first) out += ',';
     first = false;
     if (arguments.by_name) {
-      AppendJsonString(arguments.names[i], out);
+      AppendName(arguments, i, out);
     } else {
       out += arguments.items[i];
     }
@@ -345,7 +354,7 @@ void AppendReasons(const Arguments& arguments, const std::vector<NodeOutcome>& o
   WrittenReasons reasons;
   for (size_t i = 0; i < outcomes.size(); ++i) {
     if (outcomes[i].outcome != wanted) continue;
-    AppendJsonString(arguments.names[i], out);
+    AppendName(arguments, i, out);
     out += reasons.Of(outcomes[i].reason);
   }
   if (out.back() == ',') out.pop_back();
@@ -439,8 +448,6 @@ std::string PrioritizeReply(const Arguments& arguments, const std::vector<int>& 
                                                  ",\"Score\":8},",
                                                  ",\"Score\":9},",
                                                  ",\"Score\":10},"};
-  // A list that is there as it was sent has names that may be sent back so.
-  const bool as_sent = arguments.by_name && !arguments.list.empty();
   std::string out;
   out.reserve(arguments.names.size() * 40 + 2);
   out += '[';
@@ -448,11 +455,7 @@ std::string PrioritizeReply(const Arguments& arguments, const std::vector<int>& 
     const int score = std::clamp(scores[i], 0, kMaxScore);
     if (score == 0) continue;
     out += kHost;
-    if (as_sent) {
-      ((out += '"') += arguments.names[i]) += '"';
-    } else {
-      AppendJsonString(arguments.names[i], out);
-    }
+    AppendName(arguments, i, out);
     out += kScores[score];
   }
   if (out.size() > 1) out.pop_back();

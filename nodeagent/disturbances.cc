@@ -10,7 +10,7 @@
 namespace longshore::nodeagent {
 namespace {
 
-constexpr size_t kMaxDevicesOfPod = 4;    // of a pod: the busiest
+constexpr size_t kMaxDevicesOfPod = 4;    // the busiest
 constexpr size_t kMaxDistributions = 32;  // pods with histograms: 22 lines for each
 
 uint64_t Bytes(const DeviceCounters& counters) {

@@ -95,8 +95,7 @@ Connection::Io Connection::WriteSome(std::string_view& bytes) {
 }
 
 bool Connection::Write(std::string_view bytes, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience +
-                        std::chrono::seconds(bytes.size() / kBytesPerSecondOfPatience);
+  const auto deadline = std::chrono::steady_clock::now() + patience + PatienceFor(bytes.size());
   while (true) {
     const Io io = WriteSome(bytes);
     if (io == Io::kOk) return true;

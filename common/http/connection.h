@@ -16,8 +16,11 @@
 
 namespace longshore::http {
 
-// A peer that moves this much a second is waited for.
-inline constexpr size_t kBytesPerSecondOfPatience = 32 << 10;
+// For how long so many bytes on their way are waited for, beside what else is granted: a second for
+// each 32 KiB.
+inline std::chrono::seconds PatienceFor(size_t bytes) {
+  return std::chrono::seconds(bytes / (32 << 10));
+}
 
 class Connection {
  public:
@@ -37,8 +40,7 @@ class Connection {
   bool HasBuffered() const { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
   // Writes what the peer takes now and removes it from the front of `bytes`. kOk: that was all.
   Io WriteSome(std::string_view& bytes);
-  // Writes everything, waiting where it must: for `patience`, and a second more for each
-  // kBytesPerSecondOfPatience.
+  // Writes everything, waiting where it must: for `patience`, and PatienceFor all of it.
   bool Write(std::string_view bytes, std::chrono::milliseconds patience);
   // Waits for more to read; false if nothing came.
   bool WaitReadable(std::chrono::milliseconds time) const;

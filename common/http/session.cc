@@ -94,12 +94,10 @@ Session::Session(UniqueFd fd, std::string remote_address, const tls::ContextPtr&
 Session::Time Session::Deadline() const {
   if (state_ == State::kLingering) return since_ + kLinger;
   if (!output_.empty()) {
-    return since_ + settings_.options.read_timeout +
-           std::chrono::seconds(reply_bytes_ / kBytesPerSecondOfPatience);
+    return since_ + settings_.options.read_timeout + PatienceFor(reply_bytes_);
   }
   if (idle()) return since_ + settings_.options.keep_alive;
-  return since_ + settings_.options.read_timeout +
-         std::chrono::seconds(request_bytes_ / kBytesPerSecondOfPatience);
+  return since_ + settings_.options.read_timeout + PatienceFor(request_bytes_);
 }
 
 Session::Next Session::Wait(Io io) const {

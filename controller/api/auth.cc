@@ -11,11 +11,6 @@ constexpr std::chrono::seconds kDoubt{5};
 constexpr size_t kMaxKept = 4096;         // decisions
 constexpr size_t kMaxTokenBytes = 16384;  // larger than any service-account token
 
-// Only answers are kept; that the API server was away is not one.
-bool IsAnswer(Code code) {
-  return code == Code::kUnauthenticated || code == Code::kPermissionDenied;
-}
-
 std::string DecisionKey(const kube::UserInfo& user, const kube::Access& access) {
   std::string key = user.username;
   for (const auto& group : user.groups) key += '\0' + group;
@@ -94,12 +89,13 @@ Status Authenticator::Allow(const kube::UserInfo& user, const kube::Access& acce
     if (found != decisions_.end() && found->second.until > now) return found->second.status;
   }
   Status decision = kube::CheckAccess(kube_, user, access);
-  if (!decision && decision.error().code == Code::kPermissionDenied) {
+  if (!decision) {
+    // Only answers are kept; that the API server was away is not one.
+    if (decision.error().code != Code::kPermissionDenied) return decision;
     decision = Error{Code::kPermissionDenied, user.username + " may not " + DescribeAccess(access) +
                                                   ": ask for a Role with this verb"};
   }
-  if (decision || IsAnswer(decision.error().code)) return Keep(key, std::move(decision));
-  return decision;
+  return Keep(key, std::move(decision));
 }
 
 Status Authenticator::Keep(const std::string& key, Status answer) {
