@@ -105,6 +105,8 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
   const auto image = std::find_if(images.begin(), images.end(), [&](const api::SourceImage& i) {
     return i.metadata.name == made.choice.name;
   });
+  const MemoryAllowance memory =
+      RaiseMemory(policy->spec, image->spec, request.status.out_of_memory);
   const auto resources = EffectiveResources(image->spec, policy->spec);
   auto scaling = scaling::ResolvePolicy(request.spec.scaling, resources);
   if (!scaling) return Refuse(made, "InvalidThreshold", scaling.error().message);
@@ -112,9 +114,13 @@ Acceptance Accept(const Cluster& cluster, const api::ComputeRequest& request) {
     return Refuse(made, "InvalidResources", checked.error().message);
   }
   made.condition = {"Accepted", "True", "Valid", "every reference was found", "", 0};
-  made.references =
-      References{*std::move(source), *std::move(policy), *std::move(repository), *image,
-                 made.choice,        *std::move(scaling)};
+  made.references = References{*std::move(source),
+                               *std::move(policy),
+                               *std::move(repository),
+                               *image,
+                               made.choice,
+                               *std::move(scaling),
+                               memory};
   return made;
 }
 

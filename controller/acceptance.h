@@ -12,17 +12,19 @@
 #include "common/api/source_ref.h"
 #include "common/scaling/rules.h"
 #include "controller/cluster.h"
+#include "controller/memory_need.h"
 
 namespace longshore::controller {
 
 // Everything that a request refers to.
 struct References {
   api::BackupSource source;
-  api::PodPolicy policy;
+  api::PodPolicy policy;  // with the limit of memory as raised
   api::BackupRepository repository;
   api::SourceImage image;
   api::ImageChoice choice;
   scaling::Policy scaling;
+  MemoryAllowance memory;
 };
 
 struct Acceptance {

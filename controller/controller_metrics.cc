@@ -69,6 +69,9 @@ ControllerMetrics::ControllerMetrics(metrics::Registry& registry)
       limits_(MakeCounters(registry, "longshore_controller_scaling_limited_total",
                            "Times that a crew wanted more pods than a limit allows it", "limit",
                            WithOther(api::kLimits))),
+      out_of_memory_(registry.MakeCounter(
+          "longshore_controller_out_of_memory_total",
+          "Times that a request's pod was killed for memory with a limit larger than any before")),
       reconciles_(MakeReconciles(registry)),
       crossing_to_decision_(registry.MakeHistogram(
           "longshore_controller_crossing_to_decision_seconds",
@@ -95,6 +98,7 @@ Tally ControllerMetrics::MakeTally() const {
   tally.operation_moved = [this](const std::string& state) { Count(operation_moves_, state); };
   tally.scaled = [this](const std::string& cause) { Count(decisions_, cause); };
   tally.limited = [this](const std::string& limit) { Count(limits_, limit); };
+  tally.out_of_memory = [this] { out_of_memory_.Increment(); };
   tally.crossing_to_decision = [this](auto span) { Observe(crossing_to_decision_, span); };
   tally.crossing_to_announced = [this](auto span) { Observe(crossing_to_announced_, span); };
   tally.sample_to_decision = [this](auto span) { Observe(sample_to_decision_, span); };

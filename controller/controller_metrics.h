@@ -25,7 +25,8 @@ class ControllerMetrics {
   using Histograms = std::map<std::string, metrics::Histogram*>;
 
   Counters pod_moves_, operation_moves_, decisions_, limits_;  // by the value of their label
-  Histograms reconciles_;                                      // by kind of key
+  metrics::Counter& out_of_memory_;
+  Histograms reconciles_;  // by kind of key
   metrics::Histogram& crossing_to_decision_;
   metrics::Histogram& crossing_to_announced_;
   metrics::Histogram& sample_to_decision_;

@@ -133,8 +133,7 @@ void Crew::Add(api::BackupPodPtr row, PodLife life) {
   const auto after = std::find_if(members.begin(), members.end(), [&](const CrewMember& member) {
     return order(*row) < order(*member.row);
   });
-  members.insert(after,
-                 {std::move(row), life.alive, std::move(life.started), std::move(life.policy)});
+  members.insert(after, {std::move(row), std::move(life)});
 }
 
 Crew MakeCrew(std::vector<api::BackupPodPtr> rows,

@@ -34,23 +34,22 @@ struct Search {
 
 // Of the Pod of a row's name.
 struct PodLife {
-  PodLife(bool pod_alive, std::string pod_started = "",  // NOLINT: often nothing else is known
-          std::string pod_policy = "")
-      : alive(pod_alive), started(std::move(pod_started)), policy(std::move(pod_policy)) {}
-  bool alive;           // it exists and has not ended
-  std::string started;  // RFC 3339; empty: its containers have not
-  std::string policy;   // its label kLabelPolicyHash
+  PodLife(bool pod_alive = false) : alive(pod_alive) {}  // NOLINT: often nothing else is known
+  bool alive;                                            // it exists and has not ended
+  std::string started;                                   // RFC 3339; empty: its containers have not
+  std::string policy;                                    // its label kLabelPolicyHash
+  std::string memory_limit;        // of its container, a quantity; empty: none
+  bool killed_for_memory = false;  // its container, when it ended last
 };
 
 struct CrewMember {
   api::BackupPodPtr row;  // never null
-  bool pod_alive = false;
-  std::string pod_started = {}, pod_policy = {};
+  PodLife pod = {};
 
   const std::string& state() const { return row->status.state; }
   bool ended() const;   // Deconstructed, Failed or Lost
   bool counts() const;  // toward the desired number: neither ended nor draining
-  bool may_run() const { return !ended() || pod_alive; }
+  bool may_run() const { return !ended() || pod.alive; }
   bool on_its_way() const;  // Planned, Provisioning or Draining
   // Planned or Provisioning, and its row says what keeps it from working: nobody knows for how
   // long.

@@ -215,7 +215,8 @@ Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
   if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
   // Durable now: the worker may forget it.
   SendReleased(seen.row.status.pod_uid, result.epoch());
-  return Free(seen, "Released");
+  if (result.error_class() != api::kOutOfMemoryClass) return Free(seen, "Released");
+  return Free(seen, kReasonOOMKilled, result.error_message());
 }
 
 Status PodReconciler::OnProgress(Seen& seen, api::Operation& operation) {
@@ -257,8 +258,8 @@ Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation, st
   if (told) message += ": " + seen.pod.death.message;
   MoveToInterrupted(operation, message, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
-  const bool of_memory = told && seen.pod.death.reason == "OOMKilled";
-  return Free(seen, of_memory ? "OOMKilled" : "Interrupted", message);
+  const bool of_memory = told && seen.pod.death.reason == kReasonOOMKilled;
+  return Free(seen, of_memory ? kReasonOOMKilled : "Interrupted", message);
 }
 
 Status PodReconciler::WriteOperation(api::Operation& operation) {

@@ -24,7 +24,7 @@ constexpr seconds kAskAgain{5};
 bool Ours(const std::string& reason) {
   return reason == kReasonIdle || reason == kReasonRequestEnded || reason == kReasonResized ||
          reason == kReasonRowDeleted || reason == kReasonImageChanged ||
-         reason == kReasonPolicyChanged;
+         reason == kReasonPolicyChanged || reason == kReasonMemoryRaised;
 }
 
 }  // namespace

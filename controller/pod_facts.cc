@@ -56,9 +56,9 @@ void ReadDeath(const Json& terminated, PodFacts::Death& death) {
   death.reason = reason.empty() ? "Error" : reason;
   death.time = StringAt(terminated, "/finishedAt");
   death.message =
-      reason == "OOMKilled"
+      reason == kReasonOOMKilled
           ? "it used more memory than it may (OOMKilled); raise spec.resources.limits.memory of "
-            "the PodPolicy"
+            "the PodPolicy, or its spec.maxMemory"
           : "it ended with exit code " + code + " (" + death.reason +
                 "); see `kubectl logs --previous`";
 }
@@ -107,6 +107,7 @@ PodFacts FactsOf(const kube::ObjectPtr& pod) {
   facts.node = StringAt(*pod, "/spec/nodeName");
   facts.ip = StringAt(*pod, "/status/podIP");
   facts.policy = kube::LabelOf(*pod, kLabelPolicyHash);
+  facts.memory_limit = StringAt(*pod, "/spec/resources/limits/memory");  // as PrunePod leaves it
   facts.deletion_time = StringAt(*pod, "/metadata/deletionTimestamp");
   facts.deleting = !facts.deletion_time.empty();
   ReadConditions(*pod, facts);

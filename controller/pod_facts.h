@@ -12,10 +12,14 @@
 
 namespace longshore::controller {
 
+// How the kubelet says that the kernel ended a container for memory; so does our row.
+inline constexpr char kReasonOOMKilled[] = "OOMKilled";
+
 struct PodFacts {
   bool exists = false;
   std::string uid, resource_version, node, ip;
-  std::string policy;  // kLabelPolicyHash
+  std::string policy;        // kLabelPolicyHash
+  std::string memory_limit;  // of its container, a quantity; empty: none
   bool deleting = false;
   std::string deletion_time;  // when it should be gone; RFC 3339
   bool ended = false;         // phase Failed or Succeeded: no container of it will run again
@@ -26,7 +30,7 @@ struct PodFacts {
   int restarts = 0;
   // How its container ended last; empty reason: it did not yet.
   struct Death {
-    std::string reason;   // the kubelet's: "OOMKilled", "Error", …
+    std::string reason;   // the kubelet's: kReasonOOMKilled, "Error", …
     std::string message;  // in words, with what helps
     std::string time;     // RFC 3339, by the node's clock
   };

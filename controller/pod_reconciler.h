@@ -25,6 +25,7 @@ inline constexpr char kReasonRequestEnded[] = "RequestEnded";
 inline constexpr char kReasonRowDeleted[] = "RowDeleted";
 inline constexpr char kReasonImageChanged[] = "ImageChanged";
 inline constexpr char kReasonPolicyChanged[] = "PolicyChanged";
+inline constexpr char kReasonMemoryRaised[] = "MemoryRaised";
 inline constexpr char kReasonResized[] = "Resized";
 inline constexpr char kReasonWorkerSilent[] = "WorkerSilent";
 // Of a row whose Pod cannot be removed, since its node does not answer.

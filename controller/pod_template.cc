@@ -151,7 +151,7 @@ Json Container(const PodTemplateInput& in) {
 Json SaidOfPods(const api::PodPolicySpec& policy) {
   Json said = api::WriteJson(policy);
   for (const char* field : {"pathway", "repositoryRef", "operationLimits", "maxPodsPerNode",
-                            "nodeHeadroomPercent", "maxPodsPerNamespace"}) {
+                            "nodeHeadroomPercent", "maxMemory", "maxPodsPerNamespace"}) {
     said.erase(field);
   }
   return said;

@@ -10,6 +10,7 @@
 #include "controller/pod_names.h"
 #include "controller/pod_template.h"
 #include "controller/request_reconciler.h"
+#include "controller/sure_write.h"
 #include "controller/waited.h"
 
 namespace longshore::controller {
@@ -49,6 +50,20 @@ void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
   status.last_decision = {env_.NowText(), status.desired_pods, to, cause, message, "", {}};
   status.desired_pods = to;
   visit.decided = true;
+}
+
+// What was too little is durable before more is given: the next visit's policy is the raised one.
+Result<bool> RequestReconciler::TakeKill(Visit& visit) {
+  api::ComputeRequest& request = visit.request;
+  auto kill = FindKill(visit.crew, request.status.out_of_memory, env_.NowText());
+  if (!kill) return false;
+  request.status.out_of_memory = std::move(kill);
+  LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, request));
+  env_.tally.out_of_memory();
+  LogWarn("a pod was killed for memory", {{"request", request.metadata.Key()},
+                                          {"pod", request.status.out_of_memory->pod},
+                                          {"limit", request.status.out_of_memory->memory_limit}});
+  return true;
 }
 
 void RequestReconciler::Decide(Visit& visit) {
@@ -113,10 +128,34 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
+// Who is free and was given less memory than is known to be needed goes at once, all of them, also
+// while work waits: it would be killed there again. What takes their place is made by the next
+// visit, which knows what room there is for it.
+Status RequestReconciler::ReplaceWhatHasTooLittle(Visit& visit) {
+  const References& refs = *visit.acceptance.references;
+  for (CrewMember& member : visit.crew.members) {
+    if (!member.counts() || member.row->status.lease || !HasTooLittle(member, refs.memory))
+      continue;
+    api::BackupPod row = *member.row;
+    LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonMemoryRaised,
+                                           "a pod with more memory than " +
+                                               member.pod.memory_limit +
+                                               ", which was too little, takes its place"));
+    member.row = std::make_shared<const api::BackupPod>(std::move(row));
+  }
+  return {};
+}
+
 // Made anew only when the policy has changed: a visit is often, and that takes 9 µs.
 const std::string& RequestReconciler::PolicyHashOf(const Visit& visit) {
   const api::PodPolicy& policy = visit.acceptance.references->policy;
-  const std::string version = policy.metadata.uid + "/" + policy.metadata.resource_version;
+  std::string version = policy.metadata.uid + "/" + policy.metadata.resource_version;
+  if (visit.acceptance.references->memory.raised()) {
+    for (const auto* resources : {&policy.spec.resources.limits, &policy.spec.resources.requests}) {
+      const auto memory = resources->find("memory");
+      version += "/" + (memory == resources->end() ? "" : memory->second);
+    }
+  }
   Memory& memory = *visit.memory;
   if (memory.policy_version != version) {
     memory.policy_version = version;
@@ -131,7 +170,7 @@ Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& memb
   const References& refs = *visit.acceptance.references;
   const bool old_image = member.row->spec.image != refs.choice.image;
   // Pods from before the label was there are left alone.
-  const bool old_policy = !member.pod_policy.empty() && member.pod_policy != PolicyHashOf(visit);
+  const bool old_policy = !member.pod.policy.empty() && member.pod.policy != PolicyHashOf(visit);
   if (!old_image && !old_policy) return false;
   api::BackupPod row = *member.row;
   LS_RETURN_IF_ERROR(pods_.BeginDraining(

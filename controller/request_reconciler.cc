@@ -47,6 +47,15 @@ bool OnlyCounts(api::ComputeRequestStatus before, const api::ComputeRequestStatu
   return before == now;
 }
 
+PodLife LifeOf(PodFacts pod) {
+  PodLife life(pod.alive());
+  life.started = std::move(pod.started);
+  life.policy = std::move(pod.policy);
+  life.memory_limit = std::move(pod.memory_limit);
+  life.killed_for_memory = pod.death.reason == kReasonOOMKilled;
+  return life;
+}
+
 // What others than people go by: whether it is accepted, and since when a node is looked for.
 bool IsHeeded(const api::Condition& condition) {
   return condition.type == "Accepted" || condition.type == "Placeable" ||
@@ -101,6 +110,8 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   // Pods from before it was refused go on, and connect again.
   if (accepted || !visit.crew.members.empty()) LS_RETURN_IF_ERROR(EnsureCaConfigMap(ns));
   if (accepted) {
+    LS_ASSIGN_OR_RETURN(const bool killed, TakeKill(visit));
+    if (killed) return Again(milliseconds(0));
     Decide(visit);
     visit.no_node = NoNode(visit);
     FindRoom(visit);
@@ -115,6 +126,7 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   }
   LS_RETURN_IF_ERROR(DrainSurplus(visit));
   LS_ASSIGN_OR_RETURN(const Again provisioned, Provision(visit));
+  LS_RETURN_IF_ERROR(ReplaceWhatHasTooLittle(visit));
   LS_RETURN_IF_ERROR(ReplaceOutdated(visit));
   Prune(visit, false);
   LS_RETURN_IF_ERROR(EnsureCheck(visit));
@@ -154,8 +166,7 @@ RequestReconciler::Visit RequestReconciler::Look(api::ComputeRequest request) {
   visit.acceptance = Accept(env_.cluster, request);
   visit.acceptance.condition.observed_generation = request.metadata.generation;
   visit.crew = MakeCrew(env_.cluster.RowsOf(ns, name), [&](const api::BackupPod& row) {
-    const PodFacts pod = FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name));
-    return PodLife(pod.alive(), pod.started, pod.policy);
+    return LifeOf(FactsOf(env_.cluster.Get(kube::kPods, ns, row.metadata.name)));
   });
   visit.operations = ReadAll<api::Operation>(env_.cluster.OperationsOf(ns, name));
   const auto [memory, fresh] = memory_.try_emplace(request.metadata.uid);
@@ -324,6 +335,11 @@ Result<Again> RequestReconciler::WriteStatusIfChanged(Visit& visit,
     conditions.push_back(std::move(condition));
   }
   if (visit.drain) conditions.push_back(*visit.drain);
+  if (accepted && status.out_of_memory) {
+    const References& refs = *visit.acceptance.references;
+    conditions.push_back(OutOfMemoryCondition(*status.out_of_memory, refs.memory,
+                                              refs.policy.metadata.name, visit.crew));
+  }
   for (api::Condition& condition : conditions) {
     condition.message = Clip(condition.message);
     if (condition.type == kScalingActive) HoldSignalsMissing(visit, condition);
@@ -380,6 +396,11 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   const api::Condition* apart = flipped(kCopiesApart);
   if (apart != nullptr && apart->status == "False") {
     env_.cluster.Event(ToJson(request), true, apart->reason, "Compare", apart->message);
+  }
+  const api::Condition* memory = api::FindCondition(request.status.conditions, kOutOfMemory);
+  const api::Condition* memory_was = api::FindCondition(before.conditions, kOutOfMemory);
+  if (memory != nullptr && (memory_was == nullptr || memory_was->message != memory->message)) {
+    env_.cluster.Event(ToJson(request), true, memory->reason, "Resize", memory->message);
   }
   if (const api::Condition* late = turned("DeadlineAtRisk")) {
     env_.cluster.Event(ToJson(request), true, late->reason, "Predict", late->message);

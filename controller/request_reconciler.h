@@ -77,6 +77,7 @@ class RequestReconciler {
   void AcceptSecrets(Visit& visit);
   Status EnsureCaConfigMap(const std::string& ns);
 
+  Result<bool> TakeKill(Visit& visit);
   void Decide(Visit& visit);
   void DecideSize(Visit& visit, int to, const char* cause, const std::string& message);
   scaling::PodUsage UsageOf(const CrewMember& member, const scaling::Policy& policy) const;
@@ -103,6 +104,7 @@ class RequestReconciler {
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
   Status DrainSurplus(Visit& visit);
+  Status ReplaceWhatHasTooLittle(Visit& visit);
   static const std::string& PolicyHashOf(const Visit& visit);
   Result<bool> ReplaceIfOutdated(Visit& visit, CrewMember& member);
   Status ReplaceOutdated(Visit& visit);

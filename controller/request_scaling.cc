@@ -59,7 +59,7 @@ scaling::PodUsage RequestReconciler::UsageOf(const CrewMember& member,
   usage.idle = member.state() == api::kAvailable;
   usage.age = Waited(status.last_transition_time, now);
   usage.uptime =
-      Since(member.pod_started.empty() ? meta.creation_timestamp : member.pod_started, now);
+      Since(member.pod.started.empty() ? meta.creation_timestamp : member.pod.started, now);
   const seconds span = scaling::SpanNeeded(policy, usage.idle);
   usage.samples = env_.usage.Last(status.pod_uid, span);
   env_.usage.Keep(status.pod_uid, span);

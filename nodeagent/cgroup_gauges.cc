@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/oom_kills.h"
 #include "nodeagent/throttling.h"
 
 namespace longshore::nodeagent {

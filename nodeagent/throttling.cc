@@ -16,12 +16,4 @@ Throttled ParseThrottled(std::string_view cpu_stat) {
   return throttled;
 }
 
-uint64_t ParseOomKills(std::string_view text) {
-  uint64_t kills = 0;
-  ForEachLine(text, [&](std::string_view line) {
-    if (TakeWord(line) == "oom_kill") kills = Number(line);
-  });
-  return kills;
-}
-
 }  // namespace longshore::nodeagent

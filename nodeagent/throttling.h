@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a cgroup's own limits did to it: time held back by its CPU quota, and tasks killed for its
-// memory. Pure parsers; called by cgroup_gauges.cc.
+// What a cgroup's own CPU quota did to it: the time it was held back. A pure parser; called by
+// cgroup_gauges.cc.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,5 @@ struct Throttled {
 // From cpu.stat: "throttled_usec N" (v2) or "throttled_time N" in ns (v1); 0 without a quota. The
 // kernel counts it for the cgroup that has the quota, not for those above or below.
 Throttled ParseThrottled(std::string_view cpu_stat);
-// "oom_kill N" of memory.events (v2, cgroups below included) or memory.oom_control (v1, without).
-uint64_t ParseOomKills(std::string_view text);
 
 }  // namespace longshore::nodeagent

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/strings.h"
+#include "worker/memory_watch.h"
 #include "worker/watchdog.h"
 
 namespace longshore::worker {
@@ -88,6 +89,7 @@ messages::OperationResult RunOperation(const messages::Assign& assign, const Set
   const Watchdog watchdog({std::chrono::seconds(assign.limits().no_progress_seconds()),
                            std::chrono::seconds(assign.limits().snapshot_seconds())},
                           progress, scope);
+  const MemoryWatch memory(settings.cgroup_root);
   Outcome<OperationReport> outcome =
       RunWithSecrets(assign, settings, reaper, progress, scope, redactor);
   messages::OperationResult result;
@@ -101,7 +103,8 @@ messages::OperationResult RunOperation(const messages::Assign& assign, const Set
     return result;
   }
   Failure failure = std::move(outcome).error();
-  // A tool that was interrupted fails in its own way: what counts is that we were told to stop.
+  // A tool that was killed or interrupted fails in its own way: what counts is why.
+  if (auto killed = memory.Explain(failure)) failure = *std::move(killed);
   if (auto overdue = watchdog.verdict()) failure = *std::move(overdue);
   if (cancellation.cancelled()) failure = {kCancelledClass, "cancelled", false};
   result.set_error_class(failure.error_class);

@@ -20,7 +20,8 @@ namespace longshore::worker {
 struct Settings {
   std::string kind;
   std::string scratch, secrets_dir, source_dir, target_dir;
-  std::string host_name;  // of the pod: in restic's snapshots and locks
+  std::string host_name;                       // of the pod: in restic's snapshots and locks
+  std::string cgroup_root = "/sys/fs/cgroup";  // of the worker's container
   std::map<std::string, std::string> tools;
 };
 

@@ -22,6 +22,7 @@ inline constexpr char kRepository[] = "Repository";
 inline constexpr char kMismatch[] = "Mismatch";
 inline constexpr char kCancelledClass[] = "Cancelled";
 inline constexpr char kInterruptedClass[] = "Interrupted";
+inline constexpr char kOutOfMemory[] = "OutOfMemory";
 inline constexpr char kStalled[] = "Stalled";
 inline constexpr char kSnapshotExpired[] = "SnapshotExpired";
 inline constexpr char kConfiguration[] = "Configuration";

@@ -81,8 +81,9 @@ void Describe(A& a, OperationProgress& v) {
 }
 
 // error class: "Authentication", "Unreachable", "NotFound", "NotEmpty", "DumpFailed", "Repository",
-// "Mismatch", "Cancelled", "Interrupted", "Stalled", "SnapshotExpired", "Configuration",
-// "Internal".
+// "Mismatch", "Cancelled", "Interrupted", "OutOfMemory", "Stalled", "SnapshotExpired",
+// "Configuration", "Internal".
+inline constexpr char kOutOfMemoryClass[] = "OutOfMemory";
 struct OperationError {
   std::string error_class;
   std::string message;

@@ -258,6 +258,21 @@ void Describe(A& a, PodStateCounts& v) {
   a("failed", v.failed);
 }
 
+// The kernel killed work of the request for memory: with the largest limit that was too little.
+struct OutOfMemory {
+  std::string pod;
+  std::string memory_limit;  // that it had, a quantity
+  std::string time;          // RFC 3339: when we saw it
+
+  bool operator==(const OutOfMemory&) const = default;
+};
+template <class A>
+void Describe(A& a, OutOfMemory& v) {
+  a("pod", v.pod);
+  a("memoryLimit", v.memory_limit);
+  a("time", v.time);
+}
+
 struct ComputeRequestStatus {
   int64_t observed_generation = 0;
   int desired_pods = 0;
@@ -268,6 +283,7 @@ struct ComputeRequestStatus {
   ScalingDecision last_decision;
   std::string predicted_finish_time;  // RFC 3339; empty: no deadline, or no estimate
   std::string location;               // where the data is and how we know, one line
+  std::optional<OutOfMemory> out_of_memory;
   std::vector<Condition> conditions;
 
   bool operator==(const ComputeRequestStatus&) const = default;
@@ -283,6 +299,7 @@ void Describe(A& a, ComputeRequestStatus& v) {
   a("lastDecision", v.last_decision);
   a("predictedFinishTime", v.predicted_finish_time);
   a("location", v.location);
+  a("outOfMemory", v.out_of_memory);
   a("conditions", v.conditions);
 }
 using ComputeRequest = Object<ComputeRequestSpec, ComputeRequestStatus>;

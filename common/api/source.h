@@ -224,6 +224,7 @@ struct PodPolicySpec {
   std::optional<int> max_pods_per_node;  // backup pods of whatever request; empty: as many as fit
   // Of a node's allocatable CPU and memory: what steering leaves free where it can. 0 to 50.
   int node_headroom_percent = 5;
+  std::string max_memory;  // quantity: up to which a limit that was too little is doubled
   // Backup pods of all requests of the namespace; the least of its policies holds. Empty: any
   // number.
   std::optional<int> max_pods_per_namespace;
@@ -243,6 +244,7 @@ void Describe(A& a, PodPolicySpec& v) {
   a("operationLimits", v.operation_limits);
   a("maxPodsPerNode", v.max_pods_per_node);
   a("nodeHeadroomPercent", v.node_headroom_percent);
+  a("maxMemory", v.max_memory);
   a("maxPodsPerNamespace", v.max_pods_per_namespace);
 }
 using PodPolicy = Object<PodPolicySpec, EmptyStatus>;

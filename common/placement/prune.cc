@@ -87,7 +87,9 @@ void PruneContainer(Json& container) {
 }
 
 void PruneOurs(Json& pod) {
+  const std::string limit(kube::StringAt(pod, "/spec/containers/0/resources/limits/memory"));
   AddUpRequests(pod["spec"], ReadPod(pod));
+  if (!limit.empty()) pod["spec"]["resources"]["limits"] = {{"memory", limit}};
   Json& status = pod["status"];
   KeepOnly(status, {"phase", "reason", "message", "podIP", "conditions", "containerStatuses"});
   Each(status, "conditions", PruneCondition);

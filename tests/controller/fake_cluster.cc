@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/controller/fake_cluster.h"
 
+#include "common/placement/prune.h"
+
 namespace longshore::controller {
 namespace {
 
@@ -131,7 +133,7 @@ void FakeCluster::Relist(const kube::Resource& resource) {
       const auto cached = cached_.find(at->first);
       if (objects == &cached_) {
         if (!objects_.contains(at->first)) news[at->first] = nullptr;
-      } else if (cached == cached_.end() || cached->second != at->second ||
+      } else if (cached == cached_.end() || VersionOf(*cached->second) != VersionOf(*at->second) ||
                  news.contains(at->first)) {
         news[at->first] = at->second;
       }
@@ -169,8 +171,13 @@ void FakeCluster::Hear(const kube::Resource& resource, const Told& told) {
   if (watch_ && (before || told.now)) watch_(resource, before, told.now);
 }
 
+// Of Pods only what the controller's caches keep.
 void FakeCluster::Hold(const Key& key, const kube::ObjectPtr& now) {
-  if (now) {
+  if (now && key.first == kube::kPods.plural) {
+    Json pod = *now;
+    placement::PrunePod(pod);
+    cached_[key] = std::make_shared<const Json>(std::move(pod));
+  } else if (now) {
     cached_[key] = now;
   } else {
     cached_.erase(key);

@@ -118,6 +118,7 @@ TEST(PodTemplateTest, PolicyHashIsOfWhatAPolicySaysOfPods) {
   EXPECT_TRUE(changed([](Policy& p) { p.termination_grace_period_seconds = 20; }));
   EXPECT_FALSE(changed([](Policy& p) { p.repository_ref.name = "other"; }));
   EXPECT_FALSE(changed([](Policy& p) { p.operation_limits.snapshot_seconds = 9; }));
+  EXPECT_FALSE(changed([](Policy& p) { p.max_memory = "9Gi"; })) << "nothing of it is raised yet";
   EXPECT_FALSE(changed([](Policy& p) { p.max_pods_per_node = 3; }));
   EXPECT_FALSE(changed([](Policy& p) { p.max_pods_per_namespace = 3; }));
   EXPECT_FALSE(changed([](Policy& p) { p.node_headroom_percent = 20; }));

@@ -2,11 +2,11 @@
 //
 // The miniature cluster under random faults (chaos.h), seeded: controllers that die at a write, or
 // sleep while it is on its way and another leads; pods removed, evicted and deleted; nodes lost;
-// workers that restart, and streams that break, delay and repeat; agents that stop, restart or
-// leave pods out; other writers; watches that lag, reorder, begin anew; an API server that refuses,
-// loses its replies, cannot be read; clocks that are set. Whatever happens, what audit.h says holds
-// after each step, and in the end every operation has ended and every pod is gone. LONGSHORE_SEEDS
-// sets how many are tried; LONGSHORE_SEED replays one.
+// workers that restart or are killed for memory, and streams that break, delay and repeat; agents
+// that stop, restart or leave pods out; other writers; watches that lag, reorder, begin anew; an
+// API server that refuses, loses its replies, cannot be read; clocks that are set. Whatever
+// happens, what audit.h says holds after each step, and in the end every operation has ended and
+// every pod is gone. LONGSHORE_SEEDS sets how many are tried; LONGSHORE_SEED replays one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,6 +40,10 @@ void Try(uint64_t seed) {
   world.max_pods = 3;
   world.collects_garbage = true;
   world.AddBasics();
+  world.cluster.Edit(kube::kPodPolicies, kNs, "standard", [](Json& object) {
+    object["spec"]["resources"] = {{"limits", {{"memory", "64Mi"}}}};
+    object["spec"]["maxMemory"] = "512Mi";
+  });
   world.AddRequest("r", 2, 3, 8);
   // Every other seed: two requests of which each could use up what the namespace has for both.
   const bool shared = seed % 2 == 0;

@@ -34,7 +34,8 @@ struct FakeWorker {
   messages::Assign assign;  // the last that was accepted
   int steps_left = 0;       // seconds of work
   bool cancelled = false, gate_closed = false;
-  bool hung = false;  // says that it works, and neither gets on nor ends
+  bool tool_was_killed = false;  // for memory
+  bool hung = false;             // says that it works, and neither gets on nor ends
   std::optional<messages::OperationResult> result;
   int began = 0;  // operations begun, ever
   std::string node;
@@ -73,6 +74,10 @@ class World {
   // after, unless the worker, which stays away for so long, has dialled in again by then.
   void Break(FakeWorker& worker, std::chrono::milliseconds heard_after,
              std::chrono::milliseconds away);
+  // The kernel kills for memory: the largest process, which is a tool of the worker's, or else the
+  // whole container, which begins anew.
+  void KillToolForMemory(FakeWorker& worker);
+  void KillForMemory(FakeWorker& worker);
   // Nobody hears of the node any more; what runs there goes on, or has died with it. Its Pods stay
   // as they are until it is back: then a kubelet ends what was deleted meanwhile, and starts again
   // what died.

@@ -103,6 +103,26 @@ void World::Break(FakeWorker& worker, milliseconds heard_after, milliseconds awa
   worker.dials = clock.Monotonic() + away;
 }
 
+void World::KillToolForMemory(FakeWorker& worker) {
+  if (worker.running_epoch == 0) return;
+  worker.tool_was_killed = true;
+  worker.steps_left = 0;
+}
+
+void World::KillForMemory(FakeWorker& worker) {
+  worker.last_epoch = worker.running_epoch = 0;
+  worker.result.reset();
+  worker.gate_closed = worker.stopping = false;
+  Break(worker, milliseconds(0), milliseconds(500));
+  if (cluster.Object(kube::kPods, kNs, worker.pod) == nullptr) return;
+  cluster.Edit(kube::kPods, kNs, worker.pod, [&](api::Json& object) {
+    api::Json& status = object["status"]["containerStatuses"][0];
+    status["restartCount"] = status.value("restartCount", 0) + 1;
+    status["lastState"]["terminated"] = {
+        {"reason", "OOMKilled"}, {"exitCode", 137}, {"finishedAt", FormatTimeSeconds(clock.Now())}};
+  });
+}
+
 // ---- what a worker says and does ---------------------------------------------------------------
 
 void World::Say(FakeWorker& worker, const messages::WorkerMessage& message) {
@@ -152,7 +172,7 @@ void World::OnAssign(FakeWorker& worker, const messages::Assign& assign) {
     worker.operation = assign.operation();
     worker.assign = assign;
     worker.steps_left = seconds_of_work;
-    worker.cancelled = false;
+    worker.cancelled = worker.tool_was_killed = false;
     ++worker.began;
   }
   Say(worker, message);
@@ -181,6 +201,13 @@ void World::Work(FakeWorker& worker) {
       worker.result->mutable_copy()->MergeFrom(next_copy);
     } else if (worker.assign.has_known_copy() && !worker.result->has_copy()) {
       *worker.result->mutable_copy() = worker.assign.known_copy();  // reads what it is told to
+    }
+    if (worker.tool_was_killed) {
+      worker.result->clear_copy();
+      worker.result->set_succeeded(false);
+      worker.result->set_error_class(api::kOutOfMemoryClass);
+      worker.result->set_error_message("a tool was killed for memory");
+      worker.result->set_retryable(true);
     }
     if (worker.cancelled) {
       worker.result->set_succeeded(false);

@@ -117,10 +117,5 @@ TEST(ThrottlingTest, IsInNanosecondsOnBothVersions) {
   EXPECT_EQ(ParseThrottled("usage_usec 9\n").time_ns, 0u);
 }
 
-TEST(ThrottlingTest, OomKillsAreThoseOfTasksNotOfEvents) {
-  EXPECT_EQ(ParseOomKills("low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n"), 5u);
-  EXPECT_EQ(ParseOomKills("oom_kill_disable 0\nunder_oom 1\noom_kill 2\n"), 2u);
-}
-
 }  // namespace
 }  // namespace longshore::nodeagent

@@ -5,7 +5,7 @@
 
 faults=(
   invalid_objects_name_the_field unknown_kind missing_secret wrong_password unreachable_repository
-  malformed_input wrong_identity extender_replica_dies extender_down agent_down agent_nonroot failing_dump killed_pod
+  malformed_input wrong_identity extender_replica_dies extender_down agent_down agent_nonroot failing_dump killed_pod out_of_memory
   sleeping_repository drained_node deleted_row deleted_request deleted_namespace
   leader_dies two_leaders
 )
@@ -258,6 +258,28 @@ killed_pod() {
   tell "ok: first $pod, then $(longshore operations get "$id" -o json | jq -r .status.pod)"
   expect "copies of the operation" "$(longshore copies --source orders -o json | jq --arg o "$id" '[.items[] | select(.operation == $o)] | length')" 1
   end_request "$r"
+}
+
+out_of_memory() {
+  step "a worker's tools are killed for memory: said so, and more of it when the policy allows"
+  kb get podpolicy standard -o json |
+    jq '{apiVersion, kind, metadata: {name: "tight"}, spec} | del(.spec.maxMemory) | .spec.resources.limits.memory = "32Mi" | .spec.resources.requests.memory = "32Mi"' |
+    kb apply -f - >/dev/null
+  local r o from
+  r=$(policy=tight new_request orders --pods 1 --max 1)
+  await_available "$r" 1
+  o=$(longshore backup orders --request "$r" --part shop -o name | sed 's#.*/##')
+  within 60 "condition OutOfMemory" eval '[ "$(condition '"$r"' OutOfMemory reason)" = NoMaxMemory ]'
+  tell "$(condition "$r" OutOfMemory message)"
+  tell "$(longshore operations get "$o" -o json | jq -r '.status.error | "\(.class): \(.message)"')"
+  from=$EPOCHREALTIME
+  kb patch podpolicy tight --type merge -p '{"spec": {"maxMemory": "1Gi"}}' >/dev/null
+  within 120 "the operation succeeds" eval '[ "$(operation_state '"$o"')" = Succeeded ]'
+  figure more_memory_to_success "$(between "$from" "$EPOCHREALTIME")" s
+  expect "OutOfMemory" "$(condition "$r" OutOfMemory reason)" MemoryRaised
+  tell "$(condition "$r" OutOfMemory message)"
+  end_request "$r"
+  kb delete podpolicy tight >/dev/null
 }
 
 sleeping_repository() {

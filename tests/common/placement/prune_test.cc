@@ -130,6 +130,7 @@ TEST(PruneTest, OfOurPodsStaysWhatTheControllerGoesBy) {
   }
   ExpectReadsTheSame(pod);
   const Json kept = Pruned(pod);
+  EXPECT_EQ(kept["spec"]["resources"]["limits"]["memory"], "2Gi");
   for (const char* path :
        {"/metadata/annotations", "/status/reason", "/status/message", "/status/podIP",
         "/status/conditions/1/status", "/status/conditions/2/message",

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/memory_need.h"
+
+#include <algorithm>
+
+#include "common/base/strings.h"
+#include "controller/pod_facts.h"
+#include "controller/pod_template.h"
+
+namespace longshore::controller {
+namespace {
+
+constexpr char kMemory[] = "memory";
+constexpr int64_t kMebibyte = int64_t{1} << 20;
+
+// 0 when it is none.
+int64_t Bytes(const std::string& quantity) {
+  const auto milli = ParseQuantityMilli(quantity);
+  return milli ? std::max<int64_t>(*milli / 1000, 0) : 0;
+}
+
+int64_t Bytes(const std::map<std::string, std::string>& resources) {
+  const auto found = resources.find(kMemory);
+  return found == resources.end() ? 0 : Bytes(found->second);
+}
+
+// At least so much, in whole Mi or Gi.
+std::string Quantity(int64_t bytes) {
+  const int64_t mebibytes = (bytes + kMebibyte - 1) / kMebibyte;
+  if (mebibytes % 1024 == 0) return std::to_string(mebibytes / 1024) + "Gi";
+  return std::to_string(mebibytes) + "Mi";
+}
+
+const CrewMember* FindAlive(const Crew& crew, const std::string& name) {
+  for (const CrewMember& member : crew.members) {
+    if (member.pod.alive && member.row->metadata.name == name) return &member;
+  }
+  return nullptr;
+}
+
+bool WasKilled(const CrewMember& member) {
+  return member.pod.alive &&
+         (member.pod.killed_for_memory || member.row->status.reason == kReasonOOMKilled);
+}
+
+}  // namespace
+
+MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSpec& image,
+                            const std::optional<api::OutOfMemory>& known) {
+  const api::ResourceRequirements own = EffectiveResources(image, policy);
+  MemoryAllowance allowance;
+  allowance.given = allowance.own = Bytes(own.limits);
+  allowance.most = Bytes(policy.max_memory);
+  if (!known || allowance.own == 0) return allowance;
+  const int64_t wanted = std::min(2 * Bytes(known->memory_limit), allowance.most);
+  if (wanted <= allowance.own) return allowance;
+  allowance.given = wanted;
+  policy.resources.limits[kMemory] =
+      wanted == allowance.most ? policy.max_memory : Quantity(wanted);
+  if (const int64_t requested = Bytes(own.requests); requested > 0) {
+    const double factor = double(wanted) / double(allowance.own);
+    policy.resources.requests[kMemory] =
+        requested >= allowance.own ? policy.resources.limits[kMemory]
+                                   : Quantity(static_cast<int64_t>(double(requested) * factor));
+  }
+  return allowance;
+}
+
+std::optional<api::OutOfMemory> FindKill(const Crew& crew,
+                                         const std::optional<api::OutOfMemory>& known,
+                                         const std::string& now) {
+  const CrewMember* killed = nullptr;
+  int64_t too_little = known ? Bytes(known->memory_limit) : 0;
+  if (known && FindAlive(crew, known->pod) == nullptr) --too_little;
+  for (const CrewMember& member : crew.members) {
+    const int64_t had = Bytes(member.pod.memory_limit);
+    if (!WasKilled(member) || had <= too_little) continue;
+    killed = &member;
+    too_little = had;
+  }
+  if (killed == nullptr) return std::nullopt;
+  return api::OutOfMemory{killed->row->metadata.name, killed->pod.memory_limit, now};
+}
+
+bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance) {
+  if (!allowance.raised() || !member.pod.alive || member.pod.memory_limit.empty()) return false;
+  return Bytes(member.pod.memory_limit) < allowance.given;
+}
+
+api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,
+                                    const std::string& policy, const Crew& crew) {
+  const auto make = [](const char* status, const char* reason, std::string message) {
+    return api::Condition{kOutOfMemory, status, reason, std::move(message), "", 0};
+  };
+  const std::string said = "pod " + known.pod + " was killed for memory, of which it might use " +
+                           known.memory_limit + " (" + known.time + ")";
+  if (allowance.given > Bytes(known.memory_limit)) {
+    const std::string now = said + "; pods are made with " + Quantity(allowance.given) + " now";
+    return make("False", "MemoryRaised",
+                allowance.raised() ? now + ", of " + Quantity(allowance.most) +
+                                         " that spec.maxMemory of PodPolicy " + policy + " allows"
+                                   : now);
+  }
+  if (FindAlive(crew, known.pod) == nullptr) return make("False", "PodGone", said + "; it is gone");
+  if (allowance.most == 0) {
+    return make("True", "NoMaxMemory",
+                said + "; raise spec.resources.limits.memory of PodPolicy " + policy +
+                    ", or set its spec.maxMemory: up to that the limit is doubled after a kill");
+  }
+  return make("True", "MaxMemoryReached",
+              said + "; raise spec.maxMemory of PodPolicy " + policy + ", which is " +
+                  Quantity(allowance.most));
+}
+
+}  // namespace longshore::controller

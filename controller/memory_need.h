@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// More memory where it was too little. What the kernel killed a pod for is remembered in the
+// request's status, as the limit that the pod had; from then on its pods are made with twice that,
+// up to spec.maxMemory of the PodPolicy. More pods would not help, and the same again would be
+// killed again. Pure; used by acceptance, which gives everybody the policy as raised, and by the
+// request reconciler.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/api/request.h"
+#include "common/api/source.h"
+#include "controller/crew.h"
+
+namespace longshore::controller {
+
+// The condition.
+inline constexpr char kOutOfMemory[] = "OutOfMemory";
+
+// Limits of a pod's memory, in bytes; 0: there is none.
+struct MemoryAllowance {
+  int64_t own = 0;    // what policy and image say
+  int64_t most = 0;   // spec.maxMemory of the policy
+  int64_t given = 0;  // what pods are made with
+
+  bool raised() const { return given > own; }
+};
+
+// Raises the policy's limit of memory, and in proportion what it requests, when a limit of that
+// size was too little. Quantities that cannot be read raise nothing.
+MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSpec& image,
+                            const std::optional<api::OutOfMemory>& known);
+
+// A pod of the crew that was killed and had more than what is known to be too little, or as much
+// while the one that is known of is gone. Nothing: what is known still says all.
+std::optional<api::OutOfMemory> FindKill(const Crew& crew,
+                                         const std::optional<api::OutOfMemory>& known,
+                                         const std::string& now);
+
+// Whether the pod may start no more work: it has less than pods are given since one was killed.
+bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance);
+
+// True while nothing is done about it: the message says what would help.
+api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,
+                                    const std::string& policy, const Crew& crew);
+
+}  // namespace longshore::controller

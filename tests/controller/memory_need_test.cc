@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// F20: what the kernel kills for memory gets more of it, up to spec.maxMemory of its policy.
+#include "controller/memory_need.h"
+
+#include "controller/pod_facts.h"
+#include "controller/pod_reconciler.h"
+#include "tests/controller/scenario.h"
+
+namespace longshore::controller {
+namespace {
+
+using api::Json;
+using std::chrono::seconds;
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+// ---- what a policy becomes ---------------------------------------------------------------------
+
+struct Raised {
+  MemoryAllowance allowance;
+  api::PodPolicySpec policy;
+};
+
+Raised Raise(const std::string& limit, const std::string& request, const std::string& most,
+             const std::string& too_little) {
+  Raised raised;
+  raised.policy.max_memory = most;
+  api::SourceImageSpec image;
+  if (!limit.empty()) image.resources.limits["memory"] = limit;
+  if (!request.empty()) image.resources.requests["memory"] = request;
+  std::optional<api::OutOfMemory> known;
+  if (!too_little.empty()) known = api::OutOfMemory{"pod", too_little, ""};
+  raised.allowance = RaiseMemory(raised.policy, image, known);
+  return raised;
+}
+
+TEST(MemoryNeedTest, TwiceWhatWasTooLittleAndNoMoreThanThePolicyAllows) {
+  const Raised twice = Raise("256Mi", "64Mi", "1Gi", "256Mi");
+  EXPECT_EQ(twice.policy.resources.limits.at("memory"), "512Mi");
+  EXPECT_EQ(twice.policy.resources.requests.at("memory"), "128Mi") << "in proportion";
+  EXPECT_TRUE(twice.allowance.raised());
+  const Raised capped = Raise("256Mi", "256Mi", "0.6Gi", "512Mi");
+  EXPECT_EQ(capped.policy.resources.limits.at("memory"), "0.6Gi") << "not a byte more";
+  EXPECT_EQ(capped.policy.resources.requests.at("memory"), "0.6Gi");
+}
+
+TEST(MemoryNeedTest, APolicyStaysAsItIsWhereNothingIsToBeRaised) {
+  for (const Raised& same :
+       {Raise("256Mi", "64Mi", "1Gi", ""), Raise("256Mi", "64Mi", "", "256Mi"),
+        Raise("256Mi", "64Mi", "128Mi", "256Mi"), Raise("1Gi", "64Mi", "4Gi", "256Mi"),
+        Raise("", "64Mi", "1Gi", "256Mi"), Raise("256Mi", "64Mi", "1Gi", "much"),
+        Raise("256Mi", "64Mi", "plenty", "256Mi")}) {
+    EXPECT_TRUE(same.policy.resources.limits.empty());
+    EXPECT_TRUE(same.policy.resources.requests.empty());
+    EXPECT_FALSE(same.allowance.raised());
+  }
+}
+
+// ---- in a cluster ------------------------------------------------------------------------------
+
+class MemoryTest : public Scenario {
+ protected:
+  void SetUp() override { world.AddBasics(); }
+  void SetPolicy(const std::string& limit, const std::string& most) {
+    world.cluster.Edit(kube::kPodPolicies, kNs, "standard", [&](Json& object) {
+      object["spec"]["resources"] = {{"limits", {{"memory", limit}}}};
+      object["spec"]["maxMemory"] = most;
+    });
+  }
+  // Of the Pods that are there.
+  std::vector<std::string> Limits() const {
+    std::vector<std::string> limits;
+    for (const kube::ObjectPtr& pod : world.cluster.Objects(kube::kPods)) {
+      limits.emplace_back(kube::StringAt(*pod, "/spec/containers/0/resources/limits/memory"));
+    }
+    return limits;
+  }
+  std::string LimitOf(const std::string& pod) const {
+    const auto object = world.cluster.Object(kube::kPods, kNs, pod);
+    return object == nullptr
+               ? ""
+               : std::string(kube::StringAt(*object, "/spec/containers/0/resources/limits/memory"));
+  }
+  std::string OutOfMemory() {
+    const api::Condition* condition = world.Condition("r", kOutOfMemory);
+    return condition == nullptr ? "" : condition->status + " " + condition->reason;
+  }
+  bool RunsAgain(int attempt) {
+    return world.RunUntil(
+        [&] { return State("op") == api::kRunning && AttemptOf("op") == attempt; });
+  }
+};
+
+TEST_F(MemoryTest, AKilledContainerIsReplacedByAPodWithTwiceTheMemory) {
+  SetPolicy("48Mi", "128Mi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  const std::string first = PodOf("op");
+  world.KillForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_NE(PodOf("op"), first);
+  EXPECT_EQ(LimitOf(PodOf("op")), "96Mi");
+  EXPECT_EQ(OutOfMemory(), "False MemoryRaised");
+  EXPECT_THAT(world.Condition("r", kOutOfMemory)->message,
+              HasSubstr("pods are made with 96Mi now, of 128Mi that spec.maxMemory of PodPolicy "
+                        "standard allows"));
+  EXPECT_THAT(world.cluster.events(), testing::Contains("MemoryRaised"));
+  EXPECT_EQ(world.LivePods(), 1) << "more memory, not more pods";
+  const auto rows = world.Rows("r");
+  EXPECT_TRUE(std::ranges::any_of(rows, [&](const api::BackupPod& row) {
+    return row.metadata.name == first && row.status.reason == kReasonMemoryRaised;
+  }));
+}
+
+// Where only a tool was killed, the worker says so.
+TEST_F(MemoryTest, AKilledToolIsAsGoodAsAKilledContainer) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(LimitOf(PodOf("op")), "96Mi");
+  world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(3));
+  EXPECT_EQ(LimitOf(PodOf("op")), "192Mi");
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+}
+
+TEST_F(MemoryTest, AtItsMostItIsSaidWhatToRaiseAndRaisingItHelps) {
+  SetPolicy("48Mi", "64Mi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(LimitOf(PodOf("op")), "64Mi");
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(world.RunUntil([&] { return OutOfMemory() == "True MaxMemoryReached"; }));
+  EXPECT_THAT(world.Condition("r", kOutOfMemory)->message,
+              HasSubstr("raise spec.maxMemory of PodPolicy standard, which is 64Mi"));
+  SetPolicy("48Mi", "1Gi");
+  ASSERT_TRUE(world.RunUntil([&] { return OutOfMemory() == "False MemoryRaised"; }));
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_TRUE(Available(1));
+  EXPECT_THAT(Limits(), Each("128Mi"));
+}
+
+TEST_F(MemoryTest, WithoutMaxMemoryNothingIsRaisedButSaid) {
+  SetPolicy("48Mi", "");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  const std::string first = PodOf("op");
+  world.KillForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(PodOf("op"), first);
+  EXPECT_EQ(OutOfMemory(), "True NoMaxMemory");
+  EXPECT_THAT(world.Condition("r", kOutOfMemory)->message, HasSubstr("or set its spec.maxMemory"));
+  SetPolicy("256Mi", "");
+  ASSERT_TRUE(world.RunUntil([&] { return OutOfMemory() == "False MemoryRaised"; }));
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_TRUE(world.RunUntil([&] { return LimitOf(first).empty(); })) << "as its policy changed";
+}
+
+// Of a crew, who is free goes at once and who works when he is free; what waits is not given to
+// those that have too little.
+TEST_F(MemoryTest, WhoWorksMayFinish) {
+  SetPolicy("48Mi", "128Mi");
+  world.AddRequest("r", 3, 3, 100'000);
+  Start(30);
+  world.AddOperation("other", "r");
+  ASSERT_TRUE(Reaches("other", api::kRunning));
+  const std::string busy = PodOf("other");
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(LimitOf(PodOf("op")), "96Mi");
+  EXPECT_EQ(State("other"), api::kRunning);
+  EXPECT_EQ(AttemptOf("other"), 1);
+  EXPECT_EQ(LimitOf(busy), "48Mi");
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(AttemptOf("other"), 1);
+  EXPECT_TRUE(Available(3));
+  EXPECT_THAT(Limits(), Each("96Mi"));
+}
+
+TEST_F(MemoryTest, ANewLeaderKnowsWhatWasTooLittle) {
+  SetPolicy("48Mi", "128Mi");
+  world.AddRequest("r", 1, 2, 100'000);
+  Start(5);
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(Reaches("op", api::kSucceeded));
+  world.Restart();
+  ASSERT_TRUE(Available(1));
+  EXPECT_THAT(Limits(), Each("96Mi"));
+  world.cluster.Edit(kube::kComputeRequests, kNs, "r",
+                     [](Json& object) { object["spec"]["pods"]["initial"] = 2; });
+  ASSERT_TRUE(Available(2));
+  EXPECT_THAT(Limits(), Each("96Mi"));
+  EXPECT_EQ(world.Request("r")->status.out_of_memory->memory_limit, "48Mi");
+}
+
+// Nothing runs in it for long enough to be told apart from work: it is replaced all the same.
+TEST_F(MemoryTest, AWorkerThatCannotEvenStartGetsMoreToo) {
+  SetPolicy("8Mi", "64Mi");
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  const std::string first = world.PodNames()[0];
+  world.KillForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(world.RunUntil([&] { return LimitOf(first).empty(); }, seconds(20)));
+  ASSERT_TRUE(Available(1));
+  EXPECT_THAT(Limits(), Each("16Mi"));
+}
+
+}  // namespace
+}  // namespace longshore::controller
