@@ -82,6 +82,29 @@ std::optional<api::OutOfMemory> FindKill(const Crew& crew,
   return api::OutOfMemory{killed->row->metadata.name, killed->pod.memory_limit, now};
 }
 
+std::optional<api::OutOfMemory> LearnKill(const api::BackupSource& source,
+                                          const std::string& purpose, api::PodPolicySpec policy,
+                                          const api::SourceImageSpec& image) {
+  for (const api::OutOfMemoryByPurpose& known : source.status.out_of_memory) {
+    if (known.purpose != purpose) continue;
+    if (RaiseMemory(policy, image, known.kill).raised()) return known.kill;
+  }
+  return std::nullopt;
+}
+
+bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& request) {
+  const auto& found = request.status.out_of_memory;
+  if (!found) return false;
+  for (api::OutOfMemoryByPurpose& known : source.out_of_memory) {
+    if (known.purpose != request.spec.purpose) continue;
+    if (Bytes(found->memory_limit) <= Bytes(known.kill.memory_limit)) return false;
+    known.kill = *found;
+    return true;
+  }
+  source.out_of_memory.push_back({request.spec.purpose, *found});
+  return true;
+}
+
 bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance) {
   if (!allowance.raised() || !member.pod.alive || member.pod.memory_limit.empty()) return false;
   return Bytes(member.pod.memory_limit) < allowance.given;

@@ -3,8 +3,8 @@
 // More memory where it was too little. What the kernel killed a pod for is remembered in the
 // request's status, as the limit that the pod had; from then on its pods are made with twice that,
 // up to spec.maxMemory of the PodPolicy. More pods would not help, and the same again would be
-// killed again. Pure; used by acceptance, which gives everybody the policy as raised, and by the
-// request reconciler.
+// killed again. The source keeps it for later requests, which begin with as much. Pure; used by
+// acceptance, which gives everybody the policy as raised, and by the request reconciler.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,16 @@ MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSp
 std::optional<api::OutOfMemory> FindKill(const Crew& crew,
                                          const std::optional<api::OutOfMemory>& known,
                                          const std::string& now);
+
+// What pods of earlier requests for the source were killed for, if that raises what a request for
+// the purpose gets of this policy.
+std::optional<api::OutOfMemory> LearnKill(const api::BackupSource& source,
+                                          const std::string& purpose, api::PodPolicySpec policy,
+                                          const api::SourceImageSpec& image);
+
+// Keeps with the source what a request for it has found. Returns whether that is more than was
+// known.
+bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& request);
 
 // Whether the pod may start no more work: it has less than pods are given since one was killed.
 bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance);

@@ -174,6 +174,17 @@ void PodReconciler::SendCancel(const std::string& pod_uid, uint64_t epoch) {
   env_.workers.Send(pod_uid, message);
 }
 
+// A worker that holds nothing leaves at once on SIGTERM. It may have missed it: it is the first
+// process of its container, for which the kernel drops a signal that comes before it is handled,
+// as when its Pod is deleted while the container starts. Then it would stay for its whole grace.
+void PodReconciler::TellOfDeletion(const Seen& seen) {
+  if (!seen.pod.deleting || !seen.connected() || seen.row.status.lease) return;
+  if (seen.worker->stop_sent || seen.worker->running_epoch != 0) return;
+  messages::ControllerMessage message;
+  message.mutable_stop();
+  env_.workers.Send(seen.worker->identity.uid, message);
+}
+
 void PodReconciler::StopWork(const WorkerFacts& worker) {
   if (worker.cancel_sent < worker.running_epoch) {
     SendCancel(worker.identity.uid, worker.running_epoch);

@@ -51,6 +51,7 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
 }
 
 Result<Again> PodReconciler::Visit(Seen& seen) {
+  TellOfDeletion(seen);
   const std::string& state = seen.row.status.state;
   if (state.empty() || state == api::kPlanned) return OnPlanned(seen);
   if (Unremovable(seen)) return OnNodeLost(seen);

@@ -127,6 +127,7 @@ class PodReconciler {
   void SendCancel(const std::string& pod_uid, uint64_t epoch);
   // What no lease is for is nobody's: its operation has ended, has another attempt or is deleted.
   void StopWork(const WorkerFacts& worker);
+  void TellOfDeletion(const Seen& seen);
 
   // Writes the row's new state; logs, counts, wakes the request.
   Status Move(Seen& seen, const char* state, const std::string& reason, const std::string& message);

@@ -53,12 +53,19 @@ void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
 }
 
 // What was too little is durable before more is given: the next visit's policy is the raised one.
+// A request that begins has it from the ones before.
 Result<bool> RequestReconciler::TakeKill(Visit& visit) {
   api::ComputeRequest& request = visit.request;
-  auto kill = FindKill(visit.crew, request.status.out_of_memory, env_.NowText());
+  const References& refs = *visit.acceptance.references;
+  const bool begins = request.status.last_decision.time.empty() && !request.status.out_of_memory;
+  auto kill = begins
+                  ? LearnKill(refs.source, request.spec.purpose, refs.policy.spec, refs.image.spec)
+                  : FindKill(visit.crew, request.status.out_of_memory, env_.NowText());
   if (!kill) return false;
   request.status.out_of_memory = std::move(kill);
   LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, request));
+  if (begins) return true;
+  env_.Wake(kSourceKey, refs.source.metadata.ns, refs.source.metadata.name);
   env_.tally.out_of_memory();
   LogWarn("a pod was killed for memory", {{"request", request.metadata.Key()},
                                           {"pod", request.status.out_of_memory->pod},
@@ -134,8 +141,10 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
 Status RequestReconciler::ReplaceWhatHasTooLittle(Visit& visit) {
   const References& refs = *visit.acceptance.references;
   for (CrewMember& member : visit.crew.members) {
-    if (!member.counts() || member.row->status.lease || !HasTooLittle(member, refs.memory))
-      continue;
+    // What was made by the same words has less because somebody else wants it so: it stays.
+    const bool made_so = member.pod.policy == PolicyHashOf(visit);
+    const bool too_little = !made_so && HasTooLittle(member, refs.memory);
+    if (!member.counts() || member.row->status.lease || !too_little) continue;
     api::BackupPod row = *member.row;
     LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonMemoryRaised,
                                            "a pod with more memory than " +

@@ -4,6 +4,7 @@
 #include "controller/acceptance.h"
 #include "controller/clip.h"
 #include "controller/image_choice.h"
+#include "controller/memory_need.h"
 
 namespace longshore::controller {
 namespace {
@@ -47,9 +48,26 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(const api::BackupSou
   return newest;
 }
 
+// Requests come and go: what one has learnt is kept for the next.
+Status SourceReconciler::KeepKills(api::BackupSource& source) {
+  bool news = false;
+  for (const kube::ObjectPtr& object : env_.cluster.List(kube::kComputeRequests)) {
+    if (kube::StringAt(*object, "/status/outOfMemory/memoryLimit").empty() ||
+        kube::StringAt(*object, "/spec/sourceRef/name") != source.metadata.name) {
+      continue;
+    }
+    const auto request = ReadObject<api::ComputeRequest>(object);
+    const bool ours = request && api::NamespaceOfSource(request->spec.source_ref,
+                                                        request->metadata.ns) == source.metadata.ns;
+    if (ours && KeepKill(source.status, *request)) news = true;
+  }
+  return news ? WriteStatus(env_.cluster, source) : Status();
+}
+
 Result<Again> SourceReconciler::Reconcile(const std::string& ns, const std::string& name) {
   auto source = Find<api::BackupSource>(env_.cluster, ns, name);
   if (!source) return Again();
+  LS_RETURN_IF_ERROR(KeepKills(*source));
   const api::BackupSourceStatus before = source->status;
   const int64_t generation = source->metadata.generation;
   const std::string none = NoImageOfKind(

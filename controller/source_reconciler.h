@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SourceReady and RepositoryReady: whether there is an image for a source, and what its newest
-// check proved. Level-based: reads the SourceImages and the finished Check operations and writes
-// the two statuses. Runs on the reconcile thread.
+// check proved; and what its requests have found to be too little memory. Level-based: reads the
+// SourceImages, the finished Check operations and the ComputeRequests and writes the two statuses.
+// Runs on the reconcile thread.
 #pragma once
 
 #include <string>
@@ -18,6 +19,7 @@ class SourceReconciler {
   Result<Again> Reconcile(const std::string& ns, const std::string& name);
 
  private:
+  Status KeepKills(api::BackupSource& source);
   std::optional<api::Operation> NewestCheck(const api::BackupSource& source) const;
   Status TakeCheck(api::BackupSource& source, const api::Operation& check);
   // Writes the condition, and tells of it, if it is new.

@@ -192,6 +192,7 @@ bool WorkerTable::Send(const std::string& pod_uid, const messages::ControllerMes
     connection = facts.connection;
     if (message.has_assign()) facts.assign_sent = message.assign().epoch();
     if (message.has_cancel()) facts.cancel_sent = message.cancel().epoch();
+    if (message.has_stop()) facts.stop_sent = true;
     if (message.has_retire()) facts.retire_sent = clock_.Monotonic();
     if (message.has_released()) {
       facts.released_sent = message.released().epoch();

@@ -45,6 +45,7 @@ struct WorkerFacts {
   // What we sent on this connection; a new connection begins with nothing sent.
   uint64_t assign_sent = 0, cancel_sent = 0, released_sent = 0;
   std::optional<MonotonicTime> retire_sent;
+  bool stop_sent = false;
 
   bool Present(MonotonicTime now, std::chrono::nanoseconds silence) const {
     return connected && hello && now - heard <= silence;

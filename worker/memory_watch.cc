@@ -26,16 +26,20 @@ uint64_t Kills(const std::string& root) {
 
 }  // namespace
 
+std::optional<int64_t> MemoryLimit(const std::string& cgroup_root) {
+  const auto limit =
+      ParseInt(Trim(ReadEither(cgroup_root, "/memory.max", "/memory/memory.limit_in_bytes")));
+  return limit && *limit < kNoLimit ? std::optional(*limit) : std::nullopt;
+}
+
 MemoryWatch::MemoryWatch(std::string cgroup_root)
     : root_(std::move(cgroup_root)), before_(Kills(root_)) {}
 
 std::optional<Failure> MemoryWatch::Explain(const Failure& seen) const {
   if (Kills(root_) <= before_) return std::nullopt;
-  const auto limit =
-      ParseInt(Trim(ReadEither(root_, "/memory.max", "/memory/memory.limit_in_bytes")));
-  const std::string of = limit && *limit < kNoLimit
-                             ? ", of which the pod may use " + FormatBytes(double(*limit))
-                             : ", of which its node had none left";
+  const auto limit = MemoryLimit(root_);
+  const std::string of = limit ? ", of which the pod may use " + FormatBytes(double(*limit))
+                               : ", of which its node had none left";
   return Failure{kOutOfMemory, "a tool was killed for memory" + of + ": " + seen.message, true};
 }
 

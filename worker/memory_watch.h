@@ -13,6 +13,9 @@
 
 namespace longshore::worker {
 
+// Of the container, in bytes; nothing where it has none or its cgroup cannot be read.
+std::optional<int64_t> MemoryLimit(const std::string& cgroup_root);
+
 // Not thread-safe.
 class MemoryWatch {
  public:

@@ -60,6 +60,17 @@ Outcome<OperationFunction> Choose(const messages::Assign& assign, const Settings
   return Failure{kConfiguration, "type: '" + assign.type() + "' is not known here"};
 }
 
+// restic's garbage collector lets its heap grow to twice of what lives, unless it knows of a limit:
+// then it collects before that. The rest is left to the dump, the worker and the page cache.
+std::map<std::string, std::string> ResticEnvironment(const Settings& settings) {
+  constexpr int64_t kPercent = 80;
+  auto environment = BaseEnvironment(settings.scratch);
+  if (const auto limit = MemoryLimit(settings.cgroup_root)) {
+    environment["GOMEMLIMIT"] = std::to_string(*limit / 100 * kPercent);
+  }
+  return environment;
+}
+
 Outcome<OperationReport> RunWithSecrets(const messages::Assign& assign, const Settings& settings,
                                         Reaper& reaper, ProgressBoard& progress,
                                         const Cancellation& cancellation, Redactor& redactor) {
@@ -70,7 +81,7 @@ Outcome<OperationReport> RunWithSecrets(const messages::Assign& assign, const Se
                       WriteRepositorySecrets(*secrets, redactor, assign.repository()));
   Restic restic(
       reaper, access,
-      {settings.scratch + "/restic-cache", settings.host_name, BaseEnvironment(settings.scratch)},
+      {settings.scratch + "/restic-cache", settings.host_name, ResticEnvironment(settings)},
       cancellation);
   const OperationContext context{assign,       settings, reaper,   progress,
                                  cancellation, *secrets, redactor, restic};

@@ -59,6 +59,8 @@ Actions Session::OnMessage(const messages::ControllerMessage& message) {
       if (result_ && message.released().epoch() == result_->epoch()) result_.reset();
       ExitIfDone(actions);
       break;
+    case messages::ControllerMessage::kStop:
+      return running() ? Actions{} : OnStop();
     case messages::ControllerMessage::KIND_NOT_SET:
       break;  // of a newer controller
   }

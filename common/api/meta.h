@@ -166,4 +166,19 @@ void Describe(A& a, Object<Spec, ObjStatus>& v) {
   a("status", v.status);
 }
 
+// The kernel killed a backup pod for memory: the one of the largest limit that was too little.
+struct OutOfMemory {
+  std::string pod;
+  std::string memory_limit;  // that it had, a quantity
+  std::string time;          // RFC 3339: when we saw it
+
+  bool operator==(const OutOfMemory&) const = default;
+};
+template <class A>
+void Describe(A& a, OutOfMemory& v) {
+  a("pod", v.pod);
+  a("memoryLimit", v.memory_limit);
+  a("time", v.time);
+}
+
 }  // namespace longshore::api

@@ -258,21 +258,6 @@ void Describe(A& a, PodStateCounts& v) {
   a("failed", v.failed);
 }
 
-// The kernel killed work of the request for memory: with the largest limit that was too little.
-struct OutOfMemory {
-  std::string pod;
-  std::string memory_limit;  // that it had, a quantity
-  std::string time;          // RFC 3339: when we saw it
-
-  bool operator==(const OutOfMemory&) const = default;
-};
-template <class A>
-void Describe(A& a, OutOfMemory& v) {
-  a("pod", v.pod);
-  a("memoryLimit", v.memory_limit);
-  a("time", v.time);
-}
-
 struct ComputeRequestStatus {
   int64_t observed_generation = 0;
   int desired_pods = 0;

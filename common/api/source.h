@@ -125,9 +125,23 @@ void Describe(A& a, BackupSourceSpec& v) {
   a("allowedNamespaces", v.allowed_namespaces);
 }
 
+// OutOfMemory of all requests for a source that have the purpose.
+struct OutOfMemoryByPurpose {
+  std::string purpose;  // ComputeRequestSpec.purpose
+  OutOfMemory kill;
+
+  bool operator==(const OutOfMemoryByPurpose&) const = default;
+};
+template <class A>
+void Describe(A& a, OutOfMemoryByPurpose& v) {
+  a("purpose", v.purpose);
+  Describe(a, v.kill);
+}
+
 struct BackupSourceStatus {
   int64_t observed_generation = 0;
-  std::string server_version;         // as the last check saw it
+  std::string server_version;  // as the last check saw it
+  std::vector<OutOfMemoryByPurpose> out_of_memory;
   std::vector<Condition> conditions;  // SourceReady
 
   bool operator==(const BackupSourceStatus&) const = default;
@@ -136,6 +150,7 @@ template <class A>
 void Describe(A& a, BackupSourceStatus& v) {
   a("observedGeneration", v.observed_generation);
   a("serverVersion", v.server_version);
+  a("outOfMemory", v.out_of_memory);
   a("conditions", v.conditions);
 }
 using BackupSource = Object<BackupSourceSpec, BackupSourceStatus>;

@@ -90,6 +90,7 @@ void PruneOurs(Json& pod) {
   const std::string limit(kube::StringAt(pod, "/spec/containers/0/resources/limits/memory"));
   AddUpRequests(pod["spec"], ReadPod(pod));
   if (!limit.empty()) pod["spec"]["resources"]["limits"] = {{"memory", limit}};
+  Each(pod["metadata"], "ownerReferences", [](Json& owner) { KeepOnly(owner, {"uid"}); });
   Json& status = pod["status"];
   KeepOnly(status, {"phase", "reason", "message", "podIP", "conditions", "containerStatuses"});
   Each(status, "conditions", PruneCondition);
@@ -143,7 +144,6 @@ void PrunePod(Json& pod) {
   KeepOnly(pod["metadata"], {"name", "namespace", "uid", "resourceVersion", "labels", "annotations",
                              "deletionTimestamp", "ownerReferences"});
   if (kube::LabelOf(pod, api::kLabelManagedBy) == "longshore") {
-    pod["metadata"].erase("ownerReferences");
     PruneOurs(pod);
   } else {
     PruneOther(pod);

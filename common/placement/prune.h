@@ -13,9 +13,9 @@ namespace longshore::placement {
 void PruneNode(api::Json& node);
 
 // Leaves what ReadPod reads, with the resource requests of all containers added up in
-// spec.resources; of our own backup pods also the first container's limit of memory there,
-// annotations, the conditions that the controller goes by, in their places, and the states of the
-// containers with how each ended last.
+// spec.resources; of our own backup pods also the first container's limit of memory there, the UIDs
+// of their owners, annotations, the conditions that the controller goes by, in their places, and
+// the states of the containers with how each ended last.
 void PrunePod(api::Json& pod);
 
 // Leaves what ReadStatefulSet reads.

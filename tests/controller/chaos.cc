@@ -117,6 +117,8 @@ bool Chaos::HitWorker(FakeWorker& worker) {
     world_.Break(worker, milliseconds(250) * Pick(4), milliseconds(250) * Pick(12));
     return true;
   }
+  // SIGTERM comes while its container starts.
+  if (!worker.holds() && Hit(10, "deaf")) return worker.deaf = true, true;
   if (Hit(5, "tool killed for memory")) return world_.KillToolForMemory(worker), true;
   if (Hit(5, "killed for memory")) return world_.KillForMemory(worker), true;
   return false;

@@ -56,6 +56,37 @@ TEST_F(EndingTest, ADeletedRequestNamesWhatItWaitsForAndThatItTakesLong) {
   EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
 }
 
+// The kernel drops a SIGTERM that comes before the first process of a container handles it.
+TEST_F(EndingTest, AWorkerThatMissedItsSignalDoesNotStayForItsGrace) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  const std::string pod = world.PodNames()[0];
+  world.WorkerOf(pod)->deaf = true;
+  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+  EXPECT_TRUE(world.RunUntil([&] { return !world.Request("r"); }, seconds(15)));
+  EXPECT_THAT(world.cluster.deleted_pods(), testing::ElementsAre(pod));
+}
+
+TEST_F(EndingTest, OneThatMissedItAndWorksIsLeftItsGrace) {
+  world.AddBasics();
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  world.seconds_of_work = 40;
+  world.AddOperation("op", "r");
+  ASSERT_TRUE(world.RunUntil([&] { return StateOf("op") == api::kRunning; }));
+  const std::string pod = world.PodNames()[0];
+  world.WorkerOf(pod)->deaf = true;
+  world.cluster.UserDelete(kube::kPods, kNs, pod);
+  world.Run(seconds(30));
+  EXPECT_EQ(StateOf("op"), api::kRunning);
+  EXPECT_THAT(world.cluster.deleted_pods(), testing::IsEmpty());
+  EXPECT_TRUE(world.RunUntil([&] { return StateOf("op") == api::kSucceeded; }));
+  EXPECT_TRUE(
+      world.RunUntil([&] { return world.cluster.Object(kube::kPods, kNs, pod) == nullptr; }));
+  EXPECT_EQ(world.Operation("op")->status.attempt, 1);
+}
+
 TEST_F(EndingTest, ARequestWhoseLifetimeIsMadeLongerIsNotEndingAnyMore) {
   Begin();
   const auto lives = [&](int lifetime) {

@@ -198,6 +198,65 @@ TEST_F(MemoryTest, ANewLeaderKnowsWhatWasTooLittle) {
   EXPECT_EQ(world.Request("r")->status.out_of_memory->memory_limit, "48Mi");
 }
 
+// What one night has learnt the next need not.
+TEST_F(MemoryTest, ALaterRequestForTheSourceBeginsWithAsMuch) {
+  SetPolicy("48Mi", "128Mi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(5);
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(Reaches("op", api::kSucceeded));
+  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+  ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  EXPECT_THAT(Limits(), Each("96Mi"));
+  EXPECT_EQ(OutOfMemory(), "False MemoryRaised");
+  world.cluster.Put(kube::kComputeRequests,
+                    {{"metadata", {{"name", "v"}, {"namespace", kNs}}},
+                     {"spec",
+                      {{"sourceRef", {{"name", "orders"}}},
+                       {"purpose", "Verify"},
+                       {"policyRef", {{"name", "standard"}}},
+                       {"pods", {{"min", 0}, {"initial", 1}, {"max", 1}}}}}});
+  ASSERT_TRUE(world.RunUntil([&] { return world.InState("v", api::kAvailable) == 1; }));
+  EXPECT_THAT(Limits(), testing::Contains("48Mi")) << "another purpose needs something else";
+}
+
+TEST_F(MemoryTest, WhereAPolicyAllowsNoMoreNothingIsInherited) {
+  SetPolicy("48Mi", "128Mi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(5);
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(Reaches("op", api::kSucceeded));
+  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+  ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  SetPolicy("48Mi", "");
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  EXPECT_FALSE(world.Request("r")->status.out_of_memory);
+  EXPECT_EQ(OutOfMemory(), "");
+}
+
+// As an admission webhook may: replacing its pods for ever would help nobody.
+TEST_F(MemoryTest, WhoseLimitSomebodyElseLowersIsReplacedOnceOnly) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  const auto lower = [&] {
+    world.cluster.Edit(kube::kPods, kNs, PodOf("op"), [](Json& object) {
+      object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "50Mi";
+    });
+  };
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(2));
+  lower();
+  const std::string lowered = PodOf("op");
+  ASSERT_TRUE(Reaches("op", api::kSucceeded));
+  world.Run(seconds(30));
+  ASSERT_TRUE(Available(1));
+  EXPECT_EQ(LimitOf(lowered), "50Mi");
+}
+
 // Nothing runs in it for long enough to be told apart from work: it is replaced all the same.
 TEST_F(MemoryTest, AWorkerThatCannotEvenStartGetsMoreToo) {
   SetPolicy("8Mi", "64Mi");

@@ -40,6 +40,7 @@ struct FakeWorker {
   int began = 0;  // operations begun, ever
   std::string node;
   bool stopping = false;        // SIGTERM: takes nothing new, exits once nothing is held
+  bool deaf = false;            // has missed SIGTERM: stays until it is told so
   bool cut = false;             // its node reaches nobody
   MonotonicTime dials{};        // not before
   MonotonicTime lives_until{};  // though its Pod was removed by force

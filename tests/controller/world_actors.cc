@@ -60,6 +60,7 @@ bool World::StopPod(const std::string& name, const std::string& uid) {
   const auto found = workers_.find(uid);
   if (found != workers_.end()) {
     FakeWorker& worker = found->second;
+    if (worker.deaf) return true;
     worker.stopping = true;
     if (worker.holds() && !worker.hung) return true;
     HangUp(worker);

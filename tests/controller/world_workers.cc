@@ -140,6 +140,7 @@ void World::Deliver(uint64_t connection, const std::string& bytes) {
       worker.cancelled = true;
       worker.steps_left = 0;
     }
+    if (message.has_stop() && worker.running_epoch == 0) worker.deaf = false;
     if (message.has_released() && worker.result &&
         worker.result->epoch() == message.released().epoch()) {
       worker.result.reset();

@@ -243,6 +243,13 @@ class VerdictTest(unittest.TestCase):
         story.pods.insert(4, pod("b", "2", "1", 22))  # offered since 20, withdrawn at 30
         self.fails(story, "announcements_out_of_order", 1, "b was asked to go")
 
+    def test_what_a_broken_watch_of_the_rows_did_not_show_is_no_evidence(self):
+        story = Story()  # withdrawn and told at 21, which the watch of the rows did not see
+        story.rows[11:12] = [{"again": True}]
+        story.pods.insert(4, pod("b", "2", "1", 22))
+        story.told.insert(8, story.said(20.9, "PodsWithdrawn", "b"))
+        self.assertEqual(story.judged()[0]["announcements_out_of_order"], 0, story.judged()[1])
+
     def test_a_pod_that_is_asked_to_go_before_the_manager_is_told_is_out_of_order(self):
         story = Story()
         story.rows[11]["moved"] = when(21)

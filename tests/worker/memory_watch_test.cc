@@ -32,6 +32,7 @@ class MemoryWatchTest : public testing::Test {
 TEST_F(MemoryWatchTest, ExplainsWhatFailedAfterTheKernelKilledATask) {
   Write("/memory.events", "max 3\noom 1\noom_kill 1\n");  // of an operation before
   Write("/memory.max", "50331648\n");
+  EXPECT_EQ(MemoryLimit(root()), 50331648);
   const MemoryWatch watch(root());
   EXPECT_FALSE(watch.Explain(seen_));
   Write("/memory.events", "max 9\noom 2\noom_kill 2\n");
@@ -46,6 +47,7 @@ TEST_F(MemoryWatchTest, ExplainsWhatFailedAfterTheKernelKilledATask) {
 TEST_F(MemoryWatchTest, ReadsCgroupVersionOneToo) {
   Write("/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
   Write("/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_FALSE(MemoryLimit(root()));
   const MemoryWatch watch(root());
   Write("/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
   const auto killed = watch.Explain({kDumpFailed, "pg_dump: signal 9", false});
@@ -56,6 +58,9 @@ TEST_F(MemoryWatchTest, ReadsCgroupVersionOneToo) {
 
 TEST_F(MemoryWatchTest, SaysNothingWhereTheCgroupCannotBeRead) {
   EXPECT_FALSE(MemoryWatch(root() + "/nowhere").Explain(seen_));
+  EXPECT_FALSE(MemoryLimit(root() + "/nowhere"));
+  Write("/memory.max", "max\n");
+  EXPECT_FALSE(MemoryLimit(root()));
 }
 
 }  // namespace

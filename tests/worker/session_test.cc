@@ -181,6 +181,18 @@ TEST_F(SessionTest, TellsAfterAReconnectWhatItHolds) {
   EXPECT_EQ(Open(), List{"hello last=7"});
 }
 
+// By the controller, when it may have missed SIGTERM.
+TEST_F(SessionTest, IsToldToStopOverItsStreamTooAndGoesOnWhileItWorks) {
+  ControllerMessage stop;
+  stop.mutable_stop();
+  EXPECT_EQ(Receive(Assign(7)), (List{"reply 7 accepted", "start op-a"}));
+  EXPECT_EQ(Receive(stop), List{});
+  EXPECT_EQ(Finish(7), List{"result 7"});
+  EXPECT_EQ(Receive(Released(7)), List{});
+  EXPECT_EQ(Receive(stop), List{"exit"});
+  EXPECT_EQ(Receive(Assign(8)), List{"reply 8 Draining"});
+}
+
 TEST_F(SessionTest, ExitsAtOnceWhenToldToStopWhileIdle) { EXPECT_EQ(Stop(), List{"exit"}); }
 
 TEST_F(SessionTest, FinishesItsOperationBeforeItExits) {

@@ -191,6 +191,19 @@ def revisions(told, complain):
     return disordered
 
 
+def offered_at(rows, name, at):
+    """Whether the row was on offer at that time. Where its watch was broken before the next change was seen, nobody can say."""
+    offered, unsure = False, False
+    for row in rows:
+        if row.get("again"):
+            unsure = True
+        elif row["name"] == name:
+            if seconds(row["moved"]) > at:
+                break
+            offered, unsure = row["state"] == "Available", False
+    return offered and not unsure
+
+
 def drained_unsaid(told, pods, rows, killed, complain):
     """Pods that were asked to go while their row offered them, or before the manager was told that it does not any more."""
     disordered, asked = 0, {}
@@ -199,11 +212,9 @@ def drained_unsaid(told, pods, rows, killed, complain):
             asked.setdefault(pod["name"], seconds(pod["deletion"]) - pod["grace"])
     for name, at in asked.items():
         at += 1  # the cluster counts whole seconds
-        states = [row["state"] for row in rows if row.get("name") == name and seconds(row["moved"]) <= at]
         said = [(event["type"], seconds(event["time"])) for _, event in told.by_pod[name]]
         before = [kind for kind, time in said if time <= at]
         later = [kind for kind, time in said if time > at]
-        offered = states[-1:] == ["Available"]
-        if offered or (before[-1:] == ["PodsAvailable"] and "PodsWithdrawn" in later[:1]):
+        if offered_at(rows, name, at) or (before[-1:] == ["PodsAvailable"] and "PodsWithdrawn" in later[:1]):
             disordered += complain(f"pod {name} was asked to go while it was on offer")
     return disordered
