@@ -71,7 +71,8 @@ ControllerMetrics::ControllerMetrics(metrics::Registry& registry)
                            WithOther(api::kLimits))),
       out_of_memory_(registry.MakeCounter(
           "longshore_controller_out_of_memory_total",
-          "Times that a request's pod was killed for memory with a limit larger than any before")),
+          "Kills for memory that a request had to learn of: with a larger limit than before, or of "
+          "another pod when the one before is gone")),
       reconciles_(MakeReconciles(registry)),
       crossing_to_decision_(registry.MakeHistogram(
           "longshore_controller_crossing_to_decision_seconds",

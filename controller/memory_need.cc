@@ -40,7 +40,7 @@ const CrewMember* FindAlive(const Crew& crew, const std::string& name) {
 
 bool WasKilled(const CrewMember& member) {
   return member.pod.alive &&
-         (member.pod.killed_for_memory || member.row->status.reason == kReasonOOMKilled);
+         (member.pod.killed_for_memory || member.row->status.out_of_memory.value_or(false));
 }
 
 }  // namespace
@@ -55,13 +55,16 @@ MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSp
   const int64_t wanted = std::min(2 * Bytes(known->memory_limit), allowance.most);
   if (wanted <= allowance.own) return allowance;
   allowance.given = wanted;
-  policy.resources.limits[kMemory] =
-      wanted == allowance.most ? policy.max_memory : Quantity(wanted);
+  const auto at_most = [](int64_t bytes, const std::string& limit) {
+    const std::string whole = Quantity(bytes);
+    return Bytes(whole) > Bytes(limit) ? limit : whole;
+  };
+  const std::string limit = at_most(wanted, policy.max_memory);
+  policy.resources.limits[kMemory] = limit;
   if (const int64_t requested = Bytes(own.requests); requested > 0) {
     const double factor = double(wanted) / double(allowance.own);
     policy.resources.requests[kMemory] =
-        requested >= allowance.own ? policy.resources.limits[kMemory]
-                                   : Quantity(static_cast<int64_t>(double(requested) * factor));
+        at_most(static_cast<int64_t>(double(requested) * factor), limit);
   }
   return allowance;
 }
@@ -105,9 +108,25 @@ bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& reques
   return true;
 }
 
-bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance) {
-  if (!allowance.raised() || !member.pod.alive || member.pod.memory_limit.empty()) return false;
-  return Bytes(member.pod.memory_limit) < allowance.given;
+std::vector<CrewMember*> HavingTooLittle(Crew& crew, const MemoryAllowance& allowance,
+                                         const std::string& killed, const std::string& made_so,
+                                         bool vacancy) {
+  std::vector<CrewMember*> small;
+  if (!allowance.raised()) return small;
+  bool works = false, comes = vacancy;
+  for (CrewMember& member : crew.members) {
+    const bool planned = member.counts() && !member.pod.alive;
+    const bool enough = planned || member.pod.policy == made_so ||
+                        Bytes(member.pod.memory_limit) >= allowance.given;
+    works |= enough && member.working();
+    comes |= member.on_its_way() && (enough || !member.counts());
+    if (!enough && member.counts() && !member.row->status.lease) small.push_back(&member);
+  }
+  if (works) return small;
+  const auto first = std::ranges::find_if(
+      small, [&](const CrewMember* member) { return member->row->metadata.name == killed; });
+  if (comes || small.empty()) return {};
+  return {first == small.end() ? small.front() : *first};
 }
 
 api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,
@@ -124,7 +143,13 @@ api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryA
                                          " that spec.maxMemory of PodPolicy " + policy + " allows"
                                    : now);
   }
-  if (FindAlive(crew, known.pod) == nullptr) return make("False", "PodGone", said + "; it is gone");
+  if (FindAlive(crew, known.pod) == nullptr)
+    return make("False", kReasonPodGone, said + "; it is gone");
+  if (allowance.own == 0) {
+    return make("True", "NoMemoryLimit",
+                said + "; neither PodPolicy " + policy +
+                    " nor the SourceImage has set that: set spec.resources.limits.memory");
+  }
   if (allowance.most == 0) {
     return make("True", "NoMaxMemory",
                 said + "; raise spec.resources.limits.memory of PodPolicy " + policy +

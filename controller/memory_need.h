@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/api/request.h"
 #include "common/api/source.h"
@@ -19,6 +20,8 @@ namespace longshore::controller {
 
 // The condition.
 inline constexpr char kOutOfMemory[] = "OutOfMemory";
+// Its reason when the pod that was killed is no more, and nothing was raised.
+inline constexpr char kReasonPodGone[] = "PodGone";
 
 // Limits of a pod's memory, in bytes; 0: there is none.
 struct MemoryAllowance {
@@ -50,8 +53,14 @@ std::optional<api::OutOfMemory> LearnKill(const api::BackupSource& source,
 // known.
 bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& request);
 
-// Whether the pod may start no more work: it has less than pods are given since one was killed.
-bool HasTooLittle(const CrewMember& member, const MemoryAllowance& allowance);
+// Who may start no more work, having less than pods are given since one was killed: at first the
+// one that was killed, and once there is one that works with more, all. So a crew goes on where no
+// node has room for more. By the label of its Pod `made_so` tells one that was made as it would be
+// now: less than that is somebody else's wish, and it stays. With a `vacancy` one with more is
+// about to come.
+std::vector<CrewMember*> HavingTooLittle(Crew& crew, const MemoryAllowance& allowance,
+                                         const std::string& killed, const std::string& made_so,
+                                         bool vacancy);
 
 // True while nothing is done about it: the message says what would help.
 api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,

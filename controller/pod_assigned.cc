@@ -211,12 +211,20 @@ Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
   const messages::OperationResult result =
       WithEnding(HeldToRecord(env_.cluster, operation, *seen.worker->result), seen.pod);
   TakeResult(operation, result, env_.NowText());
+  const bool of_memory = result.error_class() == api::kOutOfMemoryClass;
+  if (of_memory) NoteKill(seen);
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
   // Durable now: the worker may forget it.
   SendReleased(seen.row.status.pod_uid, result.epoch());
-  if (result.error_class() != api::kOutOfMemoryClass) return Free(seen, "Released");
-  return Free(seen, kReasonOOMKilled, result.error_message());
+  return of_memory ? Free(seen, kReasonOOMKilled, result.error_message()) : Free(seen, "Released");
+}
+
+// In the row, with what is written of it next. The request is visited before the operation, which
+// gives work to whoever is free.
+void PodReconciler::NoteKill(Seen& seen) {
+  seen.row.status.out_of_memory = true;
+  env_.Wake(kRequestKey, seen.row.metadata.ns, seen.row.spec.request_ref.name);
 }
 
 Status PodReconciler::OnProgress(Seen& seen, api::Operation& operation) {
@@ -256,9 +264,10 @@ Result<Again> PodReconciler::InterruptByLoss(Seen& seen, api::Operation& operati
 Result<Again> PodReconciler::Interrupt(Seen& seen, api::Operation& operation, std::string message) {
   const bool told = DiedSince(seen.pod, operation.status.start_time);
   if (told) message += ": " + seen.pod.death.message;
+  const bool of_memory = told && seen.pod.death.reason == kReasonOOMKilled;
+  if (of_memory) NoteKill(seen);
   MoveToInterrupted(operation, message, env_.NowText());
   LS_RETURN_IF_ERROR(WriteOperation(operation));
-  const bool of_memory = told && seen.pod.death.reason == kReasonOOMKilled;
   return Free(seen, of_memory ? kReasonOOMKilled : "Interrupted", message);
 }
 

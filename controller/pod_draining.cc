@@ -178,7 +178,8 @@ void PodReconciler::SendCancel(const std::string& pod_uid, uint64_t epoch) {
 // process of its container, for which the kernel drops a signal that comes before it is handled,
 // as when its Pod is deleted while the container starts. Then it would stay for its whole grace.
 void PodReconciler::TellOfDeletion(const Seen& seen) {
-  if (!seen.pod.deleting || !seen.connected() || seen.row.status.lease) return;
+  const bool offered = seen.row.status.state == api::kAvailable;
+  if (!seen.pod.deleting || !seen.connected() || seen.row.status.lease || offered) return;
   if (seen.worker->stop_sent || seen.worker->running_epoch != 0) return;
   messages::ControllerMessage message;
   message.mutable_stop();

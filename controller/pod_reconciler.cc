@@ -46,12 +46,12 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
   if (!uid.empty()) seen.worker = env_.workers.Facts(uid);
 
   const Result<Again> again = Visit(seen);
+  TellOfDeletion(seen);
   SyncBudget(seen);
   return again;
 }
 
 Result<Again> PodReconciler::Visit(Seen& seen) {
-  TellOfDeletion(seen);
   const std::string& state = seen.row.status.state;
   if (state.empty() || state == api::kPlanned) return OnPlanned(seen);
   if (Unremovable(seen)) return OnNodeLost(seen);

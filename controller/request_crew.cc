@@ -52,25 +52,49 @@ void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
   visit.decided = true;
 }
 
-// What was too little is durable before more is given: the next visit's policy is the raised one.
-// A request that begins has it from the ones before.
-Result<bool> RequestReconciler::TakeKill(Visit& visit) {
+// What was too little is durable before more is given. A request that begins has it from the ones
+// before. Returns whether there is news, by which another visit goes.
+Result<bool> RequestReconciler::TakeKill(Visit& visit, bool ending) {
+  TellSource(visit);
+  Memory& memory = *visit.memory;
+  if (memory.forgets_kills) return false;
   api::ComputeRequest& request = visit.request;
   const References& refs = *visit.acceptance.references;
-  const bool begins = request.status.last_decision.time.empty() && !request.status.out_of_memory;
+  const bool begins =
+      !ending && request.status.last_decision.time.empty() && !request.status.out_of_memory;
   auto kill = begins
                   ? LearnKill(refs.source, request.spec.purpose, refs.policy.spec, refs.image.spec)
                   : FindKill(visit.crew, request.status.out_of_memory, env_.NowText());
   if (!kill) return false;
   request.status.out_of_memory = std::move(kill);
   LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, request));
+  const auto written =
+      Find<api::ComputeRequest>(env_.cluster, request.metadata.ns, request.metadata.name);
+  if (written && !written->status.out_of_memory) {
+    memory.forgets_kills = true;
+    request.status.out_of_memory.reset();
+    LogError("status.outOfMemory of ComputeRequests is not kept: apply the CRDs of this version",
+             {{"request", request.metadata.Key()}});
+    return false;
+  }
+  TellSource(visit);
   if (begins) return true;
-  env_.Wake(kSourceKey, refs.source.metadata.ns, refs.source.metadata.name);
   env_.tally.out_of_memory();
   LogWarn("a pod was killed for memory", {{"request", request.metadata.Key()},
                                           {"pod", request.status.out_of_memory->pod},
                                           {"limit", request.status.out_of_memory->memory_limit}});
   return true;
+}
+
+// Once for what is news to it, as far as this leader knows.
+void RequestReconciler::TellSource(const Visit& visit) {
+  const auto& found = visit.request.status.out_of_memory;
+  if (!found || visit.memory->told_source == found) return;
+  visit.memory->told_source = found;
+  const api::BackupSource& source = visit.acceptance.references->source;
+  api::BackupSourceStatus known = source.status;
+  if (!KeepKill(known, visit.request)) return;
+  env_.Wake(kSourceKey, source.metadata.ns, source.metadata.name);
 }
 
 void RequestReconciler::Decide(Visit& visit) {
@@ -135,22 +159,28 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
-// Who is free and was given less memory than is known to be needed goes at once, all of them, also
-// while work waits: it would be killed there again. What takes their place is made by the next
-// visit, which knows what room there is for it.
+// Also while work waits: it would be killed there again. But not whom an operation waits for by
+// name. What takes their place is made by the next visit, which knows what room there is for it.
 Status RequestReconciler::ReplaceWhatHasTooLittle(Visit& visit) {
   const References& refs = *visit.acceptance.references;
-  for (CrewMember& member : visit.crew.members) {
-    // What was made by the same words has less because somebody else wants it so: it stays.
-    const bool made_so = member.pod.policy == PolicyHashOf(visit);
-    const bool too_little = !made_so && HasTooLittle(member, refs.memory);
-    if (!member.counts() || member.row->status.lease || !too_little) continue;
-    api::BackupPod row = *member.row;
+  const auto& killed = visit.request.status.out_of_memory;
+  if (!killed || !refs.memory.raised()) return {};
+  const auto named = [&](const CrewMember& member) {
+    return std::ranges::any_of(visit.operations, [&](const api::Operation& operation) {
+      return !api::Terminal(operation.status.state) &&
+             operation.spec.pod_ref.name == member.row->metadata.name;
+    });
+  };
+  const bool vacancy = visit.crew.Counting() < visit.request.status.desired_pods && !visit.held;
+  for (CrewMember* member :
+       HavingTooLittle(visit.crew, refs.memory, killed->pod, PolicyHashOf(visit), vacancy)) {
+    if (named(*member)) continue;
+    api::BackupPod row = *member->row;
     LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonMemoryRaised,
                                            "a pod with more memory than " +
-                                               member.pod.memory_limit +
+                                               member->pod.memory_limit +
                                                ", which was too little, takes its place"));
-    member.row = std::make_shared<const api::BackupPod>(std::move(row));
+    member->row = std::make_shared<const api::BackupPod>(std::move(row));
   }
   return {};
 }

@@ -102,6 +102,10 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   }
   Visit visit = Look(*std::move(found));
   WakeNext(visit);
+  if (visit.acceptance.references) {
+    LS_ASSIGN_OR_RETURN(const bool killed, TakeKill(visit, !ending.empty()));
+    if (killed) return Reconcile(ns, name);
+  }
   const api::ComputeRequestStatus before = visit.request.status;
   if (!ending.empty()) return OnEnding(visit, ending);
 
@@ -110,8 +114,6 @@ Result<Again> RequestReconciler::Reconcile(const std::string& ns, const std::str
   // Pods from before it was refused go on, and connect again.
   if (accepted || !visit.crew.members.empty()) LS_RETURN_IF_ERROR(EnsureCaConfigMap(ns));
   if (accepted) {
-    LS_ASSIGN_OR_RETURN(const bool killed, TakeKill(visit));
-    if (killed) return Again(milliseconds(0));
     Decide(visit);
     visit.no_node = NoNode(visit);
     FindRoom(visit);
@@ -399,8 +401,12 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   }
   const api::Condition* memory = api::FindCondition(request.status.conditions, kOutOfMemory);
   const api::Condition* memory_was = api::FindCondition(before.conditions, kOutOfMemory);
-  if (memory != nullptr && (memory_was == nullptr || memory_was->message != memory->message)) {
-    env_.cluster.Event(ToJson(request), true, memory->reason, "Resize", memory->message);
+  const bool memory_said =
+      memory != nullptr && memory_was != nullptr && memory_was->message == memory->message;
+  if (memory != nullptr && !memory_said && memory->reason != kReasonPodGone) {
+    // What earlier requests have found is no news.
+    const bool learnt = before.last_decision.time.empty();
+    env_.cluster.Event(ToJson(request), !learnt, memory->reason, "Resize", memory->message);
   }
   if (const api::Condition* late = turned("DeadlineAtRisk")) {
     env_.cluster.Event(ToJson(request), true, late->reason, "Predict", late->message);

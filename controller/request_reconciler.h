@@ -51,6 +51,8 @@ class RequestReconciler {
     bool held = false;  // it wanted more than its namespace's cap let it make
     // Namespace and name of a row that may have been made: nobody answered.
     std::pair<std::string, std::string> unanswered;
+    bool forgets_kills = false;  // the API server does not keep what pods were killed for
+    std::optional<api::OutOfMemory> told_source;
     std::string policy_version, policy_hash;  // PolicyHash of its policy as of that version
   };
   struct Visit {
@@ -77,7 +79,8 @@ class RequestReconciler {
   void AcceptSecrets(Visit& visit);
   Status EnsureCaConfigMap(const std::string& ns);
 
-  Result<bool> TakeKill(Visit& visit);
+  Result<bool> TakeKill(Visit& visit, bool ending);
+  void TellSource(const Visit& visit);
   void Decide(Visit& visit);
   void DecideSize(Visit& visit, int to, const char* cause, const std::string& message);
   scaling::PodUsage UsageOf(const CrewMember& member, const scaling::Policy& policy) const;

@@ -22,7 +22,7 @@ struct Tally {
   Named scaled = [](const std::string&) {};
   // Times that a crew ran into a limit, by reason of condition ScalingLimited.
   Named limited = [](const std::string&) {};
-  // Times that a pod of a request was killed for memory with a limit larger than any before.
+  // Kills for memory that a request had to learn of.
   std::function<void()> out_of_memory = [] {};
   // From the end of the first sample over a threshold: to the decision to grow, which comes after
   // the signal's window; to the announcement of each pod that it brought.

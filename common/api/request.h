@@ -352,6 +352,7 @@ struct BackupPodStatus {
   std::string reason;                          // CamelCase, of the last change
   std::string message;                         // one line for people
   std::string last_transition_time;            // RFC 3339 with microseconds
+  std::optional<bool> out_of_memory;           // work of its was killed for memory
   std::vector<DecisionInput> decision_inputs;  // samples that decided its end
 };
 template <class A>
@@ -367,6 +368,7 @@ void Describe(A& a, BackupPodStatus& v) {
   a("reason", v.reason);
   a("message", v.message);
   a("lastTransitionTime", v.last_transition_time);
+  a("outOfMemory", v.out_of_memory);
   a("decisionInputs", v.decision_inputs);
 }
 using BackupPod = Object<BackupPodSpec, BackupPodStatus>;

@@ -12,7 +12,7 @@ namespace {
 Json ScalingConditions(const api::ComputeRequestStatus& status) {
   Json list = Json::array();
   for (const char* type :
-       {"PodsProvisioned", "ScalingActive", "ScalingLimited", "DeadlineAtRisk"}) {
+       {"PodsProvisioned", "ScalingActive", "ScalingLimited", "DeadlineAtRisk", "OutOfMemory"}) {
     const api::Condition* condition = api::FindCondition(status.conditions, type);
     if (condition != nullptr) list.push_back(api::WriteJson(*condition));
   }

@@ -114,6 +114,9 @@ class FakeCluster : public Cluster {
   // A user's delete: sets deletionTimestamp while finalizers remain.
   void UserDelete(const kube::Resource& resource, const std::string& ns, const std::string& name);
   // Each Pod that the controller asked to delete, by name.
+  // Fields of a status that its CRD, being of an older version, does not have.
+  std::set<std::string> unknown_status;
+
   const std::vector<std::string>& deleted_pods() const { return deleted_pods_; }
   const std::vector<std::string>& created_pods() const { return created_pods_; }
   void ForgetCreated() { created_pods_.clear(); }

@@ -68,6 +68,7 @@ Result<Json> FakeCluster::UpdateStatus(const kube::Resource& resource, const std
     }
     Json changed = *object;
     changed["status"] = given.contains("status") ? given["status"] : Json::object();
+    for (const std::string& field : unknown_status) changed["status"].erase(field);
     return Store(resource, std::move(changed), by);
   });
 }

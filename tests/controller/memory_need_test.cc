@@ -43,6 +43,8 @@ TEST(MemoryNeedTest, TwiceWhatWasTooLittleAndNoMoreThanThePolicyAllows) {
   const Raised capped = Raise("256Mi", "256Mi", "0.6Gi", "512Mi");
   EXPECT_EQ(capped.policy.resources.limits.at("memory"), "0.6Gi") << "not a byte more";
   EXPECT_EQ(capped.policy.resources.requests.at("memory"), "0.6Gi");
+  const Raised odd = Raise("100M", "99.9M", "190.5Mi", "95.1Mi");
+  EXPECT_EQ(odd.policy.resources.limits.at("memory"), "190.5Mi") << "191Mi are more";
 }
 
 TEST(MemoryNeedTest, APolicyStaysAsItIsWhereNothingIsToBeRaised) {
@@ -235,6 +237,107 @@ TEST_F(MemoryTest, WhereAPolicyAllowsNoMoreNothingIsInherited) {
   ASSERT_TRUE(Available(1));
   EXPECT_FALSE(world.Request("r")->status.out_of_memory);
   EXPECT_EQ(OutOfMemory(), "");
+}
+
+// The pod is given to other work at once, and what was killed there is still known.
+TEST_F(MemoryTest, AKillIsNotForgottenWhileOtherWorkWaits) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  const std::string first = PodOf("op");
+  for (const char* other : {"a", "b", "c"}) world.AddOperation(other, "r");
+  world.Run(seconds(1));
+  world.KillToolForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(world.RunUntil([&] { return OutOfMemory() == "False MemoryRaised"; }, seconds(5)));
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_NE(PodOf("op"), first);
+  EXPECT_EQ(AttemptOf("op"), 2);
+  for (const char* other : {"a", "b", "c"}) EXPECT_TRUE(Reaches(other, api::kSucceeded));
+}
+
+// The controller was replaced, and the CRDs were not: what is not kept is not tried again.
+TEST_F(MemoryTest, WhereTheClusterDoesNotKeepItTheRequestGoesOn) {
+  world.cluster.unknown_status = {"outOfMemory"};
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  const std::string first = PodOf("op");
+  world.KillForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(PodOf("op"), first);
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_EQ(OutOfMemory(), "");
+}
+
+// One pod is risked for it, no more.
+TEST_F(MemoryTest, ACrewGoesOnWhereNoNodeHasRoomForMore) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 3, 3, 100'000);
+  Start(20);
+  world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
+  world.kubelets_work = false;  // no new pod starts
+  world.Run(seconds(4));
+  for (const char* other : {"a", "b"}) world.AddOperation(other, "r");
+  EXPECT_TRUE(Reaches("a", api::kSucceeded));
+  EXPECT_TRUE(Reaches("b", api::kSucceeded));
+  world.Run(seconds(60));
+  EXPECT_EQ(world.InState("r", api::kAvailable), 2);
+  world.kubelets_work = true;
+  ASSERT_TRUE(Available(3));
+  EXPECT_TRUE(world.RunUntil([&] {
+    const auto limits = Limits();
+    return limits.size() == 3 && std::ranges::count(limits, "96Mi") == 3;
+  }));
+}
+
+TEST_F(MemoryTest, APodThatWorkWaitsForByNameStays) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 2, 2, 100'000);
+  ASSERT_TRUE(Available(2));
+  const std::string pod = world.PodNames()[0];
+  world.seconds_of_work = 20;
+  world.AddOperation("op", "r");
+  world.cluster.Edit(kube::kOperations, kNs, "op",
+                     [&](Json& object) { object["spec"]["podRef"]["name"] = pod; });
+  ASSERT_TRUE(Reaches("op", api::kRunning));
+  ASSERT_EQ(PodOf("op"), pod);
+  world.KillToolForMemory(*world.WorkerOf(pod));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(PodOf("op"), pod);
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
+  EXPECT_TRUE(world.RunUntil([&] { return LimitOf(pod).empty(); }));
+}
+
+// A manager may be quick to delete its request when it is told of the failure.
+TEST_F(MemoryTest, WhatWasKilledLastIsLearntThoughItsRequestIsDeleted) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 1, 1, 100'000);
+  world.seconds_of_work = 20;
+  world.AddOperation("op", "r");
+  world.cluster.Edit(kube::kOperations, kNs, "op",
+                     [&](Json& object) { object["spec"]["maxAttempts"] = 1; });
+  ASSERT_TRUE(Reaches("op", api::kRunning));
+  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+  world.Run(seconds(1));
+  world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  EXPECT_EQ(State("op"), api::kOperationFailed);
+  world.AddRequest("r", 1, 1, 100'000);
+  ASSERT_TRUE(Available(1));
+  EXPECT_THAT(Limits(), Each("96Mi"));
+}
+
+// As of a LimitRange: nobody of ours has set a limit that could be raised.
+TEST_F(MemoryTest, ALimitThatSomebodyElseSetsIsNotRaised) {
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  world.cluster.Edit(kube::kPods, kNs, PodOf("op"), [](Json& object) {
+    object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "50Mi";
+  });
+  world.KillForMemory(*world.WorkerOf(PodOf("op")));
+  ASSERT_TRUE(RunsAgain(2));
+  EXPECT_EQ(OutOfMemory(), "True NoMemoryLimit");
+  EXPECT_TRUE(Reaches("op", api::kSucceeded));
 }
 
 // As an admission webhook may: replacing its pods for ever would help nobody.

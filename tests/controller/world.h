@@ -39,8 +39,9 @@ struct FakeWorker {
   std::optional<messages::OperationResult> result;
   int began = 0;  // operations begun, ever
   std::string node;
-  bool stopping = false;        // SIGTERM: takes nothing new, exits once nothing is held
-  bool deaf = false;            // has missed SIGTERM: stays until it is told so
+  bool stopping = false;  // SIGTERM: takes nothing new, exits once nothing is held
+  bool deaf = false;      // misses SIGTERM: stays until it is told so, or its grace is over
+  std::optional<MonotonicTime> signalled{};
   bool cut = false;             // its node reaches nobody
   MonotonicTime dials{};        // not before
   MonotonicTime lives_until{};  // though its Pod was removed by force

@@ -9,6 +9,8 @@ namespace {
 
 using api::Json;
 
+constexpr std::chrono::seconds kGrace{60};  // from SIGTERM to SIGKILL
+
 std::string OwnerOf(const Json& object) {
   return std::string(kube::StringAt(object, "/metadata/ownerReferences/0/uid"));
 }
@@ -60,7 +62,9 @@ bool World::StopPod(const std::string& name, const std::string& uid) {
   const auto found = workers_.find(uid);
   if (found != workers_.end()) {
     FakeWorker& worker = found->second;
-    if (worker.deaf) return true;
+    if (!worker.signalled) worker.signalled = clock.Monotonic();
+    const bool over = !worker.holds() && clock.Monotonic() - *worker.signalled >= kGrace;
+    if (worker.deaf && !over) return true;
     worker.stopping = true;
     if (worker.holds() && !worker.hung) return true;
     HangUp(worker);

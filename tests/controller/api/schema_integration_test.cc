@@ -120,6 +120,22 @@ TEST_F(SchemaIntegrationTest, ACapIsAtLeastOne) {
   }
 }
 
+TEST_F(SchemaIntegrationTest, MaxMemoryIsNotLessThanTheLimitThatItIsToRaise) {
+  const auto create = [&](const Json& most, const Json& limits) {
+    return Create(kube::kPodPolicies, {{"repositoryRef", {{"name", "r"}}},
+                                       {"resources", {{"limits", limits}}},
+                                       {"maxMemory", most}});
+  };
+  EXPECT_EQ(create("1Gi", {{"memory", "1024Mi"}}), "");
+  EXPECT_EQ(create("1.5G", {{"cpu", "2"}}), "") << "the image may say something";
+  EXPECT_EQ(create("", {{"memory", "1Gi"}}), "") << "unset";
+  EXPECT_THAT(create("1000Mi", {{"memory", "1Gi"}}),
+              HasSubstr("must be at least resources.limits.memory"));
+  for (const char* wrong : {"plenty", "-1Gi", "1Gb", "500m"}) {
+    EXPECT_THAT(create(wrong, {{"memory", "1Mi"}}), HasSubstr("spec.maxMemory"));
+  }
+}
+
 TEST_F(SchemaIntegrationTest, HeadroomIsUpToAHalf) {
   const auto create = [&](const Json& percent) {
     return Create(kube::kPodPolicies,
