@@ -39,11 +39,16 @@ const CrewMember* FindAlive(const Crew& crew, const std::string& name) {
 }
 
 bool WasKilled(const CrewMember& member) {
-  return member.pod.alive &&
-         (member.pod.killed_for_memory || member.row->status.out_of_memory.value_or(false));
+  const api::BackupPodStatus& status = member.row->status;
+  return member.pod.alive && (member.pod.killed_for_memory || status.reason == kReasonOOMKilled ||
+                              status.out_of_memory.value_or(false));
 }
 
 }  // namespace
+
+bool GivesMore(const MemoryAllowance& allowance, const api::OutOfMemory& known) {
+  return allowance.given > Bytes(known.memory_limit);
+}
 
 MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSpec& image,
                             const std::optional<api::OutOfMemory>& known) {
@@ -55,6 +60,7 @@ MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSp
   const int64_t wanted = std::min(2 * Bytes(known->memory_limit), allowance.most);
   if (wanted <= allowance.own) return allowance;
   allowance.given = wanted;
+  allowance.said = policy.resources;
   const auto at_most = [](int64_t bytes, const std::string& limit) {
     const std::string whole = Quantity(bytes);
     return Bytes(whole) > Bytes(limit) ? limit : whole;
@@ -108,25 +114,26 @@ bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& reques
   return true;
 }
 
-std::vector<CrewMember*> HavingTooLittle(Crew& crew, const MemoryAllowance& allowance,
-                                         const std::string& killed, const std::string& made_so,
-                                         bool vacancy) {
+std::vector<CrewMember*> HavingTooLittle(Crew& crew, const api::OutOfMemory& known,
+                                         const std::string& made_so,
+                                         const std::function<bool(const std::string&)>& named) {
+  const int64_t too_little = Bytes(known.memory_limit);
   std::vector<CrewMember*> small;
-  if (!allowance.raised()) return small;
-  bool works = false, comes = vacancy;
+  bool works = false, comes = false;
   for (CrewMember& member : crew.members) {
-    const bool planned = member.counts() && !member.pod.alive;
-    const bool enough = planned || member.pod.policy == made_so ||
-                        Bytes(member.pod.memory_limit) >= allowance.given;
-    works |= enough && member.working();
-    comes |= member.on_its_way() && (enough || !member.counts());
-    if (!enough && member.counts() && !member.row->status.lease) small.push_back(&member);
+    const bool enough = member.pod.policy == made_so || member.pod.memory_limit.empty() ||
+                        Bytes(member.pod.memory_limit) > too_little;
+    const bool makes_room = member.state() == api::kDraining && !enough;
+    works |= member.pod.alive && enough && member.working();
+    comes |= makes_room || (member.counts() && !member.working() && enough);
+    const bool free = member.counts() && member.pod.alive && !member.row->status.lease;
+    if (!enough && free && !named(member.row->metadata.name)) small.push_back(&member);
   }
   if (works) return small;
-  const auto first = std::ranges::find_if(
-      small, [&](const CrewMember* member) { return member->row->metadata.name == killed; });
-  if (comes || small.empty()) return {};
-  return {first == small.end() ? small.front() : *first};
+  const auto killed =
+      std::ranges::find_if(small, [](const CrewMember* member) { return WasKilled(*member); });
+  if (comes || killed == small.end()) return {};
+  return {*killed};
 }
 
 api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,
@@ -136,7 +143,7 @@ api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryA
   };
   const std::string said = "pod " + known.pod + " was killed for memory, of which it might use " +
                            known.memory_limit + " (" + known.time + ")";
-  if (allowance.given > Bytes(known.memory_limit)) {
+  if (GivesMore(allowance, known)) {
     const std::string now = said + "; pods are made with " + Quantity(allowance.given) + " now";
     return make("False", "MemoryRaised",
                 allowance.raised() ? now + ", of " + Quantity(allowance.most) +

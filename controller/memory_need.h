@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,9 +29,14 @@ struct MemoryAllowance {
   int64_t own = 0;    // what policy and image say
   int64_t most = 0;   // spec.maxMemory of the policy
   int64_t given = 0;  // what pods are made with
+  // What the policy said itself, where that was raised.
+  std::optional<api::ResourceRequirements> said = {};
 
   bool raised() const { return given > own; }
 };
+
+// Whether pods are made with more than is known to be too little, be it raised or set so since.
+bool GivesMore(const MemoryAllowance& allowance, const api::OutOfMemory& known);
 
 // Raises the policy's limit of memory, and in proportion what it requests, when a limit of that
 // size was too little. Quantities that cannot be read raise nothing.
@@ -53,14 +59,14 @@ std::optional<api::OutOfMemory> LearnKill(const api::BackupSource& source,
 // known.
 bool KeepKill(api::BackupSourceStatus& source, const api::ComputeRequest& request);
 
-// Who may start no more work, having less than pods are given since one was killed: at first the
-// one that was killed, and once there is one that works with more, all. So a crew goes on where no
-// node has room for more. By the label of its Pod `made_so` tells one that was made as it would be
-// now: less than that is somebody else's wish, and it stays. With a `vacancy` one with more is
-// about to come.
-std::vector<CrewMember*> HavingTooLittle(Crew& crew, const MemoryAllowance& allowance,
-                                         const std::string& killed, const std::string& made_so,
-                                         bool vacancy);
+// Of those that are free the ones that may start no more work, having no more than what is known to
+// be too little: all, once one works that has more, and before that one of those that were killed,
+// unless one with more is about to come. So a crew goes on where no node has room for more. Not
+// whom an operation is `named` to wait for. By the label of its Pod `made_so` tells one that was
+// made as it would be now: that it has no more is somebody else's wish, and it stays.
+std::vector<CrewMember*> HavingTooLittle(Crew& crew, const api::OutOfMemory& known,
+                                         const std::string& made_so,
+                                         const std::function<bool(const std::string&)>& named);
 
 // True while nothing is done about it: the message says what would help.
 api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryAllowance& allowance,

@@ -60,7 +60,12 @@ Result<Again> PodReconciler::OnAssigned(Seen& seen) {
     LS_RETURN_IF_ERROR(WriteOperation(*operation));
     AnnounceStarted(env_.events, *operation);
   }
-  if (!Active(*operation)) return Free(seen, "Released");  // this attempt is over
+  if (!Active(*operation)) {  // this attempt is over
+    const auto& error = operation->status.error;
+    if (!error || error->error_class != api::kOutOfMemoryClass) return Free(seen, "Released");
+    NoteKill(seen);
+    return Free(seen, kReasonOOMKilled, error->message);
+  }
   return OnRunning(seen, *operation);
 }
 

@@ -46,7 +46,7 @@ Result<Again> PodReconciler::Reconcile(const std::string& ns, const std::string&
   if (!uid.empty()) seen.worker = env_.workers.Facts(uid);
 
   const Result<Again> again = Visit(seen);
-  TellOfDeletion(seen);
+  if (again) TellOfDeletion(seen);  // what failed may not have withdrawn it
   SyncBudget(seen);
   return again;
 }

@@ -70,11 +70,16 @@ Result<bool> RequestReconciler::TakeKill(Visit& visit, bool ending) {
   LS_RETURN_IF_ERROR(WriteStatusSurely(env_.cluster, request));
   const auto written =
       Find<api::ComputeRequest>(env_.cluster, request.metadata.ns, request.metadata.name);
-  if (written && !written->status.out_of_memory) {
+  // Whether the cache has what was written is told by the version.
+  const bool seen =
+      written && written->metadata.resource_version == request.metadata.resource_version;
+  if (seen && !written->status.out_of_memory) {
     memory.forgets_kills = true;
     request.status.out_of_memory.reset();
-    LogError("status.outOfMemory of ComputeRequests is not kept: apply the CRDs of this version",
-             {{"request", request.metadata.Key()}});
+    LogError(
+        "status.outOfMemory of ComputeRequests is not kept: apply the CRDs of this version, "
+        "then restart the controller",
+        {{"request", request.metadata.Key()}});
     return false;
   }
   TellSource(visit);
@@ -159,22 +164,18 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
   return {};
 }
 
-// Also while work waits: it would be killed there again. But not whom an operation waits for by
-// name. What takes their place is made by the next visit, which knows what room there is for it.
+// Also while work waits: it would be killed there again. What takes their place is made by the next
+// visit, which knows what room there is for it.
 Status RequestReconciler::ReplaceWhatHasTooLittle(Visit& visit) {
   const References& refs = *visit.acceptance.references;
-  const auto& killed = visit.request.status.out_of_memory;
-  if (!killed || !refs.memory.raised()) return {};
-  const auto named = [&](const CrewMember& member) {
+  const auto& known = visit.request.status.out_of_memory;
+  if (!known || !GivesMore(refs.memory, *known)) return {};
+  const auto named = [&](const std::string& pod) {
     return std::ranges::any_of(visit.operations, [&](const api::Operation& operation) {
-      return !api::Terminal(operation.status.state) &&
-             operation.spec.pod_ref.name == member.row->metadata.name;
+      return !api::Terminal(operation.status.state) && operation.spec.pod_ref.name == pod;
     });
   };
-  const bool vacancy = visit.crew.Counting() < visit.request.status.desired_pods && !visit.held;
-  for (CrewMember* member :
-       HavingTooLittle(visit.crew, refs.memory, killed->pod, PolicyHashOf(visit), vacancy)) {
-    if (named(*member)) continue;
+  for (CrewMember* member : HavingTooLittle(visit.crew, *known, PolicyHashOf(visit), named)) {
     api::BackupPod row = *member->row;
     LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonMemoryRaised,
                                            "a pod with more memory than " +
@@ -198,7 +199,12 @@ const std::string& RequestReconciler::PolicyHashOf(const Visit& visit) {
   Memory& memory = *visit.memory;
   if (memory.policy_version != version) {
     memory.policy_version = version;
-    memory.policy_hash = PolicyHash(policy.spec);
+    memory.policy_hash = memory.unraised_hash = PolicyHash(policy.spec);
+    if (const auto& said = visit.acceptance.references->memory.said) {
+      api::PodPolicySpec unraised = policy.spec;
+      unraised.resources = *said;
+      memory.unraised_hash = PolicyHash(unraised);
+    }
   }
   return memory.policy_hash;
 }
@@ -208,8 +214,11 @@ const std::string& RequestReconciler::PolicyHashOf(const Visit& visit) {
 Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& member) {
   const References& refs = *visit.acceptance.references;
   const bool old_image = member.row->spec.image != refs.choice.image;
-  // Pods from before the label was there are left alone.
-  const bool old_policy = !member.pod.policy.empty() && member.pod.policy != PolicyHashOf(visit);
+  // Pods from before the label was there are left alone, and so are those that have less memory
+  // than was raised since: that is ReplaceWhatHasTooLittle's.
+  const std::string& made_by = member.pod.policy;
+  const bool old_policy =
+      !made_by.empty() && made_by != PolicyHashOf(visit) && made_by != visit.memory->unraised_hash;
   if (!old_image && !old_policy) return false;
   api::BackupPod row = *member.row;
   LS_RETURN_IF_ERROR(pods_.BeginDraining(

@@ -53,7 +53,8 @@ class RequestReconciler {
     std::pair<std::string, std::string> unanswered;
     bool forgets_kills = false;  // the API server does not keep what pods were killed for
     std::optional<api::OutOfMemory> told_source;
-    std::string policy_version, policy_hash;  // PolicyHash of its policy as of that version
+    // PolicyHash of its policy as of that version, and without what was raised.
+    std::string policy_version, policy_hash, unraised_hash;
   };
   struct Visit {
     api::ComputeRequest request;

@@ -290,6 +290,67 @@ TEST_F(MemoryTest, ACrewGoesOnWhereNoNodeHasRoomForMore) {
   }));
 }
 
+// A cap that has been lowered meanwhile takes nothing from those that were not killed.
+TEST_F(MemoryTest, UnderACapOnlyThePodThatWasKilledGoes) {
+  SetPolicy("48Mi", "1Gi");
+  world.AddRequest("r", 3, 3, 100'000);
+  Start(20);
+  world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
+                     [](Json& object) { object["spec"]["maxPodsPerNamespace"] = 2; });
+  world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
+  world.Run(seconds(4));
+  world.kubelets_work = false;
+  for (const char* other : {"a", "b"}) world.AddOperation(other, "r");
+  EXPECT_TRUE(Reaches("a", api::kSucceeded));
+  EXPECT_TRUE(Reaches("b", api::kSucceeded));
+  world.Run(seconds(60));
+  EXPECT_EQ(world.InState("r", api::kAvailable), 2);
+}
+
+// The remedy that is named first, while there is always work.
+TEST_F(MemoryTest, ALimitThatIsRaisedByHandHelpsWhileWorkWaits) {
+  SetPolicy("48Mi", "");
+  world.AddRequest("r", 1, 1, 100'000);
+  Start(20);
+  for (int i = 0; i < 20; ++i) world.AddOperation("w" + std::to_string(i), "r");
+  const std::string first = PodOf("op");
+  world.KillToolForMemory(*world.WorkerOf(first));
+  ASSERT_TRUE(world.RunUntil([&] { return OutOfMemory() == "True NoMaxMemory"; }));
+  SetPolicy("256Mi", "");
+  EXPECT_TRUE(world.RunUntil([&] { return LimitOf(first).empty(); }));
+  EXPECT_TRUE(Reaches("op", api::kSucceeded, seconds(600)));
+  EXPECT_THAT(Limits(), Each("256Mi"));
+}
+
+// Whatever of the writes that follow a kill is the last one.
+TEST_F(MemoryTest, AKillIsKnownThoughTheControllerDiesAtAnyWrite) {
+  using Fate = FakeCluster::Fate;
+  for (const Fate fate : {Fate::kLost, Fate::kApplied}) {
+    for (int write = 1; write <= 6; ++write) {
+      SCOPED_TRACE(write);
+      World one;
+      one.AddBasics();
+      one.cluster.Edit(kube::kPodPolicies, kNs, "standard", [](Json& object) {
+        object["spec"]["resources"] = {{"limits", {{"memory", "48Mi"}}}};
+        object["spec"]["maxMemory"] = "1Gi";
+      });
+      one.AddRequest("r", 1, 1, 100'000);
+      one.seconds_of_work = 20;
+      one.AddOperation("op", "r");
+      ASSERT_TRUE(one.RunUntil([&] { return one.Operation("op")->status.state == api::kRunning; }));
+      one.cluster.CrashAtWrite(write, fate);
+      one.KillToolForMemory(*one.WorkerOf(one.Operation("op")->status.pod));
+      one.RunUntil([&] { return one.cluster.crashed(); }, seconds(10));
+      one.Restart();
+      EXPECT_TRUE(one.RunUntil([&] { return one.Operation("op")->status.state == api::kSucceeded; },
+                               seconds(200)));
+      EXPECT_TRUE(one.Request("r")->status.out_of_memory.has_value());
+      EXPECT_EQ(one.Operation("op")->status.attempt, 2);
+      ExpectSound(one);
+    }
+  }
+}
+
 TEST_F(MemoryTest, APodThatWorkWaitsForByNameStays) {
   SetPolicy("48Mi", "1Gi");
   world.AddRequest("r", 2, 2, 100'000);
