@@ -55,6 +55,13 @@ api::PodStateCounts Crew::Counts() const {
   return counts;
 }
 
+const CrewMember* Crew::Find(const std::string& name) const {
+  for (const CrewMember& member : members) {
+    if (member.row->metadata.name == name) return &member;
+  }
+  return nullptr;
+}
+
 int Crew::FreeSlot() const {
   std::set<int> taken;
   for (const CrewMember& member : members) {

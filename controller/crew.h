@@ -70,6 +70,8 @@ struct Crew {
   // The lowest slot in which nothing may run.
   int FreeSlot() const;
   int NextAttempt(int slot) const;
+  // The one of that name, or null.
+  const CrewMember* Find(const std::string& name) const;
   // The newest row of the slot, or null.
   const CrewMember* Newest(int slot) const;
   // Those before this attempt.

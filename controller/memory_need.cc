@@ -31,13 +31,12 @@ std::string Quantity(int64_t bytes) {
   return std::to_string(mebibytes) + "Mi";
 }
 
-const CrewMember* FindAlive(const Crew& crew, const std::string& name) {
-  for (const CrewMember& member : crew.members) {
-    if (member.pod.alive && member.row->metadata.name == name) return &member;
-  }
-  return nullptr;
+bool IsAlive(const Crew& crew, const std::string& pod) {
+  const CrewMember* member = crew.Find(pod);
+  return member != nullptr && member->pod.alive;
 }
 
+// By its row, or as the row's last reason where the CRD is older and does not keep the mark.
 bool WasKilled(const CrewMember& member) {
   const api::BackupPodStatus& status = member.row->status;
   return member.pod.alive && (member.pod.killed_for_memory || status.reason == kReasonOOMKilled ||
@@ -52,11 +51,12 @@ bool GivesMore(const MemoryAllowance& allowance, const api::OutOfMemory& known) 
 
 MemoryAllowance RaiseMemory(api::PodPolicySpec& policy, const api::SourceImageSpec& image,
                             const std::optional<api::OutOfMemory>& known) {
-  const api::ResourceRequirements own = EffectiveResources(image, policy);
   MemoryAllowance allowance;
+  if (!known) return allowance;  // as a rule, and this is asked in each visit
+  const api::ResourceRequirements own = EffectiveResources(image, policy);
   allowance.given = allowance.own = Bytes(own.limits);
   allowance.most = Bytes(policy.max_memory);
-  if (!known || allowance.own == 0) return allowance;
+  if (allowance.own == 0) return allowance;
   const int64_t wanted = std::min(2 * Bytes(known->memory_limit), allowance.most);
   if (wanted <= allowance.own) return allowance;
   allowance.given = wanted;
@@ -80,7 +80,7 @@ std::optional<api::OutOfMemory> FindKill(const Crew& crew,
                                          const std::string& now) {
   const CrewMember* killed = nullptr;
   int64_t too_little = known ? Bytes(known->memory_limit) : 0;
-  if (known && FindAlive(crew, known->pod) == nullptr) --too_little;
+  if (known && !IsAlive(crew, known->pod)) --too_little;
   for (const CrewMember& member : crew.members) {
     const int64_t had = Bytes(member.pod.memory_limit);
     if (!WasKilled(member) || had <= too_little) continue;
@@ -150,8 +150,7 @@ api::Condition OutOfMemoryCondition(const api::OutOfMemory& known, const MemoryA
                                          " that spec.maxMemory of PodPolicy " + policy + " allows"
                                    : now);
   }
-  if (FindAlive(crew, known.pod) == nullptr)
-    return make("False", kReasonPodGone, said + "; it is gone");
+  if (!IsAlive(crew, known.pod)) return make("False", kReasonPodGone, said + "; it is gone");
   if (allowance.own == 0) {
     return make("True", "NoMemoryLimit",
                 said + "; neither PodPolicy " + policy +

@@ -24,7 +24,7 @@ inline constexpr char kOutOfMemory[] = "OutOfMemory";
 // Its reason when the pod that was killed is no more, and nothing was raised.
 inline constexpr char kReasonPodGone[] = "PodGone";
 
-// Limits of a pod's memory, in bytes; 0: there is none.
+// Limits of a pod's memory, in bytes; 0: there is none, or nothing is known to be too little.
 struct MemoryAllowance {
   int64_t own = 0;    // what policy and image say
   int64_t most = 0;   // spec.maxMemory of the policy

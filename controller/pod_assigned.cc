@@ -30,6 +30,11 @@ bool Asked(const WorkerFacts& worker, uint64_t epoch) {
   return worker.assign_sent == epoch && worker.last_epoch < epoch && !refused;
 }
 
+bool EndedOutOfMemory(const api::Operation& operation) {
+  const auto& error = operation.status.error;
+  return error && error->error_class == api::kOutOfMemoryClass;
+}
+
 // The API could not say; anything else is the operation's own fault and ends it.
 bool Passing(const Error& error) {
   return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded ||
@@ -60,12 +65,7 @@ Result<Again> PodReconciler::OnAssigned(Seen& seen) {
     LS_RETURN_IF_ERROR(WriteOperation(*operation));
     AnnounceStarted(env_.events, *operation);
   }
-  if (!Active(*operation)) {  // this attempt is over
-    const auto& error = operation->status.error;
-    if (!error || error->error_class != api::kOutOfMemoryClass) return Free(seen, "Released");
-    NoteKill(seen);
-    return Free(seen, kReasonOOMKilled, error->message);
-  }
+  if (!Active(*operation)) return FreeAfter(seen, *operation);
   return OnRunning(seen, *operation);
 }
 
@@ -216,13 +216,19 @@ Result<Again> PodReconciler::OnResult(Seen& seen, api::Operation& operation) {
   const messages::OperationResult result =
       WithEnding(HeldToRecord(env_.cluster, operation, *seen.worker->result), seen.pod);
   TakeResult(operation, result, env_.NowText());
-  const bool of_memory = result.error_class() == api::kOutOfMemoryClass;
-  if (of_memory) NoteKill(seen);
+  if (EndedOutOfMemory(operation)) NoteKill(seen);
   LS_RETURN_IF_ERROR(WriteOperation(operation));
   if (api::Terminal(operation.status.state)) AnnounceFinished(env_.events, operation);
   // Durable now: the worker may forget it.
   SendReleased(seen.row.status.pod_uid, result.epoch());
-  return of_memory ? Free(seen, kReasonOOMKilled, result.error_message()) : Free(seen, "Released");
+  return FreeAfter(seen, operation);
+}
+
+// Its attempt is over, and that is written.
+Result<Again> PodReconciler::FreeAfter(Seen& seen, const api::Operation& operation) {
+  if (!EndedOutOfMemory(operation)) return Free(seen, "Released");
+  NoteKill(seen);
+  return Free(seen, kReasonOOMKilled, operation.status.error->message);
 }
 
 // In the row, with what is written of it next. The request is visited before the operation, which

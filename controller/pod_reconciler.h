@@ -116,6 +116,7 @@ class PodReconciler {
   Result<Again> OnNeverSeen(Seen& seen, api::Operation& operation);
   Result<Again> OnRestarted(Seen& seen, api::Operation& operation);
   Result<Again> OnResult(Seen& seen, api::Operation& operation);
+  Result<Again> FreeAfter(Seen& seen, const api::Operation& operation);
   void NoteKill(Seen& seen);
   Status OnProgress(Seen& seen, api::Operation& operation);
   Result<Again> Interrupt(Seen& seen, api::Operation& operation, std::string message);

@@ -35,13 +35,6 @@ int WithinLimits(int number, const api::PodCounts& pods) {
   return std::clamp(number, pods.min, std::max(pods.min, pods.max));
 }
 
-const CrewMember* FindMember(const Crew& crew, const std::string& name) {
-  for (const CrewMember& member : crew.members) {
-    if (member.row->metadata.name == name) return &member;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 void RequestReconciler::DecideSize(Visit& visit, int to, const char* cause,
@@ -82,7 +75,6 @@ Result<bool> RequestReconciler::TakeKill(Visit& visit, bool ending) {
         {{"request", request.metadata.Key()}});
     return false;
   }
-  TellSource(visit);
   if (begins) return true;
   env_.tally.out_of_memory();
   LogWarn("a pod was killed for memory", {{"request", request.metadata.Key()},
@@ -127,7 +119,7 @@ void RequestReconciler::Decide(Visit& visit) {
     return DecideSize(visit, 1, api::kCauseRequested, "operations wait and there is no pod");
   }
   // The pod that was to go has been given work meanwhile: it stays, busy pods are never retired.
-  const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
+  const CrewMember* victim = visit.crew.Find(Victim(status.last_decision));
   const int counting = visit.crew.Counting();
   if (victim != nullptr && victim->state() == api::kAssigned && counting > status.desired_pods) {
     return DecideSize(visit, std::min(counting, pods.max), api::kCausePodBusy,
@@ -136,13 +128,21 @@ void RequestReconciler::Decide(Visit& visit) {
   EvaluateUsage(visit);
 }
 
+Status RequestReconciler::Drain(CrewMember& member, const std::string& reason,
+                                const std::string& message) {
+  api::BackupPod row = *member.row;
+  LS_RETURN_IF_ERROR(pods_.BeginDraining(row, reason, message));
+  member.row = std::make_shared<const api::BackupPod>(std::move(row));
+  return {};
+}
+
 // More pods than wanted: who cannot start, else the one that was decided about, else who has not
 // started, else who is free.
 Status RequestReconciler::DrainSurplus(Visit& visit) {
   const api::ComputeRequestStatus& status = visit.request.status;
   int surplus = visit.crew.Counting() - status.desired_pods;
   if (surplus <= 0) return {};
-  const CrewMember* victim = FindMember(visit.crew, Victim(status.last_decision));
+  const CrewMember* victim = visit.crew.Find(Victim(status.last_decision));
   if (victim != nullptr && victim->state() == api::kAssigned) return {};  // Decide takes it back
   if (victim != nullptr && victim->state() == api::kAvailable && visit.crew.InTrouble() == 0) {
     api::BackupPod row = *victim->row;
@@ -155,10 +155,8 @@ Status RequestReconciler::DrainSurplus(Visit& visit) {
       const bool busy = member->state() == api::kAssigned || member->row->status.lease;
       if (!member->counts() || busy || !((*member).*first_to_go)()) continue;
       if (surplus-- <= 0) return {};
-      api::BackupPod row = *member->row;
-      LS_RETURN_IF_ERROR(pods_.BeginDraining(
-          row, kReasonResized, "more pods than wanted: " + status.last_decision.message));
-      member->row = std::make_shared<const api::BackupPod>(std::move(row));
+      LS_RETURN_IF_ERROR(
+          Drain(*member, kReasonResized, "more pods than wanted: " + status.last_decision.message));
     }
   }
   return {};
@@ -176,12 +174,9 @@ Status RequestReconciler::ReplaceWhatHasTooLittle(Visit& visit) {
     });
   };
   for (CrewMember* member : HavingTooLittle(visit.crew, *known, PolicyHashOf(visit), named)) {
-    api::BackupPod row = *member->row;
-    LS_RETURN_IF_ERROR(pods_.BeginDraining(row, kReasonMemoryRaised,
-                                           "a pod with more memory than " +
-                                               member->pod.memory_limit +
-                                               ", which was too little, takes its place"));
-    member->row = std::make_shared<const api::BackupPod>(std::move(row));
+    LS_RETURN_IF_ERROR(Drain(*member, kReasonMemoryRaised,
+                             "a pod with more memory than " + member->pod.memory_limit +
+                                 ", which was too little, takes its place"));
   }
   return {};
 }
@@ -220,12 +215,10 @@ Result<bool> RequestReconciler::ReplaceIfOutdated(Visit& visit, CrewMember& memb
   const bool old_policy =
       !made_by.empty() && made_by != PolicyHashOf(visit) && made_by != visit.memory->unraised_hash;
   if (!old_image && !old_policy) return false;
-  api::BackupPod row = *member.row;
-  LS_RETURN_IF_ERROR(pods_.BeginDraining(
-      row, old_image ? kReasonImageChanged : kReasonPolicyChanged,
+  LS_RETURN_IF_ERROR(Drain(
+      member, old_image ? kReasonImageChanged : kReasonPolicyChanged,
       old_image ? "a pod of image " + refs.choice.image + " takes its place"
                 : "a pod as PodPolicy " + refs.policy.metadata.name + " says now takes its place"));
-  member.row = std::make_shared<const api::BackupPod>(std::move(row));
   return true;
 }
 

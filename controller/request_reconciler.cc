@@ -388,6 +388,11 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
     const bool news = is != nullptr && (was == nullptr || was->reason != is->reason);
     return news && is->status == "True" ? is : nullptr;
   };
+  const auto reworded = [&](const char* type) {
+    const api::Condition* was = api::FindCondition(before.conditions, type);
+    const api::Condition* is = api::FindCondition(request.status.conditions, type);
+    return is != nullptr && (was == nullptr || was->message != is->message) ? is : nullptr;
+  };
   if (const api::Condition* limited = turned("ScalingLimited")) {
     env_.tally.limited(limited->reason);
     const auto& told = request.status.last_decision.limit;
@@ -399,11 +404,8 @@ void RequestReconciler::AnnounceChanges(const Visit& visit,
   if (apart != nullptr && apart->status == "False") {
     env_.cluster.Event(ToJson(request), true, apart->reason, "Compare", apart->message);
   }
-  const api::Condition* memory = api::FindCondition(request.status.conditions, kOutOfMemory);
-  const api::Condition* memory_was = api::FindCondition(before.conditions, kOutOfMemory);
-  const bool memory_said =
-      memory != nullptr && memory_was != nullptr && memory_was->message == memory->message;
-  if (memory != nullptr && !memory_said && memory->reason != kReasonPodGone) {
+  const api::Condition* memory = reworded(kOutOfMemory);
+  if (memory != nullptr && memory->reason != kReasonPodGone) {
     // What earlier requests have found is no news.
     const bool learnt = before.last_decision.time.empty();
     env_.cluster.Event(ToJson(request), !learnt, memory->reason, "Resize", memory->message);

@@ -107,6 +107,8 @@ class RequestReconciler {
   std::string NoNode(Visit& visit) const;
   bool Relaxed(const Visit& visit, const Search& search) const;
   Result<Again> Provision(Visit& visit);
+  // The member is as it was written.
+  Status Drain(CrewMember& member, const std::string& reason, const std::string& message);
   Status DrainSurplus(Visit& visit);
   Status ReplaceWhatHasTooLittle(Visit& visit);
   static const std::string& PolicyHashOf(const Visit& visit);

@@ -52,13 +52,10 @@ std::optional<api::Operation> SourceReconciler::NewestCheck(const api::BackupSou
 Status SourceReconciler::KeepKills(api::BackupSource& source) {
   bool news = false;
   for (const kube::ObjectPtr& object : env_.cluster.List(kube::kComputeRequests)) {
-    if (kube::StringAt(*object, "/status/outOfMemory/memoryLimit").empty() ||
-        kube::StringAt(*object, "/spec/sourceRef/name") != source.metadata.name) {
-      continue;
-    }
+    if (kube::StringAt(*object, "/status/outOfMemory/memoryLimit").empty()) continue;
     const auto request = ReadObject<api::ComputeRequest>(object);
-    const bool ours = request && api::NamespaceOfSource(request->spec.source_ref,
-                                                        request->metadata.ns) == source.metadata.ns;
+    const bool ours = request && api::SourceKey(request->spec.source_ref, request->metadata.ns) ==
+                                     source.metadata.Key();
     if (ours && KeepKill(source.status, *request)) news = true;
   }
   return news ? WriteStatus(env_.cluster, source) : Status();

@@ -1,45 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading the kernel's small text files: words and numbers without copying, and files that stay
-// open. Used by the rooms that parse them (memory_files, pressure_files, throttling, node_files …).
+// Reading the kernel's small text files: files that stay open, and the words and numbers in them
+// (common/base/text_scan.h). Used by the rooms that parse them (memory_files, pressure_files,
+// throttling, node_files …).
 #pragma once
 
-#include <algorithm>
-#include <charconv>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/base/files.h"
+#include "common/base/text_scan.h"
 
 namespace longshore::nodeagent {
-
-// The number that the text begins with, after spaces; 0 when it begins with none.
-inline uint64_t Number(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-// The word before the next space; removes it and the space.
-inline std::string_view TakeWord(std::string_view& line) {
-  const size_t end = std::min(line.find(' '), line.size());
-  const std::string_view word = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return word;
-}
-
-// Calls `visit(line)` for each line that is not empty.
-template <class Visit>
-void ForEachLine(std::string_view text, Visit visit) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    if (end > 0) visit(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-}
 
 // How many files may stay open: each holds a buffer of a page or more in the kernel. What finds no
 // room is opened for each read, which costs six times as much and is as right. Thread-compatible.

@@ -110,11 +110,8 @@ bool Chaos::HitWorker(FakeWorker& worker) {
   if (worker.connection != 9999 && Hit(15, "unheard")) {  // speaks into the void
     return worker.connection = worker.cut ? 0 : 9999, true;
   }
-  if (Hit(10, "container restarts")) {  // its container starts anew
-    worker.last_epoch = worker.running_epoch = 0;
-    worker.result.reset();
-    worker.gate_closed = worker.stopping = false;
-    world_.Break(worker, milliseconds(250) * Pick(4), milliseconds(250) * Pick(12));
+  if (Hit(10, "container restarts")) {
+    world_.RestartContainer(worker, milliseconds(250) * Pick(4), milliseconds(250) * Pick(12));
     return true;
   }
   // SIGTERM comes while its container starts.

@@ -65,10 +65,27 @@ class MemoryTest : public Scenario {
  protected:
   void SetUp() override { world.AddBasics(); }
   void SetPolicy(const std::string& limit, const std::string& most) {
-    world.cluster.Edit(kube::kPodPolicies, kNs, "standard", [&](Json& object) {
+    SetPolicyOf(world, limit, most);
+  }
+  static void SetPolicyOf(World& one, const std::string& limit, const std::string& most) {
+    one.cluster.Edit(kube::kPodPolicies, kNs, "standard", [&](Json& object) {
       object["spec"]["resources"] = {{"limits", {{"memory", limit}}}};
       object["spec"]["maxMemory"] = most;
     });
+  }
+  // Request "r" of so many pods, with operation "op" that runs for so long.
+  void Work(const std::string& limit, const std::string& most, int pods, int max, int seconds) {
+    SetPolicy(limit, most);
+    world.AddRequest("r", pods, max, 100'000);
+    Start(seconds);
+  }
+  // The same; its pod is killed, it succeeds with more memory, and the request is deleted.
+  void LearnInAnEarlierRequest() {
+    Work("48Mi", "128Mi", 1, 1, 5);
+    world.KillForMemory(*world.WorkerOf(PodOf("op")));
+    ASSERT_TRUE(Reaches("op", api::kSucceeded));
+    world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
+    ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
   }
   // Of the Pods that are there.
   std::vector<std::string> Limits() const {
@@ -95,9 +112,7 @@ class MemoryTest : public Scenario {
 };
 
 TEST_F(MemoryTest, AKilledContainerIsReplacedByAPodWithTwiceTheMemory) {
-  SetPolicy("48Mi", "128Mi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "128Mi", 1, 1, 20);
   const std::string first = PodOf("op");
   world.KillForMemory(*world.WorkerOf(first));
   ASSERT_TRUE(RunsAgain(2));
@@ -117,9 +132,7 @@ TEST_F(MemoryTest, AKilledContainerIsReplacedByAPodWithTwiceTheMemory) {
 
 // Where only a tool was killed, the worker says so.
 TEST_F(MemoryTest, AKilledToolIsAsGoodAsAKilledContainer) {
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 1, 1, 20);
   world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
   ASSERT_TRUE(RunsAgain(2));
   EXPECT_EQ(LimitOf(PodOf("op")), "96Mi");
@@ -130,9 +143,7 @@ TEST_F(MemoryTest, AKilledToolIsAsGoodAsAKilledContainer) {
 }
 
 TEST_F(MemoryTest, AtItsMostItIsSaidWhatToRaiseAndRaisingItHelps) {
-  SetPolicy("48Mi", "64Mi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "64Mi", 1, 1, 20);
   world.KillForMemory(*world.WorkerOf(PodOf("op")));
   ASSERT_TRUE(RunsAgain(2));
   EXPECT_EQ(LimitOf(PodOf("op")), "64Mi");
@@ -148,9 +159,7 @@ TEST_F(MemoryTest, AtItsMostItIsSaidWhatToRaiseAndRaisingItHelps) {
 }
 
 TEST_F(MemoryTest, WithoutMaxMemoryNothingIsRaisedButSaid) {
-  SetPolicy("48Mi", "");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "", 1, 1, 20);
   const std::string first = PodOf("op");
   world.KillForMemory(*world.WorkerOf(first));
   ASSERT_TRUE(RunsAgain(2));
@@ -166,9 +175,7 @@ TEST_F(MemoryTest, WithoutMaxMemoryNothingIsRaisedButSaid) {
 // Of a crew, who is free goes at once and who works when he is free; what waits is not given to
 // those that have too little.
 TEST_F(MemoryTest, WhoWorksMayFinish) {
-  SetPolicy("48Mi", "128Mi");
-  world.AddRequest("r", 3, 3, 100'000);
-  Start(30);
+  Work("48Mi", "128Mi", 3, 3, 30);
   world.AddOperation("other", "r");
   ASSERT_TRUE(Reaches("other", api::kRunning));
   const std::string busy = PodOf("other");
@@ -185,9 +192,7 @@ TEST_F(MemoryTest, WhoWorksMayFinish) {
 }
 
 TEST_F(MemoryTest, ANewLeaderKnowsWhatWasTooLittle) {
-  SetPolicy("48Mi", "128Mi");
-  world.AddRequest("r", 1, 2, 100'000);
-  Start(5);
+  Work("48Mi", "128Mi", 1, 2, 5);
   world.KillForMemory(*world.WorkerOf(PodOf("op")));
   ASSERT_TRUE(Reaches("op", api::kSucceeded));
   world.Restart();
@@ -202,13 +207,7 @@ TEST_F(MemoryTest, ANewLeaderKnowsWhatWasTooLittle) {
 
 // What one night has learnt the next need not.
 TEST_F(MemoryTest, ALaterRequestForTheSourceBeginsWithAsMuch) {
-  SetPolicy("48Mi", "128Mi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(5);
-  world.KillForMemory(*world.WorkerOf(PodOf("op")));
-  ASSERT_TRUE(Reaches("op", api::kSucceeded));
-  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
-  ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  LearnInAnEarlierRequest();
   world.AddRequest("r", 1, 1, 100'000);
   ASSERT_TRUE(Available(1));
   EXPECT_THAT(Limits(), Each("96Mi"));
@@ -225,13 +224,7 @@ TEST_F(MemoryTest, ALaterRequestForTheSourceBeginsWithAsMuch) {
 }
 
 TEST_F(MemoryTest, WhereAPolicyAllowsNoMoreNothingIsInherited) {
-  SetPolicy("48Mi", "128Mi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(5);
-  world.KillForMemory(*world.WorkerOf(PodOf("op")));
-  ASSERT_TRUE(Reaches("op", api::kSucceeded));
-  world.cluster.UserDelete(kube::kComputeRequests, kNs, "r");
-  ASSERT_TRUE(world.RunUntil([&] { return !world.Request("r"); }));
+  LearnInAnEarlierRequest();
   SetPolicy("48Mi", "");
   world.AddRequest("r", 1, 1, 100'000);
   ASSERT_TRUE(Available(1));
@@ -241,9 +234,7 @@ TEST_F(MemoryTest, WhereAPolicyAllowsNoMoreNothingIsInherited) {
 
 // The pod is given to other work at once, and what was killed there is still known.
 TEST_F(MemoryTest, AKillIsNotForgottenWhileOtherWorkWaits) {
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 1, 1, 20);
   const std::string first = PodOf("op");
   for (const char* other : {"a", "b", "c"}) world.AddOperation(other, "r");
   world.Run(seconds(1));
@@ -258,9 +249,7 @@ TEST_F(MemoryTest, AKillIsNotForgottenWhileOtherWorkWaits) {
 // The controller was replaced, and the CRDs were not: what is not kept is not tried again.
 TEST_F(MemoryTest, WhereTheClusterDoesNotKeepItTheRequestGoesOn) {
   world.cluster.unknown_status = {"outOfMemory"};
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 1, 1, 20);
   const std::string first = PodOf("op");
   world.KillForMemory(*world.WorkerOf(first));
   ASSERT_TRUE(RunsAgain(2));
@@ -271,9 +260,7 @@ TEST_F(MemoryTest, WhereTheClusterDoesNotKeepItTheRequestGoesOn) {
 
 // One pod is risked for it, no more.
 TEST_F(MemoryTest, ACrewGoesOnWhereNoNodeHasRoomForMore) {
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 3, 3, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 3, 3, 20);
   world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
   world.kubelets_work = false;  // no new pod starts
   world.Run(seconds(4));
@@ -292,9 +279,7 @@ TEST_F(MemoryTest, ACrewGoesOnWhereNoNodeHasRoomForMore) {
 
 // A cap that has been lowered meanwhile takes nothing from those that were not killed.
 TEST_F(MemoryTest, UnderACapOnlyThePodThatWasKilledGoes) {
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 3, 3, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 3, 3, 20);
   world.cluster.Edit(kube::kPodPolicies, kNs, "standard",
                      [](Json& object) { object["spec"]["maxPodsPerNamespace"] = 2; });
   world.KillToolForMemory(*world.WorkerOf(PodOf("op")));
@@ -309,9 +294,7 @@ TEST_F(MemoryTest, UnderACapOnlyThePodThatWasKilledGoes) {
 
 // The remedy that is named first, while there is always work.
 TEST_F(MemoryTest, ALimitThatIsRaisedByHandHelpsWhileWorkWaits) {
-  SetPolicy("48Mi", "");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "", 1, 1, 20);
   for (int i = 0; i < 20; ++i) world.AddOperation("w" + std::to_string(i), "r");
   const std::string first = PodOf("op");
   world.KillToolForMemory(*world.WorkerOf(first));
@@ -330,10 +313,7 @@ TEST_F(MemoryTest, AKillIsKnownThoughTheControllerDiesAtAnyWrite) {
       SCOPED_TRACE(write);
       World one;
       one.AddBasics();
-      one.cluster.Edit(kube::kPodPolicies, kNs, "standard", [](Json& object) {
-        object["spec"]["resources"] = {{"limits", {{"memory", "48Mi"}}}};
-        object["spec"]["maxMemory"] = "1Gi";
-      });
+      SetPolicyOf(one, "48Mi", "1Gi");
       one.AddRequest("r", 1, 1, 100'000);
       one.seconds_of_work = 20;
       one.AddOperation("op", "r");
@@ -403,12 +383,10 @@ TEST_F(MemoryTest, ALimitThatSomebodyElseSetsIsNotRaised) {
 
 // As an admission webhook may: replacing its pods for ever would help nobody.
 TEST_F(MemoryTest, WhoseLimitSomebodyElseLowersIsReplacedOnceOnly) {
-  SetPolicy("48Mi", "1Gi");
-  world.AddRequest("r", 1, 1, 100'000);
-  Start(20);
+  Work("48Mi", "1Gi", 1, 1, 20);
   const auto lower = [&] {
     world.cluster.Edit(kube::kPods, kNs, PodOf("op"), [](Json& object) {
-      object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "50Mi";
+      object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "40Mi";
     });
   };
   world.KillForMemory(*world.WorkerOf(PodOf("op")));
@@ -418,7 +396,7 @@ TEST_F(MemoryTest, WhoseLimitSomebodyElseLowersIsReplacedOnceOnly) {
   ASSERT_TRUE(Reaches("op", api::kSucceeded));
   world.Run(seconds(30));
   ASSERT_TRUE(Available(1));
-  EXPECT_EQ(LimitOf(lowered), "50Mi");
+  EXPECT_EQ(LimitOf(lowered), "40Mi");
 }
 
 // Nothing runs in it for long enough to be told apart from work: it is replaced all the same.

@@ -187,13 +187,7 @@ TEST_F(Scenario, F20_AContainerThatWasKilledForMemoryIsToldOfWithTheRemedy) {
   worker.connection = 0;
   world.Run(seconds(1));
   EXPECT_EQ(State("op"), api::kRunning) << "how it ended is not known yet";
-  world.cluster.Edit(kube::kPods, kNs, pod, [&](Json& object) {
-    Json& status = object["status"]["containerStatuses"][0];
-    status["restartCount"] = 1;
-    status["lastState"]["terminated"] = {{"reason", "OOMKilled"},
-                                         {"exitCode", 137},
-                                         {"finishedAt", FormatTimeSeconds(world.clock.Now())}};
-  });
+  world.TellOfMemoryKill(pod);
   std::string said, of_row;
   ASSERT_TRUE(world.RunUntil([&] {
     const auto operation = world.Operation("op");

@@ -76,10 +76,16 @@ class World {
   // after, unless the worker, which stays away for so long, has dialled in again by then.
   void Break(FakeWorker& worker, std::chrono::milliseconds heard_after,
              std::chrono::milliseconds away);
+  // The worker's container begins anew; the controller hears that the stream has broken, and the
+  // new worker stays away, for so long.
+  void RestartContainer(FakeWorker& worker, std::chrono::milliseconds heard_after,
+                        std::chrono::milliseconds away);
   // The kernel kills for memory: the largest process, which is a tool of the worker's, or else the
   // whole container, which begins anew.
   void KillToolForMemory(FakeWorker& worker);
   void KillForMemory(FakeWorker& worker);
+  // The kubelet says so of the Pod's container.
+  void TellOfMemoryKill(const std::string& pod);
   // Nobody hears of the node any more; what runs there goes on, or has died with it. Its Pods stay
   // as they are until it is back: then a kubelet ends what was deleted meanwhile, and starts again
   // what died.

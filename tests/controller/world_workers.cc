@@ -109,13 +109,20 @@ void World::KillToolForMemory(FakeWorker& worker) {
   worker.steps_left = 0;
 }
 
-void World::KillForMemory(FakeWorker& worker) {
+void World::RestartContainer(FakeWorker& worker, milliseconds heard_after, milliseconds away) {
   worker.last_epoch = worker.running_epoch = 0;
   worker.result.reset();
   worker.gate_closed = worker.stopping = false;
-  Break(worker, milliseconds(0), milliseconds(500));
-  if (cluster.Object(kube::kPods, kNs, worker.pod) == nullptr) return;
-  cluster.Edit(kube::kPods, kNs, worker.pod, [&](api::Json& object) {
+  Break(worker, heard_after, away);
+}
+
+void World::KillForMemory(FakeWorker& worker) {
+  RestartContainer(worker, milliseconds(0), milliseconds(500));
+  if (cluster.Object(kube::kPods, kNs, worker.pod) != nullptr) TellOfMemoryKill(worker.pod);
+}
+
+void World::TellOfMemoryKill(const std::string& pod) {
+  cluster.Edit(kube::kPods, kNs, pod, [&](api::Json& object) {
     api::Json& status = object["status"]["containerStatuses"][0];
     status["restartCount"] = status.value("restartCount", 0) + 1;
     status["lastState"]["terminated"] = {
