@@ -383,19 +383,18 @@ TEST_F(MemoryTest, ALimitThatSomebodyElseSetsIsNotRaised) {
 
 // As an admission webhook may: replacing its pods for ever would help nobody.
 TEST_F(MemoryTest, WhoseLimitSomebodyElseLowersIsReplacedOnceOnly) {
-  Work("48Mi", "1Gi", 1, 1, 20);
-  const auto lower = [&] {
-    world.cluster.Edit(kube::kPods, kNs, PodOf("op"), [](Json& object) {
-      object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "40Mi";
-    });
-  };
+  Work("48Mi", "1Gi", 2, 2, 20);
   world.KillForMemory(*world.WorkerOf(PodOf("op")));
   ASSERT_TRUE(RunsAgain(2));
-  lower();
   const std::string lowered = PodOf("op");
   ASSERT_TRUE(Reaches("op", api::kSucceeded));
+  ASSERT_TRUE(Available(2));
+  ASSERT_THAT(Limits(), Each("96Mi"));
+  world.cluster.Edit(kube::kPods, kNs, lowered, [](Json& object) {
+    object["spec"]["containers"][0]["resources"]["limits"]["memory"] = "40Mi";
+  });
   world.Run(seconds(30));
-  ASSERT_TRUE(Available(1));
+  ASSERT_TRUE(Available(2));
   EXPECT_EQ(LimitOf(lowered), "40Mi");
 }
 
